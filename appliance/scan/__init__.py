@@ -1,0 +1,1 @@
+"""Layers -> packages and secrets -> findings: pure functions over byte streams."""
