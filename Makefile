@@ -1,0 +1,75 @@
+# `make help` lists the targets. Each does its own set-up first, and does none when nothing changed.
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+# one worker a core up to four; a module stays on one worker, for its server is started once
+SPREAD := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4) --dist loadfile
+SLOW := tests/clients tests/conformance tests/crash tests/fuzz tests/browser
+export PATH := $(CURDIR)/.cache/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format format-check lint types fast clients conformance crash fuzz bench golden lock \
+	setup setup-dev setup-clients clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+serve: setup ## set up and serve on 127.0.0.1:5000 (data in ./data)
+	.venv/bin/scr serve
+
+test: setup-dev setup-clients format-check lint types ## set up, then every check and every test
+	$(PYTEST) $(SPREAD) tests
+
+check: format-check lint types fast ## what each commit must pass: format, lint, types, fast tests
+
+format: setup-dev ## write the code in the project's format
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix-only
+
+format-check: setup-dev
+	$(PYTHON) -m ruff format --check
+
+lint: setup-dev
+	$(PYTHON) -m ruff check
+
+types: setup-dev
+	$(PYTHON) -m mypy
+
+fast: setup-dev ## the tests that need nothing but Python
+	$(PYTEST) $(SPREAD) $(SLOW:%=--ignore=%) tests
+
+clients: setup-dev setup-clients ## round trips with docker, podman, buildah, skopeo, helm, oras, crane, regctl
+	$(PYTEST) tests/clients
+
+conformance: setup-dev ## the OCI conformance program, every option on
+	packaging/setup/clients.sh conformance
+	$(PYTEST) tests/conformance
+
+crash: setup-dev ## kill -9 and power loss, many times (long)
+	SCR_TEST_LONG=1 $(PYTEST) tests/crash
+
+fuzz: setup-dev ## bad input, many times (long)
+	SCR_TEST_LONG=1 $(PYTEST) tests/fuzz
+
+bench: setup-dev ## measure, paired with another registry where Go is on the machine
+	packaging/setup/clients.sh registry
+	$(PYTHON) -m tests.bench
+
+golden: setup-dev ## rewrite the expected outputs; review the difference
+	$(PYTEST) --golden $(SLOW:%=--ignore=%) tests
+
+lock: ## refresh packaging/locks from pyproject.toml
+	packaging/setup/venv.sh lock
+	packaging/setup/lock.sh
+
+setup:
+	@packaging/setup/venv.sh run
+
+setup-dev:
+	@packaging/setup/venv.sh dev
+
+setup-clients:
+	@packaging/setup/clients.sh
+
+clean: ## remove what make made: environment, caches, builds (never ./data)
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist scr.egg-info
+	find appliance tests packaging -name __pycache__ -prune -exec rm -rf {} +
