@@ -1,0 +1,61 @@
+"""Fixtures of every test: a server for a module, a client of it, golden files."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.make.client import Client
+from tests.make.server import Server
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write tests/golden anew instead of comparing with it")
+
+
+@pytest.fixture(scope="module")
+def server_config() -> str:
+    """The scr.toml of the module's server; a module that needs another one has a fixture of this name."""
+    return ""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, server_config: str) -> Iterator[Server]:
+    """The module's server, which must end cleanly and without a traceback in its log."""
+    running = Server(tmp_path_factory.mktemp("server"), server_config).start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    """A client of the module's server."""
+    with server.client() as connected:
+        yield connected
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the file of that name under tests/golden; `make golden` writes it instead."""
+    is_writing = bool(request.config.getoption("--golden"))
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if is_writing:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.is_file(), f"{name} does not exist; run `make golden` and review it"
+        assert text == path.read_text()
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def is_long() -> bool:
+    """Whether `make crash` or `make fuzz` asked for the long run; `make test` takes the short one."""
+    return os.environ.get("SCR_TEST_LONG") == "1"
