@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write tests/golden anew instead of comparing with it")
+    parser.addoption("--registry", help="drive the registry at this URL instead of starting the server")
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,18 @@ def server_config() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, server_config: str) -> Iterator[Server]:
-    """The module's server, which must end cleanly and without a traceback in its log."""
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server_config: str
+) -> Iterator[Server]:
+    """The module's server, which must end cleanly and without a traceback in its log.
+
+    With `--registry http://127.0.0.1:5001` it is another program that runs already: a peer as control of the tests.
+    """
+    if url := request.config.getoption("--registry"):
+        peer = Server(tmp_path_factory.mktemp("peer"))
+        peer.url = str(url)
+        yield peer
+        return
     running = Server(tmp_path_factory.mktemp("server"), server_config).start()
     try:
         yield running

@@ -9,10 +9,11 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from tests.make.images import Blob, Manifest
+from tests.make.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Blob, Manifest
 
 Shape = TypeVar("Shape")
 _TIMEOUT_S = 60
+_ACCEPT = {"Accept": ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])}  # what every client sends
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -147,8 +148,8 @@ class Client:
         return reply
 
     def get_manifest(self, name: str, reference: str, headers: Mapping[str, str] | None = None) -> Reply:
-        """GET a manifest by tag or digest (end-3)."""
-        return self.get(f"/v2/{name}/manifests/{reference}", headers)
+        """GET a manifest by tag or digest (end-3); `headers` replace the usual Accept."""
+        return self.get(f"/v2/{name}/manifests/{reference}", _ACCEPT if headers is None else headers)
 
     def get_blob(self, name: str, digest: str, headers: Mapping[str, str] | None = None) -> Reply:
         """GET a blob, or a range of it (end-2)."""
