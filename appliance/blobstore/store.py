@@ -1,0 +1,61 @@
+"""What a store of blobs can do, whatever it stands on: a local folder now, an object store beside it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from appliance.domain.names import Digest
+from appliance.domain.registry import StoredBlob
+
+
+class Lying(msgspec.Struct, frozen=True):
+    """Something found in a store: a blob's or a manifest's generation, and when it was written (unix seconds)."""
+
+    digest: Digest
+    generation: str
+    size: int
+    written: float
+
+
+class BlobStore(Protocol):
+    """Bytes by digest and generation.
+
+    Every name is written once and never changed: a seal makes a new generation, a delete takes exactly one. So no
+    delete can meet a re-push. Errors are StoreFailed and StorageFull; bytes that changed are BlobBroken.
+    """
+
+    @property
+    def driver(self) -> str:
+        """The name that rows of blobs keep: which store holds them."""
+
+    def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncIterator[memoryview]:
+        """Yield the bytes `start` (included) to `end` (excluded) of `blob`, each chunk checked before it is given."""
+
+    async def seal(self, staged: Path, digest: Digest, generation: str) -> None:
+        """Give the synced file `staged` its name for ever; durable once this returns, and `staged` is gone."""
+
+    async def delete(self, digest: Digest, generation: str) -> None:
+        """Delete one generation; that it is gone already is no error."""
+
+    async def keep_manifest(self, digest: Digest, generation: str, body: bytes) -> None:
+        """Store a copy of a manifest, for `rebuild`; durable once this returns."""
+
+    async def drop_manifest(self, digest: Digest, generation: str) -> None:
+        """Delete such a copy; that it is gone already is no error."""
+
+    def walk_blobs(self) -> Iterator[Lying]:
+        """Yield every blob that lies in the store (blocking: for a worker thread)."""
+
+    def walk_manifests(self) -> Iterator[Lying]:
+        """Yield every copy of a manifest (blocking: for a worker thread)."""
+
+    def read_manifest(self, digest: Digest, generation: str) -> bytes:
+        """Return the bytes of a copy (blocking: for a worker thread)."""
+
+    async def quarantine(self, blob: StoredBlob) -> None:
+        """Put the bytes of a broken generation aside, where nothing serves them and a person can look at them."""
+
+    def free_bytes(self) -> int | None:
+        """Return how many bytes may still be written, or None where the store has no such limit."""

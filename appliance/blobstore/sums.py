@@ -1,0 +1,58 @@
+"""Check sums of a blob's chunks: one CRC-32 for each started MiB, made while it is received, checked before it is sent."""
+
+import struct
+from collections.abc import Iterable
+
+from isal.isal_zlib import crc32
+
+CHUNK = 1 << 20  # bytes; the unit that is read, checked and sent
+
+
+class Summer:
+    """Takes the bytes of a blob in pieces of any size and keeps the sums of its chunks."""
+
+    def __init__(self) -> None:
+        """Begin an empty blob."""
+        self._sums: list[int] = []
+        self._open = 0
+        self._left = CHUNK
+
+    def update(self, piece: bytes | memoryview) -> None:
+        """Add `piece` to the end."""
+        view = memoryview(piece)
+        while view:
+            part = view[: self._left]
+            self._open = crc32(part, self._open)
+            self._left -= len(part)
+            view = view[len(part) :]
+            if not self._left:
+                self._close()
+
+    def finish(self) -> bytes:
+        """Return the sums, 4 bytes each, of all that was added."""
+        if self._left < CHUNK:
+            self._close()
+        return struct.pack(f">{len(self._sums)}I", *self._sums)
+
+    def _close(self) -> None:
+        self._sums.append(self._open)
+        self._open, self._left = 0, CHUNK
+
+
+def sums_of(pieces: Iterable[bytes]) -> bytes:
+    """Return the sums of the content that `pieces` make up."""
+    summer = Summer()
+    for piece in pieces:
+        summer.update(piece)
+    return summer.finish()
+
+
+def is_whole(chunk: bytes | memoryview, sums: bytes, index: int) -> bool:
+    """Whether `chunk` is the chunk number `index` that `sums` was made of."""
+    wanted = sums[4 * index : 4 * index + 4]
+    return len(wanted) == 4 and crc32(chunk) == int.from_bytes(wanted)
+
+
+def chunk_count(size: int) -> int:
+    """Return how many chunks a blob of `size` bytes has."""
+    return -(-size // CHUNK)

@@ -1,0 +1,274 @@
+"""Upload sessions: bytes on their way in, always on the local disk, whatever store they end up in.
+
+    <data>/uploads/<id>         the bytes so far; the file's length is the offset
+    <data>/uploads/<id>.json    whose session it is (Session)
+
+Nothing here is synced before the seal: a 202 promises nothing, and GET of the session tells the truth after a crash.
+Receiving, hashing and writing overlap: while a worker thread hashes and writes one mebibyte, the loop takes in the next.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import msgspec
+
+from appliance.blobstore.files import Files
+from appliance.blobstore.sums import CHUNK, Summer
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, algorithm_of
+from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy
+
+_SYNC_EVERY = 16 << 20  # bytes; written back early, so that the sync at the end has little left to wait for
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Whose upload it is; bound to all of it, so that an id alone gives nobody anything."""
+
+    id: str
+    registry: int
+    path: str
+    principal: str
+    algorithm: str
+    started: Timestamp
+
+
+_DECODER = msgspec.json.Decoder(Session)
+
+
+class Sealable(msgspec.Struct, frozen=True):
+    """Staged bytes that were verified and synced: only a name is missing."""
+
+    staged: Path
+    digest: Digest
+    size: int
+    sums: bytes
+
+
+class Upload:
+    """One session. One request writes to it at a time."""
+
+    def __init__(self, uploads: "Uploads", session: Session, descriptor: int) -> None:
+        """Take over the open file `descriptor`, which is empty."""
+        self.session = session
+        self.offset = 0
+        self._uploads = uploads
+        self._descriptor = descriptor
+        self._path = uploads.path_of(session.id)
+        self._hash = hashlib.new(session.algorithm)
+        self._summer = Summer()
+        self._is_busy = False
+        self._unsynced = 0
+        self._syncing: Future[None] | None = None
+
+    def claim(self) -> None:
+        """Begin to write. Raises UploadBusy while another request does."""
+        if self._is_busy:
+            raise UploadBusy("another request is writing to this upload; wait for it, or begin a new upload")
+        self._is_busy = True
+
+    def release(self) -> None:
+        """Let another request write."""
+        self._is_busy = False
+
+    async def receive(self, pieces: AsyncIterator[bytes]) -> None:
+        """Append `pieces` until they end. What arrived before an error or a lost client stays in the session."""
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Future[None] | None = None
+        batch: list[bytes] = []
+        gathered = 0
+        try:
+            async for piece in pieces:
+                batch.append(piece)
+                gathered += len(piece)
+                if gathered >= CHUNK:
+                    if under_way is not None:
+                        await under_way
+                    under_way = loop.run_in_executor(self._uploads.executor, self._feed, batch)
+                    batch, gathered = [], 0
+        finally:
+            if under_way is not None:
+                await asyncio.wait([under_way])
+            if batch and (under_way is None or under_way.exception() is None):
+                rest = loop.run_in_executor(self._uploads.executor, self._feed, batch)
+                await asyncio.wait([rest])
+                under_way = rest
+        if under_way is not None:
+            under_way.result()
+
+    async def finish(self, digest: Digest) -> Sealable:
+        """Verify the bytes against `digest` and sync them.
+
+        Raises DigestInvalid; the bytes are then useless and the session is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if self._syncing is not None:
+                await asyncio.wrap_future(self._syncing)
+            sealable = await loop.run_in_executor(self._uploads.executor, self._finish, digest)
+        except Exception:
+            await self.cancel()
+            raise
+        return sealable
+
+    async def cancel(self) -> None:
+        """Drop the session and its bytes."""
+        self._uploads.forget(self)
+        await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._cancel)
+
+    async def close(self) -> None:
+        """Drop the session after its bytes got their name."""
+        self._uploads.forget(self)
+        await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._close)
+
+    def reread(self) -> None:
+        """Hash what lies in the file already: the session comes from before a restart (blocking)."""
+        while piece := os.pread(self._descriptor, CHUNK, self.offset):
+            self._hash.update(piece)
+            self._summer.update(piece)
+            self.offset += len(piece)
+
+    def _feed(self, batch: list[bytes]) -> None:
+        """Hash and write `batch` (in a worker thread)."""
+        self._uploads.check_room()
+        size = sum(map(len, batch))
+        try:
+            self._uploads.files.write(self._descriptor, self._path, batch, self.offset)
+        except ScrError:
+            # part of the batch may lie there: the file's length must stay the offset, also after a restart
+            with contextlib.suppress(ScrError):
+                self._uploads.files.truncate(self._descriptor, self._path, self.offset)
+            raise
+        for piece in batch:
+            self._hash.update(piece)
+            self._summer.update(piece)
+        self.offset += size
+        self._unsynced += size
+        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+            self._unsynced = 0
+            self._syncing = self._uploads.executor.submit(self._uploads.files.sync, self._descriptor, self._path)
+
+    def _finish(self, digest: Digest) -> Sealable:
+        algorithm = algorithm_of(digest)
+        if algorithm == self.session.algorithm:
+            found = self._hash.hexdigest()
+        else:  # the client told us only now; end-4c (digest-algorithm) would have spared the second reading
+            with os.fdopen(os.dup(self._descriptor), "rb") as content:
+                content.seek(0)
+                found = hashlib.file_digest(content, algorithm).hexdigest()
+        if f"{algorithm}:{found}" != digest:
+            raise DigestInvalid(f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}")
+        self._uploads.files.sync(self._descriptor, self._path)
+        return Sealable(self._path, digest, self.offset, self._summer.finish())
+
+    def _cancel(self) -> None:
+        if self._syncing is not None:
+            self._syncing.exception()  # waits: the thread still uses the descriptor
+        os.close(self._descriptor)
+        self._uploads.files.remove(self._path)
+        self._uploads.files.remove(self._uploads.path_of(self.session.id + ".json"))
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._uploads.files.remove(self._uploads.path_of(self.session.id + ".json"))
+
+
+class Uploads:
+    """All sessions of the data folder."""
+
+    def __init__(self, folder: Path, files: Files, executor: Executor, min_free: int) -> None:
+        """Keep sessions in `folder` (made if missing); refuse bytes below `min_free` bytes of free disk."""
+        self.folder = folder
+        self.files = files
+        self.executor = executor
+        self.min_free = min_free
+        self._open: dict[str, Upload] = {}
+        files.make_folder(folder)
+
+    def path_of(self, name: str) -> Path:
+        """Return the path of a session's file."""
+        return self.folder / name
+
+    def check_room(self) -> None:
+        """Raise StorageFull when the disk has less than `min_free` left."""
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < self.min_free:
+            raise StorageFull(
+                "the disk is nearly full, so nothing new is taken; delete images, or lower [storage] min_free"
+            )
+
+    async def create(self, session: Session) -> Upload:
+        """Begin a session; its id must be new."""
+        self.check_room()
+        upload = await asyncio.get_running_loop().run_in_executor(self.executor, self._create, session)
+        self._open[session.id] = upload
+        return upload
+
+    def _create(self, session: Session) -> Upload:
+        path = self.path_of(session.id + ".json")
+        descriptor = self.files.create(path)
+        try:
+            self.files.write(descriptor, path, [msgspec.json.encode(session)], 0)
+        finally:
+            os.close(descriptor)
+        return Upload(self, session, self.files.create(self.path_of(session.id)))
+
+    async def find(self, session_id: str) -> Upload | None:
+        """Return the session `session_id` (checked text), from memory or from before a restart."""
+        upload = self._open.get(session_id)
+        if upload is None and self.path_of(session_id + ".json").exists():
+            read = asyncio.get_running_loop().run_in_executor(self.executor, self._reopen, session_id)
+            upload = await read
+            if upload is not None:
+                upload = self._open.setdefault(session_id, upload)
+        return upload
+
+    def _reopen(self, session_id: str) -> Upload | None:
+        try:
+            session = _DECODER.decode(self.path_of(session_id + ".json").read_bytes())
+            upload = Upload(self, session, self.files.open(self.path_of(session_id)))
+        except (OSError, msgspec.DecodeError):
+            return None
+        upload.reread()
+        return upload
+
+    def forget(self, upload: Upload) -> None:
+        """Take a session out of memory."""
+        self._open.pop(upload.session.id, None)
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether the session was touched since the start."""
+        return session_id in self._open
+
+    def walk(self) -> Iterator[tuple[str, float]]:
+        """Yield the name and the time of the last change (unix seconds) of every file of the folder (blocking)."""
+        for entry in os.scandir(self.folder):
+            try:
+                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+            except FileNotFoundError:
+                continue
+
+    async def reap(self, before: float) -> int:
+        """Drop sessions and stray files not changed since `before` (unix seconds); return how many files went."""
+        loop = asyncio.get_running_loop()
+        names = await loop.run_in_executor(self.executor, lambda: list(self.walk()))
+        newest: dict[str, float] = {}
+        for name, changed in names:
+            session_id = name.partition(".")[0]
+            newest[session_id] = max(changed, newest.get(session_id, 0.0))
+        gone = 0
+        for session_id, changed in newest.items():
+            if changed >= before:
+                continue
+            upload = self._open.get(session_id)
+            if upload is not None:
+                if upload._is_busy:  # noqa: SLF001 - same module
+                    continue
+                await upload.cancel()
+            for suffix in ("", ".json", ".json.part"):
+                gone += await loop.run_in_executor(self.executor, self.files.remove, self.path_of(session_id + suffix))
+        return gone

@@ -1,0 +1,142 @@
+"""Images: found by path, made by a first upload, shown from the first manifest on."""
+
+from appliance.db.database import Reader, Transaction
+from appliance.db.repositories import Made
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import ImagePath, natural_key
+from appliance.domain.registry import ImageId, ImageRef, ImageRow, RegistryId, RepositoryId
+
+_FIND = """
+SELECT i.id FROM images i JOIN repositories r ON r.id = i.repository_id
+WHERE i.registry_id = ? AND i.path = ? AND i.removed_at IS NULL AND r.removed_at IS NULL
+"""
+
+
+def find(reader: Reader, image: ImageRef) -> ImageId | None:
+    """Return the id of the live image, hidden ones (no manifest yet) too; None when there is none."""
+    row = reader.one(_FIND, (image.registry, str(image.path)))
+    return ImageId(row[0]) if row else None
+
+
+def find_shown(reader: Reader, image: ImageRef) -> ImageId | None:
+    """Return the id of the live image, if it has had a manifest; None for hidden ones too."""
+    row = reader.one(_FIND + " AND i.shown_at IS NOT NULL", (image.registry, str(image.path)))
+    return ImageId(row[0]) if row else None
+
+
+def insert(tx: Transaction, image: ImageRef, repository: RepositoryId, made: Made) -> ImageId:
+    """Make the image in `repository`, hidden until its first manifest."""
+    path: ImagePath = image.path
+    values = {
+        "public": made.public_id,
+        "registry": image.registry,
+        "repository": repository,
+        "name": path.image,
+        "path": str(path),
+        "sort": natural_key(path.image),
+        "policy": made.policy,
+        "now": made.now,
+        "by": made.by,
+    }
+    sql = (
+        "INSERT INTO images (public_id, registry_id, repository_id, name, path, sort_key, policy, created_at, created_by, modified_at,"
+        " modified_by) VALUES (:public, :registry, :repository, :name, :path, :sort, :policy, :now, :by, :now, :by)"
+    )
+    return ImageId(tx.insert(sql, values))
+
+
+def show(tx: Transaction, image: ImageId, now: Timestamp) -> bool:
+    """Make the image visible; True when it was not (its creation happens now)."""
+    return (
+        tx.execute("UPDATE images SET shown_at = :now WHERE id = :id AND shown_at IS NULL", {"now": now, "id": image})
+        == 1
+    )
+
+
+_CATALOG = """
+SELECT i.path FROM images i JOIN repositories r ON r.id = i.repository_id
+WHERE i.registry_id = :registry AND i.path > :last AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
+ORDER BY i.path LIMIT :limit
+"""
+
+
+def list_paths(reader: Reader, registry: RegistryId, last: str, limit: int) -> list[str]:
+    """Return up to `limit` paths of visible images that come after `last`, in ASCII order."""
+    return [row[0] for row in reader.rows(_CATALOG, {"registry": registry, "last": last, "limit": limit})]
+
+
+_LIST = """
+SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
+       (SELECT count(*) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL),
+       (SELECT count(*) FROM tags t WHERE t.image_id = i.id),
+       (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id WHERE l.image_id = i.id AND l.removed_at IS NULL),
+       (SELECT max(m.pushed_at) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL)
+FROM images i JOIN repositories r ON r.id = i.repository_id
+WHERE i.registry_id = :registry AND i.path > :last AND (:repository IS NULL OR r.name = :repository)
+  AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
+ORDER BY i.path LIMIT :limit
+"""
+
+
+def list_page(reader: Reader, registry: RegistryId, repository: str | None, last: str, limit: int) -> list[ImageRow]:
+    """Return up to `limit` visible images (of one repository, or all) whose paths come after `last`."""
+    rows = reader.rows(_LIST, {"registry": registry, "repository": repository, "last": last, "limit": limit})
+    return [
+        ImageRow(
+            id=row[0],
+            path=row[1],
+            locked=bool(row[2]),
+            pulls=row[3],
+            last_pulled_at=None if row[4] is None else Timestamp(row[4]),
+            manifests=row[5],
+            tags=row[6],
+            size=int(row[7]),
+            pushed_at=None if row[8] is None else Timestamp(row[8]),
+        )
+        for row in rows
+    ]
+
+
+def is_locked(reader: Reader, image: ImageId) -> bool:
+    """Whether the image or its repository is locked."""
+    sql = "SELECT i.locked OR r.locked FROM images i JOIN repositories r ON r.id = i.repository_id WHERE i.id = ?"
+    row = reader.one(sql, (image,))
+    return bool(row and row[0])
+
+
+def remove(tx: Transaction, image: ImageId, now: Timestamp) -> None:
+    """Take the image away from all readers at once; collection purges it later."""
+    tx.execute("UPDATE images SET removed_at = :now WHERE id = :id AND removed_at IS NULL", {"now": now, "id": image})
+
+
+def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:
+    """Return images removed at or before `before`."""
+    sql = "SELECT id FROM images WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
+    return [ImageId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def list_hidden(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:
+    """Return images made before `before` that never got a manifest and hold no link any more."""
+    sql = (
+        "SELECT i.id FROM images i WHERE i.shown_at IS NULL AND i.created_at <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM links l WHERE l.image_id = i.id) LIMIT ?"
+    )
+    return [ImageId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def add_pulls(tx: Transaction, image: ImageId, count: int, last: Timestamp) -> None:
+    """Add `count` pulls, the newest of them at `last`."""
+    sql = "UPDATE images SET pulls = pulls + :count, last_pulled_at = max(coalesce(last_pulled_at, 0), :last) WHERE id = :id"
+    tx.execute(sql, {"count": count, "last": last, "id": image})
+
+
+def purge(tx: Transaction, image: ImageId) -> bool:
+    """Delete the row of an image that has nothing left; False while it has."""
+    return (
+        tx.execute(
+            "DELETE FROM images WHERE id = :id AND NOT EXISTS (SELECT 1 FROM manifests WHERE image_id = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM links WHERE image_id = :id) AND NOT EXISTS (SELECT 1 FROM tags WHERE image_id = :id)",
+            {"id": image},
+        )
+        == 1
+    )

@@ -1,0 +1,40 @@
+"""Brings a database's schema up to this program's, one numbered file a transaction."""
+
+import apsw
+
+from appliance import assets
+from appliance.errors import ConfigInvalid
+
+APPLICATION_ID = 0x53435231  # "SCR1", in the file's header
+_PACKAGE = "appliance.db.migrations"
+
+
+def latest() -> int:
+    """Return the number of the newest migration: the schema this program knows."""
+    return int(assets.list_names(_PACKAGE, ".sql")[-1][:4])
+
+
+def run(connection: apsw.Connection) -> int:
+    """Apply what is missing; return how many files that were. `user_version` is the number of the last one applied.
+
+    Raises ConfigInvalid when the database is another program's, or newer than this one.
+    """
+    found = connection.pragma("user_version")
+    if connection.pragma("application_id") not in (APPLICATION_ID, 0):
+        raise ConfigInvalid(
+            "scr.sqlite is the database of another program; point [storage] data_dir at a folder of scr's own"
+        )
+    if found > latest():
+        raise ConfigInvalid(
+            f"the data folder has format {found}, and this scr knows {latest()}: it was written by a newer scr; run that one",
+        )
+    applied = 0
+    for name in assets.list_names(_PACKAGE, ".sql"):
+        number = int(name[:4])
+        if number <= found:
+            continue
+        with connection:
+            connection.execute(assets.read(_PACKAGE, name).decode())
+            connection.pragma("user_version", number)
+        applied += 1
+    return applied

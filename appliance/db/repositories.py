@@ -1,0 +1,123 @@
+"""Repositories: the unit of management, and the template of new images."""
+
+import msgspec
+
+from appliance.db.database import Reader, Transaction
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import RepositoryName, natural_key
+from appliance.domain.registry import ImageId, RegistryId, RepositoryId, RepositoryRow
+
+
+class Made(msgspec.Struct, frozen=True):
+    """Who makes a repository or an image, when, and what it is born with."""
+
+    public_id: str
+    policy: str  # JSON
+    by: str
+    now: Timestamp
+    by_push: bool = True
+
+
+def find(reader: Reader, registry: RegistryId, name: RepositoryName) -> RepositoryId | None:
+    """Return the id of the live repository `name`, or None."""
+    row = reader.one(
+        "SELECT id FROM repositories WHERE registry_id = ? AND name = ? AND removed_at IS NULL", (registry, name)
+    )
+    return RepositoryId(row[0]) if row else None
+
+
+def insert(tx: Transaction, registry: RegistryId, name: RepositoryName, made: Made) -> RepositoryId:
+    """Make the repository `name`."""
+    values = {
+        "public": made.public_id,
+        "registry": registry,
+        "name": name,
+        "sort": natural_key(name),
+        "policy": made.policy,
+        "by_push": made.by_push,
+        "now": made.now,
+        "by": made.by,
+    }
+    sql = (
+        "INSERT INTO repositories (public_id, registry_id, name, sort_key, policy, by_push, created_at, created_by, modified_at,"
+        " modified_by) VALUES (:public, :registry, :name, :sort, :policy, :by_push, :now, :by, :now, :by)"
+    )
+    return RepositoryId(tx.insert(sql, values))
+
+
+def policy_of(reader: Reader, repository: RepositoryId) -> str:
+    """Return the template of new images, as JSON."""
+    row = reader.one("SELECT policy FROM repositories WHERE id = ?", (repository,))
+    return row[0] if row else "{}"
+
+
+_LIST = """
+SELECT r.public_id, r.name, r.locked, r.created_at, r.created_by,
+       (SELECT count(*) FROM images i WHERE i.repository_id = r.id AND i.removed_at IS NULL AND i.shown_at IS NOT NULL)
+FROM repositories r
+WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name > :last
+ORDER BY r.name LIMIT :limit
+"""
+
+
+def list_page(reader: Reader, registry: RegistryId, last: str, limit: int) -> list[RepositoryRow]:
+    """Return up to `limit` repositories whose names come after `last`."""
+    rows = reader.rows(_LIST, {"registry": registry, "last": last, "limit": limit})
+    return [
+        RepositoryRow(
+            id=row[0],
+            name=RepositoryName(row[1]),
+            images=row[5],
+            locked=bool(row[2]),
+            created_at=Timestamp(row[3]),
+            created_by=row[4],
+        )
+        for row in rows
+    ]
+
+
+def remove(tx: Transaction, repository: RepositoryId, now: Timestamp) -> None:
+    """Take the repository and its images away from all readers at once; collection purges them later."""
+    tx.execute(
+        "UPDATE repositories SET removed_at = :now WHERE id = :id AND removed_at IS NULL",
+        {"now": now, "id": repository},
+    )
+
+
+def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[RepositoryId]:
+    """Return repositories removed at or before `before`."""
+    sql = "SELECT id FROM repositories WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
+    return [RepositoryId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def live_images(reader: Reader, repository: RepositoryId, limit: int) -> list[ImageId]:
+    """Return the ids of up to `limit` images of the repository that are not removed themselves."""
+    sql = "SELECT id FROM images WHERE repository_id = ? AND removed_at IS NULL LIMIT ?"
+    return [ImageId(row[0]) for row in reader.rows(sql, (repository, limit))]
+
+
+_LOCK = """
+SELECT 'repository ' || name FROM repositories WHERE id = :id AND locked
+UNION ALL SELECT 'image ' || path FROM images WHERE repository_id = :id AND removed_at IS NULL AND locked
+UNION ALL SELECT 'tag ' || i.path || ':' || t.name FROM images i JOIN tags t ON t.image_id = i.id
+WHERE i.repository_id = :id AND i.removed_at IS NULL AND t.locked
+LIMIT 1
+"""
+
+
+def find_lock(reader: Reader, repository: RepositoryId) -> str | None:
+    """Return what holds a lock in the repository, in words ("tag pay/api:1"), or None."""
+    row = reader.one(_LOCK, {"id": repository})
+    return row[0] if row else None
+
+
+def purge(tx: Transaction, repository: RepositoryId) -> bool:
+    """Delete the row of a removed repository that has no images any more."""
+    return (
+        tx.execute(
+            "DELETE FROM repositories WHERE id = :id AND removed_at IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM images WHERE repository_id = :id)",
+            {"id": repository},
+        )
+        == 1
+    )

@@ -1,0 +1,112 @@
+"""Tags: the present; what a tag named before stands in tag_history."""
+
+from appliance.db.database import Reader, Transaction
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, Tag, from_bytes
+from appliance.domain.registry import ImageId, ImageRef, ManifestId, TagRow
+
+_KEEP = """
+INSERT INTO tag_history (image_id, name, seq, digest, from_at, until_at, pushed_by, ended_by, reason)
+SELECT t.image_id, t.name, t.seq, m.digest, t.pushed_at, :now, t.pushed_by, :by, :reason
+FROM tags t JOIN manifests m ON m.id = t.manifest_id
+WHERE t.image_id = :image AND t.name = :tag
+"""
+_POINT = """
+INSERT INTO tags (image_id, name, manifest_id, seq, pushed_at, pushed_by) VALUES (:image, :tag, :manifest, :seq, :now, :by)
+ON CONFLICT (image_id, name) DO UPDATE SET manifest_id = :manifest, seq = :seq, pushed_at = :now, pushed_by = :by
+"""
+
+
+def find(reader: Reader, image: ImageId, tag: Tag) -> tuple[ManifestId, bool] | None:
+    """Return the manifest `tag` names and whether the tag itself is locked, or None."""
+    row = reader.one("SELECT manifest_id, locked FROM tags WHERE image_id = ? AND name = ?", (image, tag))
+    return (ManifestId(row[0]), bool(row[1])) if row else None
+
+
+def point(tx: Transaction, image: ImageId, tag: Tag, manifest: ManifestId, seq: int, by: str, now: Timestamp) -> None:
+    """Make `tag` name `manifest`; what it named before goes to the history. Locks are the caller's to check, in `tx`."""
+    values = {"image": image, "tag": tag, "manifest": manifest, "seq": seq, "by": by, "now": now, "reason": "moved"}
+    tx.execute(_KEEP, {key: values[key] for key in ("image", "tag", "now", "by", "reason")})
+    tx.execute(_POINT, {key: values[key] for key in ("image", "tag", "manifest", "seq", "by", "now")})
+
+
+def remove(tx: Transaction, image: ImageId, tag: Tag, by: str, now: Timestamp, reason: str) -> None:
+    """Take `tag` away; the history keeps what it named."""
+    tx.execute(_KEEP, {"image": image, "tag": tag, "now": now, "by": by, "reason": reason})
+    tx.execute("DELETE FROM tags WHERE image_id = ? AND name = ?", (image, tag))
+
+
+def of_manifest(reader: Reader, manifest: ManifestId) -> list[tuple[Tag, bool]]:
+    """Return the names, with their locks, of all tags of `manifest`."""
+    rows = reader.rows("SELECT name, locked FROM tags WHERE manifest_id = ? ORDER BY name", (manifest,))
+    return [(Tag(row[0]), bool(row[1])) for row in rows]
+
+
+def any_locked(reader: Reader, image: ImageId) -> Tag | None:
+    """Return a locked tag of `image`, or None."""
+    row = reader.one("SELECT name FROM tags WHERE image_id = ? AND locked LIMIT 1", (image,))
+    return Tag(row[0]) if row else None
+
+
+_NAMES = """
+SELECT t.name FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
+WHERE i.registry_id = :registry AND i.path = :path AND i.removed_at IS NULL AND r.removed_at IS NULL AND t.name > :last
+ORDER BY t.name LIMIT :limit
+"""
+
+
+def list_names(reader: Reader, image: ImageRef, last: str = "", limit: int = 1 << 30) -> list[Tag]:
+    """Return up to `limit` tags of `image` that come after `last`, in ASCII order."""
+    rows = reader.rows(_NAMES, {"registry": image.registry, "path": str(image.path), "last": last, "limit": limit})
+    return [Tag(row[0]) for row in rows]
+
+
+_LIST = """
+SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size, t.pushed_at, t.pushed_by,
+       t.locked OR i.locked OR r.locked
+FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
+JOIN manifests m ON m.id = t.manifest_id
+WHERE i.id = :image AND t.name > :last
+ORDER BY t.name LIMIT :limit
+"""
+
+
+def list_page(reader: Reader, image: ImageId, last: str, limit: int) -> list[TagRow]:
+    """Return up to `limit` tags of `image` that come after `last`, with what they name."""
+    return [
+        TagRow(
+            name=Tag(row[0]),
+            digest=from_bytes(row[1]),
+            media_type=row[2],
+            artifact_type=row[3],
+            size=row[4],
+            pushed_at=Timestamp(row[5]),
+            pushed_by=row[6],
+            locked=bool(row[7]),
+        )
+        for row in reader.rows(_LIST, {"image": image, "last": last, "limit": limit})
+    ]
+
+
+def forget_history(tx: Transaction, before: Timestamp, limit: int) -> int:
+    """Delete up to `limit` rows of history that ended before `before`; return how many."""
+    return tx.execute(
+        "DELETE FROM tag_history WHERE (image_id, name, seq) IN"
+        " (SELECT image_id, name, seq FROM tag_history WHERE until_at < ? LIMIT ?)",
+        (before, limit),
+    )
+
+
+def digest_of(reader: Reader, image: ImageId, tag: Tag) -> Digest | None:
+    """Return the digest that `tag` names, or None."""
+    sql = "SELECT m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.image_id = ? AND t.name = ?"
+    row = reader.one(sql, (image, tag))
+    return from_bytes(row[0]) if row else None
+
+
+def drop_of_image(tx: Transaction, image: ImageId, now: Timestamp, limit: int) -> int:
+    """Take up to `limit` tags of a removed image away; return how many."""
+    rows = tx.rows("SELECT name FROM tags WHERE image_id = ? LIMIT ?", (image, limit))
+    for row in rows:
+        remove(tx, image, Tag(row[0]), "collection", now, "image deleted")
+    return len(rows)

@@ -1,0 +1,138 @@
+"""The ordered decisions for a request, each with its reason. A `Grant` comes only from here.
+
+Order (DESIGN 4): listener, registry, endpoint type, allowlist, authentication, access policy, pull limit, quota and lock.
+The doors hand over facts; what is decided here touches neither network nor database.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance.domain.access import LOCAL, AccessPolicy, Action, Principal, evaluate, srn
+from appliance.domain.names import ImagePath, RegistryName
+from appliance.domain.registry import ImageRef, RegistryId
+from appliance.errors import AccessDenied, Denied
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks, from where, with which policies in force."""
+
+    principal: Principal
+    policies: tuple[AccessPolicy, ...]
+    address: str
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """The proof that a caller may do something to an image; every writing service asks for one."""
+
+    caller: Caller
+    image: ImageRef
+
+    @property
+    def principal(self) -> Principal:
+        """Who it was given to."""
+        return self.caller.principal
+
+    @property
+    def path(self) -> ImagePath:
+        """The image it is for."""
+        return self.image.path
+
+
+class Site(msgspec.Struct, frozen=True):
+    """The registry a request means, and what its resources are called."""
+
+    appliance: str
+    registry: RegistryId
+    name: RegistryName
+
+
+FULL_ACCESS = (AccessPolicy("local administrator", ()),)  # a marker: compared by identity, see `admit`
+
+
+def admit(caller: Caller, site: Site, path: ImagePath, actions: Sequence[Action]) -> Grant:
+    """Return the grant for `actions` on the image at `path`.
+
+    Decided on the path, before any look-up, so that a refusal says nothing about what exists.
+    Raises AccessDenied.
+    """
+    if caller.policies is not FULL_ACCESS:
+        resource = srn(site.appliance, site.name, path.repository, path.image)
+        _need(caller, Action.LOGIN, srn(site.appliance, site.name))
+        for action in actions:
+            _need(caller, action, resource)
+    return Grant(caller, ImageRef(site.registry, path))
+
+
+def admit_registry(caller: Caller, site: Site, action: Action) -> None:
+    """Check `action` on the registry itself. Raises AccessDenied."""
+    if caller.policies is not FULL_ACCESS:
+        _need(caller, action, srn(site.appliance, site.name))
+
+
+def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
+    """Whether `caller` could do `action` on the image at `path`; for lists and mount sources."""
+    if caller.policies is FULL_ACCESS:
+        return True
+    resource = srn(site.appliance, site.name, path.repository, path.image)
+    return evaluate(caller.policies, action, resource).allowed
+
+
+def _need(caller: Caller, action: Action, resource: str) -> None:
+    verdict = evaluate(caller.policies, action, resource)
+    if not verdict.allowed:
+        raise AccessDenied(
+            f"{caller.principal.name} may not do this: {verdict.reason} on {resource};"
+            f" ask the administrator for a policy with {action}",
+        )
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """Facts of a request that the open mode of zero configuration judges."""
+
+    peer: str
+    local: str
+    local_port: int
+    host: str
+    http_version: str
+    forwarded: bool  # any of Forwarded, X-Forwarded-*, X-Real-IP, Via
+
+
+def admit_open(arrival: Arrival) -> Caller:
+    """Return the built-in administrator for a request that really comes from this machine.
+
+    Raises Denied for anything that may have been forwarded (DESIGN 4, "Zero configuration").
+    """
+    if not (is_loopback(arrival.peer) and is_loopback(arrival.local)):
+        raise Denied("without authentication only this machine is served; add a [[user]] to scr.toml")
+    if arrival.forwarded or arrival.http_version == "1.0" or not _is_local_host(arrival.host, arrival.local_port):
+        raise Denied(
+            "scr is behind a proxy: configure authentication (a [[user]] in scr.toml), or call it as localhost"
+        )
+    return Caller(LOCAL, FULL_ACCESS, arrival.peer)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `address` (IPv4, IPv6, or IPv4-mapped) is a loopback address; False for anything else."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+def split_host(host: str) -> tuple[str, int | None]:
+    """Return the lower-case name (brackets taken off) and the port of a Host header; the port is None when left out."""
+    if host.startswith("["):
+        name, _, rest = host[1:].partition("]")
+        port = rest.removeprefix(":") if rest.startswith(":") else ""
+    else:
+        name, _, port = host.partition(":")
+    return name.lower().rstrip("."), int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None
+
+
+def _is_local_host(host: str, port: int) -> bool:
+    name, given = split_host(host)
+    return (name == "localhost" or is_loopback(name)) and (given or 80) == port

@@ -1,0 +1,180 @@
+"""Manifests, indexes and descriptors: what the bytes of a PUT mean, without changing a byte of them."""
+
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from appliance.domain.names import Digest, algorithm_of, parse_digest
+from appliance.errors import DigestInvalid, ManifestInvalid
+
+OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_ARTIFACT: Final = "application/vnd.oci.artifact.manifest.v1+json"
+SCHEMA1: Final = "application/vnd.docker.distribution.manifest.v1"  # and +json, +prettyjws
+INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
+_FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
+_MEDIA_TYPE_LIMIT = 255  # RFC 6838, 4.2: 127 characters for each half
+
+
+class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
+    """What a manifest says of one piece of content. Spec: image-spec 1.1.1, descriptor.md."""
+
+    digest: str
+    size: int = 0
+    media_type: str = ""
+    artifact_type: str = ""
+    annotations: dict[str, str] | None = None
+    data: str | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A parsed manifest or index. `body` is what is stored and served, byte for byte."""
+
+    digest: Digest
+    media_type: str
+    body: bytes
+    artifact_type: str  # as the referrers list shows it: artifactType, else the config's media type; "" for none
+    config_media_type: str
+    subject: Digest | None
+    blobs: tuple[Descriptor, ...]  # config and layers, which must be in the image
+    foreign: tuple[Descriptor, ...]  # non-distributable layers, which may be
+    children: tuple[Descriptor, ...]  # of an index; by buildkit's old caches also blobs
+    annotations: Mapping[str, str]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists other manifests."""
+        return self.media_type in INDEXES or bool(self.children)
+
+    @property
+    def content_size(self) -> int:
+        """Bytes of its own blobs, as the descriptors say (compressed)."""
+        return sum(blob.size for blob in self.blobs)
+
+
+class _Body(msgspec.Struct, rename="camel"):
+    schema_version: int | None = None
+    media_type: str | None = None
+    artifact_type: str | None = None
+    config: Descriptor | None = None
+    layers: list[Descriptor] | None = None
+    blobs: list[Descriptor] | None = None
+    manifests: list[Descriptor] | None = None
+    subject: Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Body)
+
+
+def parse_manifest(body: bytes, content_type: str, algorithm: str = "sha256") -> Manifest:
+    """Return what `body` means; `content_type` is the request's header, parameters and all.
+
+    The digest is computed with `algorithm` ("sha256" or "sha512"). Any JSON object with a media type is accepted;
+    what is known of it (config, layers, children, subject) must be well formed.
+    Raises ManifestInvalid. Spec: distribution-spec 1.1.1, "Pushing Manifests"; image-spec 1.1.1, manifest.md, image-index.md.
+    """
+    announced = content_type.partition(";")[0].strip().lower()
+    if announced.startswith(SCHEMA1):
+        raise ManifestInvalid(
+            "Docker schema 1 manifests carry no verifiable layers; push with a client newer than 2017"
+        )
+    content = _decode(body)
+    media_type = _media_type(announced, content)
+    if content.layers and content.manifests:
+        raise ManifestInvalid("the manifest has both layers and manifests; it must be an image or an index, not both")
+    if media_type in INDEXES and content.manifests is None:
+        raise ManifestInvalid(f"an index needs a list of manifests, and this {media_type} has none")
+    if media_type in (OCI_MANIFEST, DOCKER_MANIFEST) and (content.config is None or content.layers is None):
+        raise ManifestInvalid(f"an image manifest needs config and layers, and this {media_type} lacks one")
+    blobs = [content.config] if content.config else []
+    blobs += [*(content.layers or []), *(content.blobs or [])]
+    for part in (*blobs, *(content.manifests or []), *([content.subject] if content.subject else [])):
+        _check(part)
+    config_type = content.config.media_type if content.config else ""
+    return Manifest(
+        digest=digest_of(body, algorithm),
+        media_type=media_type,
+        body=body,
+        artifact_type=content.artifact_type or config_type,
+        config_media_type=config_type,
+        subject=Digest(content.subject.digest) if content.subject else None,
+        blobs=tuple(blob for blob in blobs if not blob.media_type.startswith(_FOREIGN)),
+        foreign=tuple(blob for blob in blobs if blob.media_type.startswith(_FOREIGN)),
+        children=tuple(content.manifests or ()),
+        annotations=content.annotations or {},
+    )
+
+
+def digest_of(data: bytes, algorithm: str = "sha256") -> Digest:
+    """Return the digest of `data`."""
+    return Digest(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+
+
+def carries_itself(part: Descriptor) -> bool:
+    """Whether the descriptor's `data` is the content itself, so that no blob is needed.
+
+    Spec: image-spec 1.1.1, descriptor.md, "Embedded Content".
+    """
+    if part.data is None:
+        return False
+    try:
+        content = b64decode(part.data, validate=True)
+    except ValueError:
+        return False
+    return len(content) == part.size and digest_of(content, algorithm_of(Digest(part.digest))) == part.digest
+
+
+def _decode(body: bytes) -> _Body:
+    try:
+        # the standard parser first: it shows repeated keys, which two readers would understand differently
+        json.loads(body, object_pairs_hook=_refuse_repeats, parse_int=_small_int)
+        return _DECODER.decode(body)
+    except ManifestInvalid:
+        raise
+    except (ValueError, RecursionError) as error:  # msgspec's and json's errors are ValueErrors, UnicodeDecodeError too
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        raise ManifestInvalid(f"the body is not a manifest: {reason}") from error
+
+
+def _refuse_repeats(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ManifestInvalid("the manifest repeats a key of one object; each key may stand once")
+
+
+def _small_int(text: str) -> int:
+    return int(text) if len(text) < 20 else 0  # the value is not used here; a number of 10^6 digits must cost nothing
+
+
+def _media_type(announced: str, content: _Body) -> str:
+    inner = (content.media_type or "").strip()
+    if announced and inner and announced != inner.lower() and announced not in ("application/json", "text/plain"):
+        raise ManifestInvalid(
+            f"Content-Type says {announced[:100]!r} and mediaType says {inner[:100]!r}; make them equal"
+        )
+    generic = announced in ("", "application/json", "text/plain", "application/octet-stream")
+    media_type = inner or ("" if generic else announced) or (OCI_INDEX if content.manifests is not None else "")
+    media_type = media_type or (OCI_MANIFEST if content.config is not None and content.layers is not None else "")
+    if (
+        not media_type
+        or len(media_type) > _MEDIA_TYPE_LIMIT
+        or not media_type.isascii()
+        or not media_type.isprintable()
+    ):
+        raise ManifestInvalid("the manifest has no usable media type; set Content-Type or mediaType")
+    return media_type
+
+
+def _check(part: Descriptor) -> None:
+    try:
+        parse_digest(part.digest)
+    except DigestInvalid as error:
+        raise ManifestInvalid(f"a descriptor is wrong: {error.message}") from error
+    if part.size < 0:
+        raise ManifestInvalid(f"a descriptor is wrong: the size of {part.digest} is negative")

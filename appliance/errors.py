@@ -1,0 +1,176 @@
+"""Every error the program raises on purpose, as one tree.
+
+Families decide the HTTP status, leaves the OCI error code; each door maps the tree once
+(`http/v2/problems.py`, `http/api/problem.py`). A message is one sentence: what happened, to what, what to do.
+"""
+
+
+class ScrError(Exception):
+    """Base of all errors with a message meant for a person."""
+
+    def __init__(self, message: str) -> None:
+        """Keep `message`, which a client may be shown."""
+        super().__init__(message)
+        self.message = message
+
+
+class Unknown(ScrError):
+    """The thing asked for does not exist, or the asker may not know that it does."""
+
+
+class RegistryUnknown(Unknown):
+    """No registry of that name or id."""
+
+
+class NameUnknown(Unknown):
+    """No repository or image of that name."""
+
+
+class ManifestUnknown(Unknown):
+    """The image has no such tag or manifest."""
+
+
+class BlobUnknown(Unknown):
+    """The image has no such blob."""
+
+
+class UploadUnknown(Unknown):
+    """No upload session of that id for this image and principal."""
+
+
+class PageUnknown(Unknown):
+    """No such path or route."""
+
+
+class Invalid(ScrError):
+    """What the client or the operator wrote cannot be used as it stands."""
+
+
+class NameInvalid(Invalid):
+    """Not a name by the grammar of its kind."""
+
+
+class TagInvalid(Invalid):
+    """Not a tag by the grammar of the specification."""
+
+
+class DigestInvalid(Invalid):
+    """Not a digest, or not the digest of the bytes that came."""
+
+
+class ManifestInvalid(Invalid):
+    """Not a manifest this registry can keep."""
+
+
+class ManifestBlobUnknown(Invalid):
+    """A manifest names content that was not pushed before it."""
+
+
+class SizeInvalid(Invalid):
+    """The bytes that came are more or fewer than announced."""
+
+
+class UploadInvalid(Invalid):
+    """An upload request contradicts itself or the state of its session."""
+
+
+class QueryInvalid(Invalid):
+    """A query parameter or request field is wrong."""
+
+
+class ConfigInvalid(Invalid):
+    """`scr.toml`, an environment override or a command-line option is wrong."""
+
+
+class LayoutInvalid(Invalid):
+    """A carried-in folder or archive is no OCI image layout, or its bytes are not what it says."""
+
+
+class TooLarge(Invalid):
+    """More bytes than the limit allows."""
+
+
+class OutOfRange(ScrError):
+    """A byte range cannot be served, or a chunk does not continue its upload.
+
+    `size` is the size of the content (reading) or the offset of the session (writing), in bytes.
+    `location` is where an upload goes on, empty for reads.
+    """
+
+    def __init__(self, message: str, size: int, location: str = "") -> None:
+        """Keep where the content ends, so that the client can recover."""
+        super().__init__(message)
+        self.size = size
+        self.location = location
+
+
+class Unauthorized(ScrError):
+    """Credentials are missing or wrong."""
+
+
+class Denied(ScrError):
+    """A rule forbids it; the message names the rule and the remedy."""
+
+
+class AccessDenied(Denied):
+    """The access policies of the principal do not allow the action."""
+
+
+class PullDenied(Denied):
+    """A pull limit of the image refuses it."""
+
+
+class TagLocked(Denied):
+    """A lock holds the tag, its image or its repository."""
+
+
+class Removed(Denied):
+    """The resource is being deleted and takes no change."""
+
+
+class QuotaExceeded(Denied):
+    """A quota of the registry is used up."""
+
+
+class Misdirected(ScrError):
+    """The Host names no registry of this appliance."""
+
+
+class Unsupported(ScrError):
+    """The operation exists, but not for this thing."""
+
+
+class BlobNeeded(Unsupported):
+    """A live manifest of the image needs the blob."""
+
+
+class Conflict(ScrError):
+    """The state of the resource does not allow it now."""
+
+
+class UploadBusy(Conflict):
+    """Another request is writing to the upload session."""
+
+
+class FolderBusy(Conflict):
+    """Another process serves the data folder."""
+
+
+class Unavailable(ScrError):
+    """It would work later: the store or the program cannot do it now."""
+
+
+class StorageFull(Unavailable):
+    """No room for new bytes."""
+
+
+class StoreFailed(Unavailable):
+    """The store answered with an error, or its bytes are not what was written."""
+
+
+class BlobBroken(StoreFailed):
+    """A chunk of a blob is not what was sealed; the blob is quarantined."""
+
+
+class Stopping(Unavailable):
+    """The program is shutting down."""

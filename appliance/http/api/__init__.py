@@ -1,0 +1,1 @@
+"""The management API: Litestar controllers, one noun a file."""

@@ -1,0 +1,211 @@
+"""THE HOT PATH, top to bottom: match the route, admit, find, send.
+
+A bare ASGI application for `/v2/`: GET and HEAD of manifests and blobs are all here; uploads are in push.py, lists and
+deletes in listing.py. Point reads run on the loop (budget 200 us), everything that waits runs in a thread.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from appliance.db import blobs, manifests
+from appliance.domain.access import Action
+from appliance.domain.admission import Caller, Site
+from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_tag
+from appliance.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameInvalid,
+    PageUnknown,
+    ScrError,
+    StoreFailed,
+    Unauthorized,
+    Unsupported,
+)
+from appliance.http.v2.asking import allow
+from appliance.http.v2.call import Call, ClientLeft, Headers, Receive, Scope, Send
+from appliance.http.v2.listing import Listing
+from appliance.http.v2.problems import answer_to, body_of
+from appliance.http.v2.push import Pushing
+from appliance.http.v2.ranges import parse_range
+from appliance.services import scrub
+from appliance.services.stock import Stock
+from appliance.services.tally import Pulls
+
+Handler = Callable[[Call, str, str], Awaitable[None]]
+
+
+class DistributionApi:
+    """The distribution API over one stock. Spec: distribution-spec 1.1.1, "API"."""
+
+    def __init__(self, stock: Stock, pulls: Pulls) -> None:
+        """Serve `stock`, counting pulls in `pulls`."""
+        self.stock = stock
+        self.reader = stock.db.reader
+        self.pulls = pulls
+        pushing, listing = Pushing(stock), Listing(stock)
+        self.routes: dict[tuple[str, str], Handler] = {
+            ("manifests", "GET"): self.get_manifest,
+            ("manifests", "HEAD"): self.get_manifest,
+            ("manifests", "PUT"): pushing.put_manifest,
+            ("manifests", "DELETE"): listing.delete_manifest,
+            ("blobs", "GET"): self.get_blob,
+            ("blobs", "HEAD"): self.get_blob,
+            ("blobs", "DELETE"): listing.delete_blob,
+            ("uploads", "POST"): pushing.start,
+            ("uploads", "GET"): pushing.status,
+            ("uploads", "PATCH"): pushing.append,
+            ("uploads", "PUT"): pushing.finish,
+            ("uploads", "DELETE"): pushing.cancel,
+            ("tags", "GET"): listing.tags,
+            ("referrers", "GET"): listing.referrers,
+            ("_catalog", "GET"): listing.catalog,
+            ("", "GET"): self.ping,
+            ("", "HEAD"): self.ping,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller, site: Site) -> None:
+        """Answer one request of `caller`, admitted by the front, to the registry `site`."""
+        call = Call(scope, receive, send, caller, site)
+        try:
+            kind, name, reference = match(scope)
+            handler = self.routes.get((kind, call.method))
+            if handler is None:
+                raise self._no_route(kind, call.method)
+            await handler(call, name, reference)
+        except ClientLeft:
+            return
+        except ScrError as error:
+            await self._refuse(call, error)
+        except Exception as error:  # noqa: BLE001 - the last border: logged once, with an id, and its text not sent
+            request = secrets.token_hex(8)
+            self.stock.log.error("request.failed", id=request, path=scope["path"], error=repr(error))
+            if not call.is_started:
+                body = body_of("UNKNOWN", f"scr failed on this request; its log has the reason under id {request}")
+                await call.reply(500, [(b"content-type", b"application/json"), (b"connection", b"close")], body)
+
+    async def get_manifest(self, call: Call, name: str, text: str) -> None:
+        """One point query, one send. Spec: "Pulling manifests" (end-3)."""
+        grant = allow(self.stock, call, name, Action.PULL)
+        reference: Tag | Digest = parse_digest(text) if is_digest(text) else parse_tag(text)
+        found = manifests.find(self.reader, grant.image, reference)
+        if found is None:
+            raise ManifestUnknown(f"{grant.path} has no {reference}; see its tag list, or push it")
+        digest = found.digest.encode()
+        headers = [
+            (b"content-type", found.media_type.encode()),
+            (b"docker-content-digest", digest),
+            (b"etag", b'"%b"' % digest),
+        ]
+        if _is_held(call, digest):
+            await call.reply_empty(304, headers[1:])
+            return
+        if not call.is_head:
+            self.pulls.count(found.image, found.id, self.stock.clock())  # in memory; a pull never waits for the writer
+        await call.reply(200, headers, found.body)
+
+    async def get_blob(self, call: Call, name: str, text: str) -> None:
+        """One point query; the bytes in checked chunks, small ones from memory. Spec: "Pulling blobs" (end-2)."""
+        grant = allow(self.stock, call, name, Action.PULL)
+        found = blobs.find(self.reader, grant.image, parse_digest(text))
+        if found is None:
+            raise BlobUnknown(f"{grant.path} has no blob {text}; push it")
+        blob = found.stored
+        digest = blob.digest.encode()
+        headers: Headers = [
+            (b"docker-content-digest", digest),
+            (b"etag", b'"%b"' % digest),
+            (b"accept-ranges", b"bytes"),
+        ]
+        if _is_held(call, digest):
+            await call.reply_empty(304, headers)
+            return
+        if call.is_head:  # a client that is told the blob is there will not push it
+            self.stock.leases.give(found.image, blob.id, self.stock.clock())
+        part = (
+            parse_range(call.header(b"range"), blob.size)
+            if b"range" in call.headers and _range_holds(call, digest)
+            else None
+        )
+        start, end = part or (0, blob.size)
+        headers += [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % (end - start))]
+        if part is not None:
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, blob.size)))
+        status = 200 if part is None else 206
+        if call.is_head or start == end:
+            await call.begin(status, headers)
+            await call.send(b"", more=False)
+            return
+        try:
+            async with aclosing(self.stock.store.chunks(blob, start, end)) as chunks:
+                async for chunk in chunks:
+                    if not call.is_started:  # only now: a first chunk that is broken still gets a proper answer
+                        await call.begin(status, headers)
+                    start += len(chunk)
+                    await call.send(chunk, more=start < end)
+                    if call.is_lost():
+                        return
+        except StoreFailed as error:
+            await scrub.judge(self.stock, blob, error)
+            if not call.is_started:
+                raise
+            # the connection ends here, before the broken chunk: the client sees a short body, never wrong bytes
+
+    async def ping(self, call: Call, name: str, reference: str) -> None:
+        """Say that this is a registry. Spec: "Determining Support" (end-1)."""
+        del name, reference
+        await call.reply(200, [(b"content-type", b"application/json")], b"{}")
+
+    async def _refuse(self, call: Call, error: ScrError) -> None:
+        if call.is_started:
+            self.stock.log.warning("request.broken_off", reason=error.message)
+            return
+        status, headers, body = answer_to(error)
+        if isinstance(error, Unauthorized):
+            headers.append((b"www-authenticate", b'Basic realm="scr"'))
+        try:
+            if not await call.drain():
+                headers.append((b"connection", b"close"))
+        except ClientLeft:
+            return
+        await call.reply(status, headers, body)
+
+    def _no_route(self, kind: str, method: str) -> ScrError:
+        allowed = sorted(known for place, known in self.routes if place == kind)
+        return Unsupported(f"{method} is not for this address; it takes {', '.join(allowed)}")
+
+
+def match(scope: Scope) -> tuple[str, str, str]:
+    """Return kind, `<name>` and reference of the request's path below `/v2/`.
+
+    No name, tag or digest needs encoding, so `%` is refused but for an encoded colon: no two spellings of one path, no
+    hidden slash. Raises NameInvalid, PageUnknown.
+    """
+    path: str = scope["path"]
+    if b"%" in scope["raw_path"] and b"%" in scope["raw_path"].replace(b"%3A", b"").replace(b"%3a", b""):
+        raise NameInvalid("the path has encoded characters; names, tags and digests need none")
+    rest = path[4:]  # behind "/v2/"
+    parts = rest.rsplit("/", 2)
+    if len(parts) == 3:
+        name, kind, reference = parts
+        if kind in ("manifests", "blobs", "referrers"):
+            return kind, name, reference
+        if kind == "uploads" and name.endswith("/blobs"):
+            return kind, name[:-6], reference
+        if kind == "tags" and reference == "list":
+            return kind, name, ""
+    if rest in ("", "_catalog"):
+        return rest, "", ""
+    raise PageUnknown(f"{path[:200]!r} is no address of the distribution API")
+
+
+def _is_held(call: Call, digest: bytes) -> bool:
+    """Whether If-None-Match says that the client has it (RFC 9110, 13.1.2)."""
+    held = call.headers.get(b"if-none-match")
+    return held is not None and (held.strip() == b"*" or digest in held)
+
+
+def _range_holds(call: Call, digest: bytes) -> bool:
+    """Whether If-Range lets the Range count (RFC 9110, 13.1.5)."""
+    condition = call.headers.get(b"if-range")
+    return condition is None or condition.strip(b' "') == digest

@@ -1,0 +1,1 @@
+"""Activities: the order of durable steps lives here."""

@@ -1,0 +1,196 @@
+"""Collection (`scr gc`): purge what was removed, condemn blobs nobody links, delete their bytes, sweep up.
+
+Everything goes by index and in slices: a slice is one small transaction, so no request waits for collection.
+Deleting takes exactly the generation it condemned (condemn: commit; delete bytes; delete row), so it can never meet a
+re-push, and a crash between any two steps is taken up again by the next run.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.db import blobs, images, manifests, repositories, tags
+from appliance.db.database import Reader, Transaction
+from appliance.domain.manifest import parse_manifest
+from appliance.domain.moment import SECOND, Timestamp
+from appliance.domain.names import Digest, algorithm_of
+from appliance.domain.registry import ManifestId
+from appliance.services.stock import Leases, Stock
+
+SLICE = 100  # rows in one transaction: some 5 ms of the writer
+
+
+class Collected(msgspec.Struct, frozen=True, rename="camel"):
+    """What a run did."""
+
+    manifests: int = 0
+    links: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    uploads: int = 0
+    strays: int = 0  # files in the store that no row owned
+
+
+async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) -> Collected:
+    """Run once; return what was freed (with `dry_run`, what the next real run would free, as far as it can be told).
+
+    `started` is when the process started: leases given before a restart are unknown, so links are only looked at once
+    that is longer ago than a lease lasts (or than the grace time, if that is shorter).
+    """
+    now = stock.clock()
+    if dry_run:
+        return await stock.db.read(functools.partial(_forecast, stock, now))
+    before = Timestamp(now - stock.rules.recycle)
+    purged = links = 0
+    is_settled = False
+    while not is_settled:  # what one step purges makes work for the next
+        manifests_gone = await _purge_removed(stock, before, now)
+        links_gone = 0
+        if now - started >= min(stock.rules.grace, Leases.LENGTH):
+            links_gone = await _settle_links(stock, now)
+        rows_gone = await _purge_empty(stock, before, now)
+        purged, links = purged + manifests_gone, links + links_gone
+        is_settled = not (manifests_gone or links_gone or rows_gone)
+    stock.leases.sweep(now)
+    count, size = await _delete_condemned(stock)
+    sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
+    await stock.db.write(lambda tx: tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE))
+    return Collected(manifests=purged, links=links, blobs=count, bytes=size, uploads=sessions)
+
+
+async def sweep_strays(stock: Stock) -> Collected:
+    """Delete files of the store that no row owns: what a crash left between naming and commit.
+
+    Files younger than the grace time are left, and those being sealed at this moment always.
+    """
+    now = stock.clock()
+    before = (now - stock.rules.grace) / SECOND
+    loop = asyncio.get_running_loop()
+    lying = await loop.run_in_executor(None, lambda: [("blob", one) for one in stock.store.walk_blobs()])
+    lying += await loop.run_in_executor(None, lambda: [("manifest", one) for one in stock.store.walk_manifests()])
+    strays = size = 0
+    for kind, one in lying:
+        if one.written >= before or one.generation in stock.sealing:
+            continue
+        is_owned = await stock.db.read(
+            functools.partial(_is_owned, kind=kind, digest=one.digest, generation=one.generation)
+        )
+        if is_owned or one.generation in stock.sealing:
+            continue
+        await (stock.store.delete if kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)
+        strays += 1
+        size += one.size
+    return Collected(strays=strays, bytes=size)
+
+
+def _is_owned(reader: Reader, *, kind: str, digest: Digest, generation: str) -> bool:
+    return blobs.is_owned(reader, kind, digest, generation)
+
+
+async def _purge_removed(stock: Stock, before: Timestamp, now: Timestamp) -> int:
+    """Delete what manifests, images and repositories whose recycle time is over hold; return how many rows went."""
+    count = 0
+
+    def of_repositories(tx: Transaction) -> int:
+        images_gone = 0
+        for repository in repositories.list_removed(tx, before, SLICE):
+            for image in repositories.live_images(tx, repository, SLICE):
+                images.remove(tx, image, before)
+                images_gone += 1
+        return images_gone
+
+    def of_images(tx: Transaction) -> int:
+        found = 0
+        for image in images.list_removed(tx, before, SLICE):
+            for manifest in manifests.list_of_image(tx, image, SLICE):
+                found += _purge_manifest(tx, manifest, now)
+            found += tags.drop_of_image(tx, image, now, SLICE)
+            found += blobs.check_image(tx, image, now, SLICE)
+        return found
+
+    def of_manifests(tx: Transaction) -> int:
+        return sum(_purge_manifest(tx, manifest, now) for manifest in manifests.list_removed(tx, before, SLICE))
+
+    for step in (of_repositories, of_images, of_manifests):
+        while done := await stock.db.write(step):
+            count += done
+    return count
+
+
+def _purge_manifest(tx: Transaction, row: ManifestId, now: Timestamp) -> int:
+    """Delete a manifest with its needs and tags; its blobs are looked at next; its copy in the store is condemned."""
+    loaded = manifests.load(tx, row)
+    if loaded is None:
+        return 0
+    image, digest, generation, media_type, body = loaded
+    manifest = parse_manifest(body, media_type, algorithm_of(digest))
+    needs = manifests.needs_of(manifest)
+    for name, _ in tags.of_manifest(tx, row):
+        tags.remove(tx, image, name, "collection", now, "image deleted")
+    manifests.purge(tx, image, row, needs)
+    blobs.check_later(tx, image, [part for part, kind in needs if kind != manifests.SUBJECT], now)
+    blobs.condemn_generation(tx, "manifest", digest, generation, "", len(body), now)
+    return 1
+
+
+async def _settle_links(stock: Stock, now: Timestamp) -> int:
+    """Look at links whose time has come; return how many were deleted."""
+    count = 0
+
+    def settle(tx: Transaction) -> tuple[int, int]:
+        suspects = blobs.list_suspects(tx, now, SLICE)
+        gone = 0
+        for suspect in suspects:
+            if stock.leases.holds(suspect.image, suspect.blob.id, now):
+                blobs.postpone(tx, suspect, Timestamp(now + Leases.LENGTH))
+                continue
+            gone += blobs.settle(tx, suspect, now)
+        return len(suspects), gone
+
+    while True:
+        seen, gone = await stock.db.write(settle)
+        count += gone
+        if not seen:
+            return count
+
+
+async def _purge_empty(stock: Stock, before: Timestamp, now: Timestamp) -> int:
+    """Delete rows of images and repositories that are removed, or never got a manifest, and have nothing left.
+
+    Returns how many went.
+    """
+    hidden_before = Timestamp(now - max(stock.rules.grace, stock.rules.upload_expiry))
+
+    def purge(tx: Transaction) -> int:
+        found = (*images.list_removed(tx, before, SLICE), *images.list_hidden(tx, hidden_before, SLICE))
+        return sum(images.purge(tx, image) for image in found) + sum(
+            repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, SLICE)
+        )
+
+    return await stock.db.write(purge)
+
+
+async def _delete_condemned(stock: Stock) -> tuple[int, int]:
+    """Delete the bytes of condemned generations; return how many blobs and bytes that freed."""
+    count = size = 0
+    while found := await stock.db.read(lambda reader: blobs.list_condemned(reader, SLICE)):
+        for one in found:
+            await (stock.store.delete if one.kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)
+        await stock.db.write(_acquit([one.id for one in found]))
+        count += sum(one.kind == "blob" for one in found)
+        size += sum(one.size for one in found)
+    return count, size
+
+
+def _acquit(done: list[int]) -> Callable[[Transaction], None]:
+    return lambda tx: blobs.acquit(tx, done)
+
+
+def _forecast(stock: Stock, now: Timestamp, reader: Reader) -> Collected:
+    """Tell what a run now would free, from the rows alone."""
+    before = Timestamp(now - stock.rules.recycle)
+    gone = manifests.count_removed(reader, before)
+    links, count, size = blobs.forecast(reader, now)
+    return Collected(manifests=gone, links=links, blobs=count, bytes=size)

@@ -1,0 +1,298 @@
+"""Taking things in: upload sessions, mounts, manifests.
+
+Bytes are synced before they are named, named before the database commits, committed before the client hears 201.
+A crash in between leaves garbage, never a hole.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from appliance.blobstore.upload import Session, Upload
+from appliance.db import activity, blobs, images, manifests, repositories, tags
+from appliance.db.activity import About
+from appliance.db.database import Transaction
+from appliance.db.repositories import Made
+from appliance.domain import image_policy
+from appliance.domain.admission import Grant
+from appliance.domain.manifest import Manifest, carries_itself, parse_manifest
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, Tag, algorithm_of, parse_image_path
+from appliance.domain.registry import BlobId, ImageId, ImageRef, ManifestId, StoredBlob
+from appliance.errors import DigestInvalid, ManifestBlobUnknown, NameUnknown, TagLocked, UploadUnknown
+from appliance.services.stock import Rules, Stock, new_generation, new_public_id
+
+PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
+_SIGNATURE_SUFFIXES = (".sig", ".att", ".sbom")  # cosign overwrites these; locks do not hold them (DESIGN 4)
+
+
+async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestamp) -> Upload:
+    """Begin an upload session bound to the image and the principal.
+
+    `algorithm` is what the digest will be made with ("sha256" or "sha512"). Raises NameUnknown, StorageFull.
+    Spec: distribution-spec 1.1.1, "Pushing blobs" (end-4a, end-4c).
+    """
+    _check_repository(stock, grant.image)
+    session = Session(str(uuid.uuid4()), grant.image.registry, str(grant.path), str(grant.principal), algorithm, now)
+    return await stock.uploads.create(session)
+
+
+async def find_upload(stock: Stock, grant: Grant, session_id: str) -> Upload:
+    """Return the session, if it is this principal's for this image.
+
+    Raises UploadUnknown for anything else: an id alone gives nobody anything. Spec: end-5, end-6, end-13, end-14.
+    """
+    try:
+        canonical = str(uuid.UUID(session_id))
+    except ValueError:
+        canonical = ""
+    upload = await stock.uploads.find(session_id) if canonical == session_id else None
+    wanted = (grant.image.registry, str(grant.path), str(grant.principal))
+    if upload is None or (upload.session.registry, upload.session.path, upload.session.principal) != wanted:
+        raise UploadUnknown("no such upload; it was finished, cancelled or has expired: begin a new one")
+    return upload
+
+
+async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Digest, now: Timestamp) -> StoredBlob:
+    """Verify and keep the bytes of `upload` under `digest`, and let the image use them.
+
+    Raises DigestInvalid (the session is gone then), StorageFull, StoreFailed. Spec: end-4b, end-6.
+    """
+    sealable = await upload.finish(digest)
+    generation = new_generation()
+    stock.sealing.add(generation)
+    try:
+        await stock.store.seal(sealable.staged, digest, generation)
+        sealed = StoredBlob(BlobId(0), digest, generation, stock.store.driver, "plain", sealable.size, sealable.sums)
+
+        def record(tx: Transaction) -> StoredBlob:
+            image = claim_image(tx, stock.rules, grant, now)
+            blob = blobs.claim(tx, sealed, now)
+            blobs.link(tx, image, blob.id, now, Timestamp(now + stock.rules.grace))
+            return blob
+
+        try:
+            blob = await stock.db.write(record)
+        except BaseException:
+            await stock.store.delete(digest, generation)
+            raise
+        if blob.generation != generation:  # somebody else's bytes of the same digest were there first
+            await stock.store.delete(digest, generation)
+    finally:
+        stock.sealing.discard(generation)
+        await upload.close()
+    return blob
+
+
+async def mount_blob(
+    stock: Stock,
+    grant: Grant,
+    digest: Digest,
+    sources: Callable[[list[str]], Iterable[ImageRef]],
+    named: ImageRef | None,
+    now: Timestamp,
+) -> bool:
+    """Let the image use a blob that another image of the registry holds; False: the client must upload it.
+
+    `named` is the image of `from`, already checked for pull; without it, `sources` filters the holders down to those
+    the caller may pull from. The answer for a blob that exists elsewhere and one that exists nowhere is the same.
+    Spec: distribution-spec 1.1.1, "Mounting a blob from another repository" (end-11).
+    """
+    reader = stock.db.reader
+    candidates = (
+        [named] if named is not None else list(sources(blobs.holders(reader, grant.image.registry, digest, 100)))
+    )
+    if not any(blobs.find(reader, source, digest) for source in candidates):
+        return False
+
+    def record(tx: Transaction) -> bool:
+        found = next((one for source in candidates if (one := blobs.find(tx, source, digest))), None)
+        if found is None:
+            return False
+        image = claim_image(tx, stock.rules, grant, now)
+        blobs.link(tx, image, found.stored.id, now, Timestamp(now + stock.rules.grace))
+        return True
+
+    return await stock.db.write(record)
+
+
+class ManifestPut(msgspec.Struct, frozen=True):
+    """A PUT of a manifest: the bytes, what they are said to be, and the names they get."""
+
+    body: bytes
+    content_type: str
+    digest: Digest | None  # what the client says it is, where it pushes by digest
+    tags: tuple[Tag, ...]
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """What became of a PUT: what the answer's headers say."""
+
+    manifest: Manifest
+    warnings: tuple[str, ...]
+
+
+class _CopyNeeded(Exception):
+    """The manifest that was there a moment ago is gone: its copy in the store must be written after all."""
+
+
+async def put_manifest(stock: Stock, grant: Grant, put: ManifestPut, now: Timestamp) -> Placed:
+    """Store a manifest and move its tags; return once all of it is durable.
+
+    The blobs were sealed before (finish_upload), so one transaction makes manifest, needs and tags appear together or
+    not at all. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, TagLocked, NameUnknown.
+    Spec: distribution-spec 1.1.1, "Pushing Manifests" (end-7a, end-7b).
+    """
+    algorithm = algorithm_of(put.digest) if put.digest else "sha256"
+    if len(put.body) > PARSE_INLINE:
+        manifest = await asyncio.to_thread(parse_manifest, put.body, put.content_type, algorithm)
+    else:
+        manifest = parse_manifest(put.body, put.content_type, algorithm)
+    if put.digest and manifest.digest != put.digest:
+        raise DigestInvalid(f"the body has the digest {manifest.digest}, and the URL says {put.digest}")
+    _check_repository(stock, grant.image)
+    is_known = manifests.find(stock.db.reader, grant.image, manifest.digest) is not None
+    while True:
+        try:
+            return await _put(stock, grant, put, manifest, "" if is_known else new_generation(), now)
+        except _CopyNeeded:
+            is_known = False
+
+
+async def _put(
+    stock: Stock, grant: Grant, put: ManifestPut, manifest: Manifest, generation: str, now: Timestamp
+) -> Placed:
+    """Keep the copy (unless `generation` is empty) and record the manifest."""
+    by = str(grant.principal)
+    spare = False
+
+    def record(tx: Transaction) -> tuple[list[Digest], list[Digest]]:
+        nonlocal spare
+        image = claim_image(tx, stock.rules, grant, now)
+        lost_blobs, lost_children = _check_content(tx, stock.rules, image, grant, manifest)
+        found = manifests.find_in(tx, image, manifest.digest)
+        spare = found is not None
+        if found is None:
+            if not generation:
+                raise _CopyNeeded
+            row = manifests.insert(tx, image, manifest, generation, by, now)
+        else:
+            row = found[0]
+            if found[1]:
+                manifests.revive(tx, row)
+        is_new = images.show(tx, image, now)
+        moved = _movable(tx, image, row, put.tags)
+        if found is None or found[1] or moved or is_new:
+            about = About(registry=grant.image.registry, image=image)
+            detail: dict[str, str | int | list[str]] = {
+                "digest": manifest.digest,
+                "tags": [*moved],
+                "path": str(grant.path),
+            }
+            seq = activity.record(tx, "image.created" if is_new else "image.pushed", grant.caller, about, detail, now)
+            for tag in moved:
+                tags.point(tx, image, tag, row, seq, by, now)
+        return lost_blobs, lost_children
+
+    if generation:
+        stock.sealing.add(generation)
+    try:
+        if generation:
+            await stock.store.keep_manifest(manifest.digest, generation, manifest.body)
+        try:
+            lost = await stock.db.write(record)
+        except BaseException:
+            spare = True
+            raise
+        finally:
+            if spare and generation:
+                await stock.store.drop_manifest(manifest.digest, generation)
+    finally:
+        stock.sealing.discard(generation)
+    return Placed(manifest, _warnings(*lost))
+
+
+def _check_content(
+    tx: Transaction, rules: Rules, image: ImageId, grant: Grant, manifest: Manifest
+) -> tuple[list[Digest], list[Digest]]:
+    """Return blobs and children that are not there and may be missing. Raises ManifestBlobUnknown for the others."""
+    needed = [Digest(part.digest) for part in manifest.blobs if not carries_itself(part)]
+    children = [Digest(part.digest) for part in manifest.children]
+    blobs.revive(tx, image, [*needed, *children])  # deleted, but still owned: the push brings them back
+    lost_blobs = blobs.missing(tx, image, needed)
+    if lost_blobs and not rules.sparse_images:
+        raise ManifestBlobUnknown(f"{lost_blobs[0]} is not in {grant.path}; push it before the manifest")
+    lost_children = blobs.missing(tx, image, manifests.missing(tx, image, children))  # old build caches list blobs
+    if lost_children and not rules.sparse_indexes:
+        raise ManifestBlobUnknown(f"{lost_children[0]} is not in {grant.path}; push it before the index")
+    return lost_blobs, lost_children
+
+
+def _movable(tx: Transaction, image: ImageId, row: ManifestId, wanted: tuple[Tag, ...]) -> list[Tag]:
+    """Return those of `wanted` that do not name `row` yet. Raises TagLocked when a lock holds one: then none moves."""
+    moved = []
+    for tag in dict.fromkeys(wanted):
+        current = tags.find(tx, image, tag)
+        if current is not None and current[0] == row:
+            continue  # a retry of a push that was acknowledged
+        is_signature = tag.startswith(("sha256-", "sha512-")) and tag.endswith(_SIGNATURE_SUFFIXES)
+        if current is not None and not is_signature and (current[1] or images.is_locked(tx, image)):
+            raise TagLocked(f"tag {tag} is locked; unlock it, or push another tag")
+        moved.append(tag)
+    return moved
+
+
+def _warnings(lost_blobs: list[Digest], lost_children: list[Digest]) -> tuple[str, ...]:
+    warnings = []
+    if lost_blobs:
+        warnings.append(
+            f"{len(lost_blobs)} blobs of this manifest are not here yet; pulls of it fail until they are pushed"
+        )
+    if lost_children:
+        warnings.append(
+            f"{len(lost_children)} manifests of this index are not here; pulls of those platforms answer 404"
+        )
+    return tuple(warnings)
+
+
+def claim_image(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp) -> ImageId:
+    """Return the image of `grant`, made now (with its repository, where that is allowed) if it is not there.
+
+    A new image is born with a copy of its repository's policy. Raises NameUnknown.
+    """
+    image = grant.image
+    found = images.find(tx, image)
+    if found is not None:
+        return found
+    by = str(grant.principal)
+    repository = repositories.find(tx, image.registry, image.path.repository)
+    if repository is None:
+        if rules.strict or not rules.create_on_push:
+            raise _no_repository(image)
+        policy = image_policy.to_json(rules.default_policy)
+        repository = repositories.insert(
+            tx, image.registry, image.path.repository, Made(new_public_id(), policy, by, now)
+        )
+        about = About(registry=image.registry, repository=repository)
+        activity.record(
+            tx, "repository.created", grant.caller, about, {"name": image.path.repository, "by": "push"}, now
+        )
+    made = Made(new_public_id(), repositories.policy_of(tx, repository), by, now)
+    return images.insert(tx, image, repository, made)
+
+
+def _check_repository(stock: Stock, image: ImageRef) -> None:
+    """Refuse early what `claim_image` would refuse after all bytes came."""
+    if stock.rules.strict:
+        parse_image_path(str(image.path), strict=True)
+    if not (stock.rules.strict or not stock.rules.create_on_push):
+        return
+    if repositories.find(stock.db.reader, image.registry, image.path.repository) is None:
+        raise _no_repository(image)
+
+
+def _no_repository(image: ImageRef) -> NameUnknown:
+    name = image.path.repository
+    return NameUnknown(f"there is no repository {name!r}; create it first (scr repository create {name})")

@@ -1,0 +1,84 @@
+"""What every service works with: the database, the store, uploads on their way in, and the rules in force."""
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.blobstore.store import BlobStore
+from appliance.blobstore.upload import Uploads
+from appliance.db.database import Database
+from appliance.domain.image_policy import DEFAULT_POLICY, ImagePolicy
+from appliance.domain.moment import DAY, HOUR, Timestamp
+from appliance.domain.registry import BlobId, ImageId
+from appliance.logs import Log
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Limits and times in force, from `scr.toml`. Times in milliseconds, sizes in bytes."""
+
+    manifest_bytes: int = 4 << 20
+    sparse_indexes: bool = True
+    sparse_images: bool = False
+    strict: bool = False
+    create_on_push: bool = True
+    recycle: int = DAY
+    grace: int = HOUR
+    upload_expiry: int = DAY
+    history_keep: int = 400 * DAY
+    default_policy: ImagePolicy = DEFAULT_POLICY
+
+
+class Leases:
+    """Blobs a client was told are there and has not yet named in a manifest: collection leaves them for a while.
+
+    In memory only: a lease is one dictionary entry a HEAD, not a write. After a restart collection waits as long as a
+    lease lasts before it deletes anything.
+    """
+
+    LENGTH = HOUR // 4  # milliseconds
+
+    def __init__(self) -> None:
+        """Begin without leases."""
+        self._until: dict[tuple[ImageId, BlobId], Timestamp] = {}
+
+    def give(self, image: ImageId, blob: BlobId, now: Timestamp) -> None:
+        """Keep the blob for `image` a while longer."""
+        self._until[image, blob] = Timestamp(now + self.LENGTH)
+
+    def holds(self, image: ImageId, blob: BlobId, now: Timestamp) -> bool:
+        """Whether a lease of the image on the blob is running."""
+        return self._until.get((image, blob), 0) > now
+
+    def sweep(self, now: Timestamp) -> None:
+        """Forget leases that ran out."""
+        self._until = {key: until for key, until in self._until.items() if until > now}
+
+
+class Stock:
+    """Handed to every service by the doors; made once, by `assemble.py`."""
+
+    def __init__(
+        self, db: Database, store: BlobStore, uploads: Uploads, rules: Rules, log: Log, clock: Callable[[], Timestamp]
+    ) -> None:
+        """Hold the parts; `rules` is replaced whole when the configuration changes."""
+        self.db = db
+        self.store = store
+        self.uploads = uploads
+        self.rules = rules
+        self.log = log
+        self.clock = clock
+        self.leases = Leases()
+        self.sealing: set[str] = set()  # generations named in the store and not yet in the database
+
+
+def new_generation() -> str:
+    """Return the name of a new generation: 8 random hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def new_public_id() -> str:
+    """Return a new public id: 10 random lower-case letters and digits, safe in a host name."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(10))

@@ -1,0 +1,34 @@
+"""Pulls: counted in memory, written every 10 s, so that a pull never waits for the writer (DESIGN 1: a crash may lose 10 s)."""
+
+from appliance.db import images, manifests
+from appliance.db.database import Database, Transaction
+from appliance.domain.moment import Timestamp
+from appliance.domain.registry import ImageId, ManifestId
+
+FLUSH_S = 10.0  # seconds between two flushes
+
+
+class Pulls:
+    """Pulls not yet written, by manifest."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._counts: dict[ManifestId, tuple[ImageId, int, Timestamp]] = {}
+
+    def count(self, image: ImageId, manifest: ManifestId, now: Timestamp) -> None:
+        """Count one pull of `manifest`."""
+        _, count, _ = self._counts.get(manifest, (image, 0, now))
+        self._counts[manifest] = (image, count + 1, now)
+
+    async def flush(self, db: Database) -> None:
+        """Write what was counted."""
+        if not self._counts:
+            return
+        counts, self._counts = self._counts, {}
+
+        def record(tx: Transaction) -> None:
+            for manifest, (image, count, last) in counts.items():
+                manifests.add_pulls(tx, manifest, count, last)
+                images.add_pulls(tx, image, count, last)
+
+        await db.write(record)
