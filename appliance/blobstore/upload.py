@@ -62,6 +62,7 @@ class Upload:
         self._hash = hashlib.new(session.algorithm)
         self._summer = Summer()
         self._is_busy = False
+        self._is_closed = False
         self._unsynced = 0
         self._syncing: Future[None] | None = None
 
@@ -116,14 +117,11 @@ class Upload:
         return sealable
 
     async def cancel(self) -> None:
-        """Drop the session and its bytes."""
+        """Drop the session, and its bytes unless a seal has given them a name; a second call does nothing."""
         self._uploads.forget(self)
-        await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._cancel)
-
-    async def close(self) -> None:
-        """Drop the session after its bytes got their name."""
-        self._uploads.forget(self)
-        await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._close)
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._drop)
 
     def reread(self) -> None:
         """Hash what lies in the file already: the session comes from before a restart (blocking)."""
@@ -165,15 +163,11 @@ class Upload:
         self._uploads.files.sync(self._descriptor, self._path)
         return Sealable(self._path, digest, self.offset, self._summer.finish())
 
-    def _cancel(self) -> None:
+    def _drop(self) -> None:
         if self._syncing is not None:
             self._syncing.exception()  # waits: the thread still uses the descriptor
         os.close(self._descriptor)
         self._uploads.files.remove(self._path)
-        self._uploads.files.remove(self._uploads.path_of(self.session.id + ".json"))
-
-    def _close(self) -> None:
-        os.close(self._descriptor)
         self._uploads.files.remove(self._uploads.path_of(self.session.id + ".json"))
 
 

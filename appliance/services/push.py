@@ -82,7 +82,7 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
             await stock.store.delete(digest, generation)
     finally:
         stock.sealing.discard(generation)
-        await upload.close()
+        await upload.cancel()
     return blob
 
 
