@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- debian conformance crane regctl oras helm
+[ $# -gt 0 ] || set -- debian debian-tree conformance crane regctl oras helm
 
 go_program() { # name, package, version
     [ -x ".cache/clients/$1-$3/$1" ] && [ -e ".cache/bin/$1" ] && [ ".cache/bin/$1" -ef ".cache/clients/$1-$3/$1" ] && return
@@ -26,10 +26,9 @@ go_program() { # name, package, version
 
 debian() {
     missing=
-    for pair in skopeo:skopeo podman:podman buildah:buildah dockerd:docker.io runc:runc crun:crun busybox:busybox-static; do
+    for pair in skopeo:skopeo podman:podman buildah:buildah dockerd:docker.io runc:runc busybox:busybox-static debootstrap:debootstrap; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
     done
-    # dockerd without a docker client is of no use, and a client may be here that is newer than Debian's
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "set-up: not installed, for that needs root on Debian:$missing" >&2
@@ -42,10 +41,32 @@ debian() {
         >.cache/apt.log 2>&1 </dev/null || echo "set-up: that failed: $(tail -n 1 .cache/apt.log)" >&2
 }
 
+debian_tree() {
+    [ ! -e .cache/debian.tar ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || ! command -v apt-get >/dev/null; then
+        echo "set-up: .cache/debian.tar is not made, for that needs root and debootstrap" >&2
+        return 0
+    fi
+    # the release and the mirror that this machine itself uses
+    # shellcheck disable=SC2016
+    release=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Identifier: Packages' 'Component: main' \
+        'Origin: Debian' | awk '$1 !~ /-/ { print; exit }')
+    echo "set-up: debootstrap ${release%% *}" >&2
+    rm -rf .cache/debian.new
+    if nice -n 10 debootstrap --variant=minbase "${release%% *}" .cache/debian.new "${release#* }" >.cache/debootstrap.log 2>&1; then
+        nice -n 10 tar -C .cache/debian.new --numeric-owner --exclude=./dev/* --exclude=./var/cache/apt/archives/*.deb \
+            -cf .cache/debian.tar.new . && mv .cache/debian.tar.new .cache/debian.tar
+    else
+        echo "set-up: that failed: $(tail -n 1 .cache/debootstrap.log)" >&2
+    fi
+    rm -rf .cache/debian.new
+}
+
 mkdir -p .cache
 for name in "$@"; do
     case $name in
     debian) debian ;;
+    debian-tree) debian_tree ;;
     conformance) go_program conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111 ;;
     crane) go_program crane github.com/google/go-containerregistry/cmd/crane v0.22.1 ;;
     regctl) go_program regctl github.com/regclient/regclient/cmd/regctl v0.11.7 ;;

@@ -23,6 +23,7 @@ def rootfs(home: Path) -> Path:
         "bin": make.folder(),
         "bin/busybox": make.executable(busybox),
         "bin/cat": make.link("busybox"),
+        "bin/sh": make.link("busybox"),
         "greeting": b"hello from busybox\n",
     }
     archive.write_bytes(make.tar(files))

@@ -5,10 +5,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-BIN = Path(__file__).resolve().parents[2] / ".cache" / "bin"  # where packaging/setup/clients.sh puts them
+ROOT = Path(__file__).resolve().parents[2]
+BIN = ROOT / ".cache" / "bin"  # where packaging/setup/clients.sh puts them
 _RUN_S = 240  # a busy two-core machine takes its time
 
 
@@ -18,9 +20,22 @@ def find(name: str) -> str:
     Where it is missing: the test is skipped on a person's machine and fails on CI, which must not lose it silently.
     """
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    if found := shutil.which(name, path=path):
-        return found
-    message = f"{name} is not installed; `make setup-clients` installs what it can and says what it cannot"
+    found = shutil.which(name, path=path)
+    if found is None:
+        _miss(name)
+    return found
+
+
+def need_file(name: str) -> Path:
+    """Return the path of a file that the set-up makes (`name` from the project's root), or tell as `find` does."""
+    path = ROOT / name
+    if not path.is_file():
+        _miss(name)
+    return path
+
+
+def _miss(name: str) -> NoReturn:
+    message = f"{name} is not here; `make setup-clients` brings what it can and says what it cannot"
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)

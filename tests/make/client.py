@@ -13,7 +13,7 @@ from tests.make.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIF
 
 Shape = TypeVar("Shape")
 _TIMEOUT_S = 60
-_ACCEPT = {"Accept": ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])}  # what every client sends
+_ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}  # what every client sends
 
 
 class _Problem(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 Spec: image-spec 1.1.1, image-layout.md.
 """
 
-import json
 from pathlib import Path
 
 from tests.make.images import OCI_INDEX, Blob, Manifest, encode
@@ -33,9 +32,7 @@ def blob_path(folder: Path, digest: str) -> Path:
 
 
 def assert_layout_holds(folder: Path, manifest: Manifest) -> None:
-    """Fail unless the layout lists `manifest` and has it and everything below it, byte for byte."""
-    listed = [entry["digest"] for entry in json.loads((folder / "index.json").read_bytes())["manifests"]]
-    assert manifest.digest in listed
+    """Fail unless the layout has `manifest` and everything below it, byte for byte."""
     for part in manifest.walk():
         for blob in (*part.blobs, Blob(part.body, part.algorithm)):
             assert blob_path(folder, blob.digest).read_bytes() == blob.data
