@@ -1,36 +1,93 @@
-"""The command line: one file a command."""
+"""The command line: `scr <command> ...`, one file a command.
+
+The contract of a command. `COMMANDS` names it with its line in `scr --help`; its module is `appliance.cli.<name>`
+(`-` written as `_`), imported only when it is asked for, and has
+
+    EXAMPLES: tuple[str, str]                      two command lines; `--help` begins with them
+    add(parser: appliance.cli.parser.Parser)       adds its options, or its verbs:
+        verbs = parser.add_verbs()
+        verbs.add_parser("list", help="...", examples=("scr tag list pay/api", "..."))
+    run(options: argparse.Namespace) -> int        does it; returns 0 done, 1 failed or refused
+
+`run` raises ScrError for what a person can mend: `main` prints its sentence and ends with 1. Data goes to stdout
+(`--json` for programs), talk to stderr: `appliance.cli.terminal` does both. `options.verb` is the verb, where a command
+has verbs. Wrong usage (2) is the parser's: `options` holds only what it understood.
+"""
 
 import argparse
+import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
 
-import msgspec
-
-from appliance import assemble, config
+from appliance import __version__
+from appliance.cli.parser import Parser
+from appliance.cli.terminal import say
 from appliance.errors import ScrError
-from appliance.logs import Log
+
+COMMANDS = {
+    "serve": "serve the registry",
+    "version": "print the version of this program",
+}
+_EXAMPLES = ("scr serve", "scr serve --config scr.toml")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser("scr")
-    commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve")
-    serve.add_argument("--config", type=Path)
-    serve.add_argument("--data-dir")
-    serve.add_argument("--listen", action="append")
-    options = parser.parse_args(arguments)
+class Command(Protocol):
+    """A module that follows the contract."""
+
+    EXAMPLES: tuple[str, str]
+
+    def add(self, parser: Parser) -> None:
+        """Add options and verbs."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0 done, 1 failed or refused, 2 wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in given if not word.startswith("-")), "")
+    command = load(name) if name in COMMANDS else None
+    parser = make_parser(name, command)
+    options = parser.parse_args(given)
+    if command is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        found = config.load(options.config)
-        if options.data_dir:
-            found = msgspec.structs.replace(
-                found, storage=msgspec.structs.replace(found.storage, data_dir=options.data_dir)
-            )
-        if options.listen:
-            found = msgspec.structs.replace(
-                found, server=msgspec.structs.replace(found.server, listen=tuple(options.listen))
-            )
-        return assemble.serve(found, Log(level=found.log.level, form=found.log.format))
+        code = command.run(options)
+        sys.stdout.flush()
     except ScrError as error:
-        print(f"scr: {error.message}", file=sys.stderr)  # noqa: T201
+        say(f"scr: {error.message}")
         return 1
+    except KeyboardInterrupt:
+        return 1
+    except BrokenPipeError:  # `scr ... | head`: nobody reads on; the last flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "SCR_DEBUG" in os.environ:
+            raise
+        say(f"scr: {name} failed: {type(error).__name__}: {error}; run it again with SCR_DEBUG=1 to see where")
+        return 1
+    return code
+
+
+def load(name: str) -> Command:
+    """Return the module of the command `name`, one of COMMANDS."""
+    return cast("Command", import_module(f"appliance.cli.{name.replace('-', '_')}"))
+
+
+def make_parser(name: str, command: Command | None) -> Parser:
+    """Return the parser of the whole command line; only `command`, called `name`, knows its options."""
+    parser = Parser("scr", description="A container registry in one process.", examples=_EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"scr {__version__}", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="<command>", title="commands")
+    for known, line in COMMANDS.items():
+        if command is not None and known == name:
+            described = f"{line[0].upper()}{line[1:]}."
+            command.add(commands.add_parser(known, help=line, description=described, examples=command.EXAMPLES))
+        else:
+            commands.add_parser(known, help=line)
+    return parser
