@@ -6,6 +6,7 @@ The doors hand over facts; what is decided here touches neither network nor data
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -113,6 +114,7 @@ def admit_open(arrival: Arrival) -> Caller:
     return Caller(LOCAL, FULL_ACCESS, arrival.peer)
 
 
+@lru_cache(maxsize=4096)  # asked of every request: parsing an address takes longer than finding a manifest
 def is_loopback(address: str) -> bool:
     """Whether `address` (IPv4, IPv6, or IPv4-mapped) is a loopback address; False for anything else."""
     try:
@@ -123,6 +125,7 @@ def is_loopback(address: str) -> bool:
     return (mapped or parsed).is_loopback
 
 
+@lru_cache(maxsize=4096)
 def split_host(host: str) -> tuple[str, int | None]:
     """Return the lower-case name (brackets taken off) and the port of a Host header; the port is None when left out."""
     if host.startswith("["):
