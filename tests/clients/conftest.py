@@ -1,5 +1,8 @@
 """What the round trips share: a home folder, a small root file system, a second client to compare with."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,14 @@ from tests.clients.programs import Program, find
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the programs of one module."""
     return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Path]:
+    """A folder with a short name: sockets below it have 107 bytes for their path, podman's run root 50."""
+    folder = Path(tempfile.mkdtemp(prefix="scr-"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

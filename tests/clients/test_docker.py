@@ -19,14 +19,11 @@ _STOP_S = 60
 
 
 @pytest.fixture(scope="module")
-def docker(home: Path) -> Iterator[Program]:
+def docker(home: Path, runtime: Path) -> Iterator[Program]:
     """The docker command, connected to a daemon that is started here and ended afterwards."""
     daemon, client = find("dockerd"), find("docker")
     if os.geteuid() != 0:
         pytest.skip("dockerd needs root")
-    # socket paths hold 107 bytes at most, and containerd's lie deep below the exec root
-    runtime = Path("/tmp") / f"scr-docker-{os.getpid()}"  # noqa: S108 (made here with mode 0700, fails if it exists)
-    runtime.mkdir(mode=0o700)
     socket, settings = runtime / "docker.sock", runtime / "daemon.json"
     settings.write_text("{}")  # not the machine's own
     command = [daemon, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"]
@@ -41,7 +38,6 @@ def docker(home: Path) -> Iterator[Program]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=_STOP_S)
-        shutil.rmtree(runtime)
 
 
 def _wait_until_ready(log: IO[bytes]) -> None:

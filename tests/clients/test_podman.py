@@ -15,10 +15,10 @@ RUN = ("run", "--rm", "--network=none", "--ulimit=nofile=1024:1024", "--ulimit=n
 
 
 @pytest.fixture(scope="module")
-def podman(home: Path) -> Program:
+def podman(home: Path, runtime: Path) -> Program:
     """Podman with a store of its own; vfs, because it needs nothing of the kernel."""
     store = home / "podman"
-    options = [f"--root={store / 'root'}", f"--runroot={store / 'run'}", f"--tmpdir={store / 'tmp'}"]
+    options = [f"--root={store / 'root'}", f"--runroot={runtime / 'run'}", f"--tmpdir={runtime / 'tmp'}"]
     options += ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"]
     return Program("podman", store, options)
 

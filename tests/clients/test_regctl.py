@@ -54,7 +54,7 @@ def test_referrers_and_digest_tags_travel_with_the_image(
     client.assert_holds("regctl/referred-copy", signed, signature)
     for referrer in referrers:
         client.assert_holds("regctl/referred-copy", referrer.digest, referrer)
-    found = {entry["digest"] for entry in listed["manifest"]["manifests"]}
+    found = {entry["digest"] for entry in listed["descriptors"]}
     assert found == {referrer.digest for referrer in referrers}
 
 
