@@ -25,7 +25,9 @@ from appliance.domain.registry import RegistryId, Visibility
 from appliance.errors import FolderBusy
 from appliance.http.admit import Doorkeeper, User
 from appliance.http.api.app import make_app
+from appliance.http.api.running import Running
 from appliance.http.front import Door, Front
+from appliance.http.health import Health
 from appliance.http.listen import Listeners
 from appliance.http.v2.app import DistributionApi
 from appliance.logs import Log
@@ -55,10 +57,11 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
     )
     site = await database.write(_prepare)
     pulls = Pulls()
+    listening: tuple[str, ...] = ()
     users = tuple(User(user.name, user.password_hash, user.policies) for user in config.user)
     front = Front(
         DistributionApi(stock, pulls),
-        make_app(),
+        make_app(stock, Running(_now(), lambda: listening, lambda: config.server.public_url, _ready)),
         Doorkeeper(users, executor, is_open=not users),
         site,
         frozenset(config.server.names),
@@ -72,6 +75,7 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
     for address in config.server.listen:
         host, _, port = address.rpartition(":")
         for found, number in await listeners.open(host, int(port), Door("main")):
+            listening += (f"http://{found}:{number}",)
             print(
                 f'scr {__version__} serving http://{found}:{number} (registry "{site.name}")',
                 file=sys.stderr,
@@ -86,6 +90,10 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
     await loop.run_in_executor(None, database.close)
     os.close(lock)
     return 0
+
+
+async def _ready() -> Health:
+    return Health("ready", ())
 
 
 async def _every(seconds: float, work) -> None:

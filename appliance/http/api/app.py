@@ -3,7 +3,9 @@
 from litestar import Litestar, get
 from litestar.openapi.config import OpenAPIConfig
 
+from appliance.http.api.running import Running
 from appliance.http.health import Health
+from appliance.services.stock import Stock
 
 
 @get("/health/live", sync_to_thread=False)
@@ -18,6 +20,7 @@ def ready() -> Health:
     return Health("ready", ())
 
 
-def make_app() -> Litestar:
-    """Return the application."""
+def make_app(stock: Stock, running: Running) -> Litestar:
+    """Return the application over `stock`."""
+    del stock, running
     return Litestar([live, ready], openapi_config=OpenAPIConfig("scr", "1", path="/api/schema"))

@@ -1,0 +1,20 @@
+"""What only the assembler knows of the running process, handed to the management API."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from appliance.domain.moment import Timestamp
+from appliance.http.health import Health
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The process: since when, where it listens, how it is called from outside, and how it is.
+
+    What can change while it runs is asked anew each time.
+    """
+
+    started: Timestamp
+    listeners: Callable[[], tuple[str, ...]]  # URLs, e.g. "http://127.0.0.1:5000"
+    public_url: Callable[[], str]  # "" where none is configured
+    ready: Callable[[], Awaitable[Health]]  # the checks of /health/ready
