@@ -1,14 +1,20 @@
-"""What the round trips share: a home folder, a small root file system, a second client to compare with."""
+"""The clients, each with a home of its own, and the small root file system that they pack."""
 
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests import make
 from tests.clients.programs import Program, find
+
+_STOP_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +51,75 @@ def rootfs(home: Path) -> Path:
 def skopeo(home: Path) -> Program:
     """Skopeo, the client that most round trips are compared with."""
     return Program("skopeo", home / "skopeo")
+
+
+@pytest.fixture(scope="module")
+def buildah(home: Path) -> Program:
+    """Buildah with a store of its own; vfs, because it needs nothing of the kernel."""
+    store = home / "buildah"
+    options = [f"--root={store / 'root'}", f"--runroot={store / 'run'}", "--storage-driver=vfs"]
+    return Program("buildah", store, options)
+
+
+@pytest.fixture(scope="module")
+def podman(home: Path, runtime: Path) -> Program:
+    """Podman with a store of its own; vfs, because it needs nothing of the kernel."""
+    store = home / "podman"
+    options = [f"--root={store / 'root'}", f"--runroot={runtime / 'run'}", f"--tmpdir={runtime / 'tmp'}"]
+    options += ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"]
+    return Program("podman", store, options)
+
+
+@pytest.fixture(scope="module")
+def docker(home: Path, runtime: Path) -> Iterator[Program]:
+    """The docker command, connected to a daemon that is started here and ended afterwards."""
+    daemon, client = find("dockerd"), find("docker")
+    if os.geteuid() != 0:
+        pytest.skip("dockerd needs root")
+    socket, settings = runtime / "docker.sock", runtime / "daemon.json"
+    settings.write_text("{}")  # not the machine's own
+    command = [daemon, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"]
+    command += [f"--data-root={home / 'docker-data'}", f"--exec-root={runtime}", f"--host=unix://{socket}"]
+    command += [f"--pidfile={runtime / 'docker.pid'}", f"--config-file={settings}"]
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # runc and containerd lie there
+    process = subprocess.Popen(command, env={"PATH": path, "HOME": str(home)}, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        _wait_until_ready(process.stderr)
+        yield Program(client, home / "docker", [f"--host=unix://{socket}"], {"DOCKER_BUILDKIT": "0"})
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=_STOP_S)
+
+
+def _wait_until_ready(log: IO[bytes]) -> None:
+    told = b""
+    for line in log:
+        told += line
+        if b"API listen on" in line:
+            return
+    raise AssertionError(f"dockerd did not start:\n{told.decode()}")
+
+
+@pytest.fixture(scope="module")
+def helm(home: Path) -> Program:
+    """Helm with a home of its own."""
+    return Program("helm", home / "helm")
+
+
+@pytest.fixture(scope="module")
+def oras(home: Path) -> Program:
+    """Oras with a home of its own."""
+    return Program("oras", home / "oras")
+
+
+@pytest.fixture(scope="module")
+def crane(home: Path) -> Program:
+    """Crane with a home of its own; a loopback address is plain HTTP to it."""
+    return Program("crane", home / "crane")
+
+
+@pytest.fixture(scope="module")
+def regctl(home: Path, server: make.Server) -> Program:
+    """Regctl with a home of its own, which knows the server as plain HTTP."""
+    return Program("regctl", home / "regctl", [f"--host=reg={server.address},tls=disabled"])

@@ -72,9 +72,9 @@ class Program:
         assert ended.returncode == 0, f"{self._told(arguments, ended)}"
         return ended.stdout.decode()
 
-    def refused(self, *arguments: str | Path) -> str:
+    def refused(self, *arguments: str | Path, stdin: bytes = b"") -> str:
         """Run it and return what it complained. Raises AssertionError when it succeeds."""
-        ended = self._run(arguments, b"")
+        ended = self._run(arguments, stdin)
         assert ended.returncode != 0, f"{self._told(arguments, ended)}"
         return ended.stderr.decode() + ended.stdout.decode()
 

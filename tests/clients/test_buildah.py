@@ -9,14 +9,6 @@ from tests.clients.compare import read_twice
 from tests.clients.programs import Program
 
 
-@pytest.fixture(scope="module")
-def buildah(home: Path) -> Program:
-    """Buildah with a store of its own; vfs, because it needs nothing of the kernel."""
-    store = home / "buildah"
-    options = [f"--root={store / 'root'}", f"--runroot={store / 'run'}", "--storage-driver=vfs"]
-    return Program("buildah", store, options)
-
-
 @pytest.mark.parametrize("form", ["oci", "docker"])
 def test_a_built_image_is_pushed_and_used_as_a_base(
     buildah: Program, skopeo: Program, server: make.Server, client: make.Client, rootfs: Path, tmp_path: Path, form: str

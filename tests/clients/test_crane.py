@@ -3,17 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests import make
 from tests.clients.programs import Program
 from tests.make.layout import assert_layout_holds, write_layout
-
-
-@pytest.fixture(scope="module")
-def crane(home: Path) -> Program:
-    """Crane with a home of its own; a loopback address is plain HTTP to it."""
-    return Program("crane", home / "crane")
 
 
 def test_an_index_comes_back_byte_for_byte(

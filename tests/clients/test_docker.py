@@ -1,52 +1,13 @@
 """Round trips with docker: its own daemon and command line, on storage that needs nothing of the kernel."""
 
-import os
 import shutil
-import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
-
-import pytest
 
 from tests import make
 from tests.clients.compare import read_twice
-from tests.clients.programs import Program, find
+from tests.clients.programs import Program
 
 RUN = ("run", "--rm", "--network=none")
-_STOP_S = 60
-
-
-@pytest.fixture(scope="module")
-def docker(home: Path, runtime: Path) -> Iterator[Program]:
-    """The docker command, connected to a daemon that is started here and ended afterwards."""
-    daemon, client = find("dockerd"), find("docker")
-    if os.geteuid() != 0:
-        pytest.skip("dockerd needs root")
-    socket, settings = runtime / "docker.sock", runtime / "daemon.json"
-    settings.write_text("{}")  # not the machine's own
-    command = [daemon, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"]
-    command += [f"--data-root={home / 'docker-data'}", f"--exec-root={runtime}", f"--host=unix://{socket}"]
-    command += [f"--pidfile={runtime / 'docker.pid'}", f"--config-file={settings}"]
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # runc and containerd lie there
-    process = subprocess.Popen(command, env={"PATH": path, "HOME": str(home)}, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    try:
-        _wait_until_ready(process.stderr)
-        yield Program(client, home / "docker", [f"--host=unix://{socket}"], {"DOCKER_BUILDKIT": "0"})
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=_STOP_S)
-
-
-def _wait_until_ready(log: IO[bytes]) -> None:
-    told = b""
-    for line in log:
-        told += line
-        if b"API listen on" in line:
-            return
-    raise AssertionError(f"dockerd did not start:\n{told.decode()}")
 
 
 def test_an_image_is_pushed_pulled_and_run(

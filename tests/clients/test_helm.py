@@ -3,20 +3,12 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests import make
 from tests.clients.compare import read_twice
 from tests.clients.programs import Program
 from tests.make.chart import HELM_CHART, HELM_CONFIG, archive
 
 PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
-
-
-@pytest.fixture(scope="module")
-def helm(home: Path) -> Program:
-    """Helm with a home of its own."""
-    return Program("helm", home / "helm")
 
 
 def test_a_chart_comes_back_byte_for_byte(

@@ -3,19 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests import make
 from tests.clients.programs import Program
 from tests.make.layout import assert_layout_holds, write_layout
 
 SBOM = "application/vnd.example.sbom+json"
-
-
-@pytest.fixture(scope="module")
-def oras(home: Path) -> Program:
-    """Oras with a home of its own."""
-    return Program("oras", home / "oras")
 
 
 def test_files_come_back_byte_for_byte(oras: Program, server: make.Server, client: make.Client, tmp_path: Path) -> None:

@@ -14,15 +14,6 @@ from tests.clients.programs import Program
 RUN = ("run", "--rm", "--network=none", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 
 
-@pytest.fixture(scope="module")
-def podman(home: Path, runtime: Path) -> Program:
-    """Podman with a store of its own; vfs, because it needs nothing of the kernel."""
-    store = home / "podman"
-    options = [f"--root={store / 'root'}", f"--runroot={runtime / 'run'}", f"--tmpdir={runtime / 'tmp'}"]
-    options += ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=runc"]
-    return Program("podman", store, options)
-
-
 @pytest.mark.parametrize("form", ["oci", "v2s2"])
 def test_an_image_is_pushed_pulled_and_run(
     podman: Program, skopeo: Program, server: make.Server, client: make.Client, rootfs: Path, tmp_path: Path, form: str

@@ -12,12 +12,6 @@ from tests.make.layout import assert_layout_holds, write_layout
 SBOM = "application/vnd.example.sbom+json"
 
 
-@pytest.fixture(scope="module")
-def regctl(home: Path, server: make.Server) -> Program:
-    """Regctl with a home of its own, which knows the server as plain HTTP."""
-    return Program("regctl", home / "regctl", [f"--host=reg={server.address},tls=disabled"])
-
-
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_an_image_comes_back_byte_for_byte(
     regctl: Program, server: make.Server, client: make.Client, tmp_path: Path, algorithm: str
