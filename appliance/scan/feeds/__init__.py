@@ -1,0 +1,1 @@
+"""Vulnerability data as others publish them: one upstream form a file, each -> Iterator[FeedRecord]."""
