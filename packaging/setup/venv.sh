@@ -36,8 +36,10 @@ echo "set-up: installing $locks/$lock.txt into .venv" >&2
 pip() {
     .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input "$@"
 }
-pip install --require-hashes -r "$locks/build.txt" -r "$locks/run.txt"
-[ "$lock" = run ] || pip install --require-hashes -r "$locks/$lock.txt"
+case $lock in
+run | dev) pip install --require-hashes -r "$locks/build.txt" -r "$locks/$lock.txt" ;; # dev holds all of run
+lock) pip install --require-hashes -r "$locks/build.txt" -r "$locks/run.txt" -r "$locks/lock.txt" ;;
+esac
 # compat: a plain path file instead of an import hook, which would cost time at each start
 pip install --no-deps --no-index --no-build-isolation --config-settings editable_mode=compat -e .
 echo "$wanted" >".venv/installed-$lock"

@@ -1,7 +1,6 @@
 """Round trips with podman: what it makes, what it takes, and that the result runs."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,3 @@ def test_search_finds_what_was_pushed(podman: Program, server: make.Server, clie
     )
 
     assert json.loads(listed)[0]["Tags"] == ["v1", "v2"]
-
-
-def test_the_test_runs_as_a_user_who_can_run_containers() -> None:
-    assert os.geteuid() == 0 or Path("/etc/subuid").exists(), "rootless podman needs a range in /etc/subuid"
