@@ -1,9 +1,9 @@
 """Images: found by path, made by a first upload, shown from the first manifest on."""
 
-from appliance.db.database import Reader, Transaction
+from appliance.db.database import Reader, Row, Transaction
 from appliance.db.repositories import Made
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import ImagePath, natural_key
+from appliance.domain.names import ImageName, ImagePath, RepositoryName, natural_key
 from appliance.domain.registry import ImageId, ImageRef, ImageRow, RegistryId, RepositoryId
 
 _FIND = """
@@ -73,28 +73,55 @@ SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
        (SELECT max(m.pushed_at) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL)
 FROM images i JOIN repositories r ON r.id = i.repository_id
 WHERE i.registry_id = :registry AND i.path > :last AND (:repository IS NULL OR r.name = :repository)
-  AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
+  AND instr(i.path, :contains) AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
 ORDER BY i.path LIMIT :limit
 """
+_ONE = _LIST[: _LIST.index("WHERE i.registry_id")] + (
+    "WHERE i.registry_id = :registry AND i.path = :path"
+    " AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL"
+)
 
 
-def list_page(reader: Reader, registry: RegistryId, repository: str | None, last: str, limit: int) -> list[ImageRow]:
-    """Return up to `limit` visible images (of one repository, or all) whose paths come after `last`."""
-    rows = reader.rows(_LIST, {"registry": registry, "repository": repository, "last": last, "limit": limit})
-    return [
-        ImageRow(
-            id=row[0],
-            path=row[1],
-            locked=bool(row[2]),
-            pulls=row[3],
-            last_pulled_at=None if row[4] is None else Timestamp(row[4]),
-            manifests=row[5],
-            tags=row[6],
-            size=int(row[7]),
-            pushed_at=None if row[8] is None else Timestamp(row[8]),
-        )
-        for row in rows
-    ]
+def list_page(
+    reader: Reader, registry: RegistryId, repository: str | None, last: str, limit: int, contains: str = ""
+) -> list[ImageRow]:
+    """Return up to `limit` visible images (of one repository, or all) whose paths come after `last`.
+
+    Only those that have `contains` in their path.
+    """
+    values = {"registry": registry, "repository": repository, "last": last, "contains": contains, "limit": limit}
+    return [_shown(row) for row in reader.rows(_LIST, values)]
+
+
+def find_row(reader: Reader, image: ImageRef) -> ImageRow | None:
+    """Return the visible image as a list shows it, or None."""
+    row = reader.one(_ONE, {"registry": image.registry, "path": str(image.path)})
+    return _shown(row) if row else None
+
+
+def find_path(reader: Reader, registry: RegistryId, public_id: str) -> ImagePath | None:
+    """Return the path of the visible image that has this public id, or None."""
+    row = reader.one(
+        "SELECT r.name, i.name FROM images i JOIN repositories r ON r.id = i.repository_id"
+        " WHERE i.public_id = ? AND i.registry_id = ? AND i.shown_at IS NOT NULL AND i.removed_at IS NULL"
+        " AND r.removed_at IS NULL",
+        (public_id, registry),
+    )
+    return ImagePath(RepositoryName(row[0]), ImageName(row[1])) if row else None
+
+
+def _shown(row: Row) -> ImageRow:
+    return ImageRow(
+        id=row[0],
+        path=row[1],
+        locked=bool(row[2]),
+        pulls=row[3],
+        last_pulled_at=None if row[4] is None else Timestamp(row[4]),
+        manifests=row[5],
+        tags=row[6],
+        size=int(row[7]),
+        pushed_at=None if row[8] is None else Timestamp(row[8]),
+    )
 
 
 def is_locked(reader: Reader, image: ImageId) -> bool:

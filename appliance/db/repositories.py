@@ -2,7 +2,7 @@
 
 import msgspec
 
-from appliance.db.database import Reader, Transaction
+from appliance.db.database import Reader, Row, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RepositoryName, natural_key
 from appliance.domain.registry import ImageId, RegistryId, RepositoryId, RepositoryRow
@@ -55,25 +55,45 @@ _LIST = """
 SELECT r.public_id, r.name, r.locked, r.created_at, r.created_by,
        (SELECT count(*) FROM images i WHERE i.repository_id = r.id AND i.removed_at IS NULL AND i.shown_at IS NOT NULL)
 FROM repositories r
-WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name > :last
+WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name > :last AND instr(r.name, :contains)
 ORDER BY r.name LIMIT :limit
 """
+_ONE = (
+    _LIST[: _LIST.index("WHERE r.registry_id")]
+    + "WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name = :name"
+)
 
 
-def list_page(reader: Reader, registry: RegistryId, last: str, limit: int) -> list[RepositoryRow]:
-    """Return up to `limit` repositories whose names come after `last`."""
-    rows = reader.rows(_LIST, {"registry": registry, "last": last, "limit": limit})
-    return [
-        RepositoryRow(
-            id=row[0],
-            name=RepositoryName(row[1]),
-            images=row[5],
-            locked=bool(row[2]),
-            created_at=Timestamp(row[3]),
-            created_by=row[4],
-        )
-        for row in rows
-    ]
+def list_page(reader: Reader, registry: RegistryId, last: str, limit: int, contains: str = "") -> list[RepositoryRow]:
+    """Return up to `limit` repositories whose names come after `last` and have `contains` in them."""
+    rows = reader.rows(_LIST, {"registry": registry, "last": last, "contains": contains, "limit": limit})
+    return [_shown(row) for row in rows]
+
+
+def find_row(reader: Reader, registry: RegistryId, name: RepositoryName) -> RepositoryRow | None:
+    """Return the live repository `name` as a list shows it, or None."""
+    row = reader.one(_ONE, {"registry": registry, "name": name})
+    return _shown(row) if row else None
+
+
+def find_name(reader: Reader, registry: RegistryId, public_id: str) -> RepositoryName | None:
+    """Return the name of the live repository that has this public id, or None."""
+    row = reader.one(
+        "SELECT name FROM repositories WHERE public_id = ? AND registry_id = ? AND removed_at IS NULL",
+        (public_id, registry),
+    )
+    return RepositoryName(row[0]) if row else None
+
+
+def _shown(row: Row) -> RepositoryRow:
+    return RepositoryRow(
+        id=row[0],
+        name=RepositoryName(row[1]),
+        images=row[5],
+        locked=bool(row[2]),
+        created_at=Timestamp(row[3]),
+        created_by=row[4],
+    )
 
 
 def remove(tx: Transaction, repository: RepositoryId, now: Timestamp) -> None:

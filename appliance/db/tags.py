@@ -1,6 +1,6 @@
 """Tags: the present; what a tag named before stands in tag_history."""
 
-from appliance.db.database import Reader, Transaction
+from appliance.db.database import Reader, Row, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes
 from appliance.domain.registry import ImageId, ImageRef, ManifestId, TagRow
@@ -66,26 +66,38 @@ SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size, t.pushed
        t.locked OR i.locked OR r.locked
 FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
 JOIN manifests m ON m.id = t.manifest_id
-WHERE i.id = :image AND t.name > :last
+WHERE i.id = :image AND t.name > :last AND instr(t.name, :contains)
 ORDER BY t.name LIMIT :limit
 """
+_ONE = _LIST[: _LIST.index("WHERE")] + "WHERE i.id = :image AND t.name = :name"
 
 
-def list_page(reader: Reader, image: ImageId, last: str, limit: int) -> list[TagRow]:
-    """Return up to `limit` tags of `image` that come after `last`, with what they name."""
-    return [
-        TagRow(
-            name=Tag(row[0]),
-            digest=from_bytes(row[1]),
-            media_type=row[2],
-            artifact_type=row[3],
-            size=row[4],
-            pushed_at=Timestamp(row[5]),
-            pushed_by=row[6],
-            locked=bool(row[7]),
-        )
-        for row in reader.rows(_LIST, {"image": image, "last": last, "limit": limit})
-    ]
+def list_page(reader: Reader, image: ImageId, last: str, limit: int, contains: str = "") -> list[TagRow]:
+    """Return up to `limit` tags of `image` that come after `last`, with what they name.
+
+    Only those that have `contains` in their name.
+    """
+    values = {"image": image, "last": last, "contains": contains, "limit": limit}
+    return [_shown(row) for row in reader.rows(_LIST, values)]
+
+
+def find_row(reader: Reader, image: ImageId, tag: Tag) -> TagRow | None:
+    """Return `tag` of `image` as a list shows it, or None."""
+    row = reader.one(_ONE, {"image": image, "name": tag})
+    return _shown(row) if row else None
+
+
+def _shown(row: Row) -> TagRow:
+    return TagRow(
+        name=Tag(row[0]),
+        digest=from_bytes(row[1]),
+        media_type=row[2],
+        artifact_type=row[3],
+        size=row[4],
+        pushed_at=Timestamp(row[5]),
+        pushed_by=row[6],
+        locked=bool(row[7]),
+    )
 
 
 def forget_history(tx: Transaction, before: Timestamp, limit: int) -> int:

@@ -66,6 +66,16 @@ def admit(caller: Caller, site: Site, path: ImagePath, actions: Sequence[Action]
     return Grant(caller, ImageRef(site.registry, path))
 
 
+def admit_management(caller: Caller, site: Site, path: ImagePath, action: Action) -> Grant:
+    """Return the grant for `action` on the image at `path` (or its repository, where the image part is empty).
+
+    For what goes through the management API, which needs no `LoginContainerRegistry`. Raises AccessDenied.
+    """
+    if caller.policies is not FULL_ACCESS:
+        _need(caller, action, srn(site.appliance, site.name, path.repository, path.image))
+    return Grant(caller, ImageRef(site.registry, path))
+
+
 def admit_registry(caller: Caller, site: Site, action: Action) -> None:
     """Check `action` on the registry itself. Raises AccessDenied."""
     if caller.policies is not FULL_ACCESS:

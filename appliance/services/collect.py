@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.db import blobs, images, manifests, repositories, tags
+from appliance.db import blobs, facts, images, manifests, repositories, tags
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
 from appliance.domain.moment import SECOND, Timestamp
@@ -56,7 +56,12 @@ async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) ->
     stock.leases.sweep(now)
     count, size = await _delete_condemned(stock)
     sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
-    await stock.db.write(lambda tx: tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE))
+
+    def close(tx: Transaction) -> None:
+        tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
+        facts.put(tx, "collected_at", str(now))
+
+    await stock.db.write(close)
     return Collected(manifests=purged, links=links, blobs=count, bytes=size, uploads=sessions)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.db import blobs
+from appliance.db import blobs, facts
 from appliance.db.database import Reader
 from appliance.domain.names import algorithm_of, hex_of
 from appliance.domain.registry import BlobId, StoredBlob
@@ -51,6 +51,8 @@ async def scrub(stock: Stock) -> Scrubbed:
                 await quarantine(stock, blob, reason)
                 broken.append(blob.digest)
         last = page[-1].id
+    now = stock.clock()
+    await stock.db.write(lambda tx: facts.put(tx, "scrubbed_at", str(now)))
     return Scrubbed(count, size, tuple(broken))
 
 

@@ -1,26 +1,113 @@
-"""The Litestar application: `/api/v1`, `/health`."""
+"""The Litestar application: `/api/v1`, its description at `/api/schema`, `/health`."""
 
-from litestar import Litestar, get
+import secrets
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
 
-from appliance.http.api.running import Running
+from appliance import __version__
+from appliance.domain.access import Action
+from appliance.errors import QueryInvalid, ScrError
+from appliance.http.api import problem
+from appliance.http.api.asking import InAsking, provide_asking
+from appliance.http.api.images import Images
+from appliance.http.api.repositories import Repositories
+from appliance.http.api.running import InRunning, Running
+from appliance.http.api.status import show_status
+from appliance.http.api.tags import Tags
+from appliance.http.api.upkeep import run_collection, run_scrub
 from appliance.http.health import Health
 from appliance.services.stock import Stock
 
+MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is near it
+_HANDLERS: list[ControllerRouterHandler] = [show_status, Repositories, Images, Tags, run_collection, run_scrub]
+_Asked = Request[Any, Any, Any]  # Litestar's own type of a request without users, tokens and state
 
-@get("/health/live", sync_to_thread=False)
+
+@get("/health/live", sync_to_thread=False, include_in_schema=False)
 def live() -> Health:
     """Say that the process is there."""
     return Health("live", ())
 
 
-@get("/health/ready", sync_to_thread=False)
-def ready() -> Health:
-    """Say whether it can serve."""
-    return Health("ready", ())
+@get("/health/ready", include_in_schema=False)
+async def ready(running: InRunning) -> Response[Health]:
+    """Say whether it can serve: 200 for ready and degraded, else 503."""
+    health = await running.ready()
+    return Response(health, status_code=503 if health.status == "down" else 200)
 
 
 def make_app(stock: Stock, running: Running) -> Litestar:
     """Return the application over `stock`."""
-    del stock, running
-    return Litestar([live, ready], openapi_config=OpenAPIConfig("scr", "1", path="/api/schema"))
+    dependencies = {
+        "stock": Provide(lambda: stock, sync_to_thread=False),
+        "running": Provide(lambda: running, sync_to_thread=False),
+        "asking": Provide(provide_asking, sync_to_thread=False),
+    }
+
+    @get("/api/schema", sync_to_thread=False, include_in_schema=False, media_type="application/vnd.oai.openapi+json")
+    def describe(asking: InAsking) -> bytes:
+        """Return the OpenAPI description of the management API: one document, no page, nothing from elsewhere."""
+        asking.check(Action.VIEW_REGISTRY)
+        return _description(dependencies)
+
+    def fail(request: _Asked, error: Exception) -> Response[bytes]:
+        log_id = secrets.token_hex(8)
+        stock.log.error("request.failed", id=log_id, path=request.scope["path"], error=repr(error))
+        detail = f"scr failed on this request; its log has the reason under id {log_id}"
+        return _answer(problem.make_answer("failed", 500, detail, log_id))
+
+    return Litestar(
+        [live, ready, describe, *_HANDLERS],
+        dependencies=dependencies,
+        before_request=_refuse_unknown_parameters,
+        exception_handlers={ScrError: _refuse, HTTPException: _refuse_as_http, Exception: fail},
+        openapi_config=None,
+        request_max_body_size=MAX_BODY,
+    )
+
+
+def _refuse_unknown_parameters(request: _Asked) -> None:
+    """Refuse query parameters that the route does not know: a misspelt `confirm` or `limit` must not be ignored."""
+    known = request.route_handler.parsed_fn_signature.parameters
+    for name in request.query_params:
+        if name not in known or name in request.app.dependencies:
+            raise QueryInvalid(f"this route has no parameter {name[:40]!r}; see /api/schema")
+
+
+def _refuse(_: _Asked, error: ScrError) -> Response[bytes]:
+    return _answer(problem.answer_to(error))
+
+
+def _refuse_as_http(request: _Asked, error: HTTPException) -> Response[bytes]:
+    """Answer what Litestar itself refuses: no such route, another method, a parameter or body of another shape."""
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        detail = "; ".join(f"{one.get('key', 'request')}: {one.get('message', '')}" for one in error.extra) or detail
+    elif error.status_code == 404:
+        detail = f"there is nothing at {request.scope['path'][:200]}; see /api/schema"
+    elif error.status_code == 405:
+        detail = f"{request.method} is not possible here; see /api/schema"
+    name = {400: "invalid", 404: "page-unknown", 405: "unsupported", 413: "too-large"}.get(error.status_code, "refused")
+    answer = _answer(problem.make_answer(name, error.status_code, detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _answer(made: tuple[int, list[tuple[bytes, bytes]], bytes]) -> Response[bytes]:
+    status, headers, body = made
+    told = {name.decode(): value.decode() for name, value in headers}
+    return Response(body, status_code=status, headers=told, media_type=told["content-type"])
+
+
+def _description(dependencies: dict[str, Provide]) -> bytes:
+    """Return the OpenAPI document, made from the handlers' own signatures."""
+    config = OpenAPIConfig("scr management API", __version__)
+    # an application that only describes: the one that serves has no schema routes, for Litestar's are pages
+    described = Litestar(_HANDLERS, dependencies=dependencies, openapi_config=config)
+    return msgspec.json.encode(described.openapi_schema.to_schema())

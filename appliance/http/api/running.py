@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from appliance.domain.moment import Timestamp
 from appliance.http.health import Health
@@ -18,3 +20,7 @@ class Running(msgspec.Struct, frozen=True):
     listeners: Callable[[], tuple[str, ...]]  # URLs, e.g. "http://127.0.0.1:5000"
     public_url: Callable[[], str]  # "" where none is configured
     ready: Callable[[], Awaitable[Health]]  # the checks of /health/ready
+    under_way: set[str] = msgspec.field(default_factory=set)  # upkeep that somebody asked for and that still runs
+
+
+InRunning = NamedDependency[SkipValidation[Running]]

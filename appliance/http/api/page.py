@@ -1,0 +1,72 @@
+"""Pages of lists: `{"items": [...], "next": ...}` with an opaque cursor."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+
+from appliance.domain.moment import SECOND, Timestamp
+from appliance.errors import QueryInvalid
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="entries of a page")]
+Cursor = Annotated[str, QueryParameter(description="`next` of the page before")]
+Name = Annotated[str, QueryParameter(max_length=255, description="only what has this text in its name")]
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True):
+    """One page; `next` is the cursor of the following one, null on the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+async def collect_page(
+    fetch: Callable[[str, int], Awaitable[list[Row]]],
+    key: Callable[[Row], str],
+    keep: Callable[[Row], bool],
+    cursor: str,
+    limit: int,
+) -> Page[Row]:
+    """Return a page of up to `limit` rows that `keep` lets through.
+
+    `fetch(last, count)` returns rows in order of `key` after `last`; it is asked until the page is full or the list
+    ends. Raises QueryInvalid for a cursor of another make.
+    """
+    last = _open(cursor)
+    found: list[Row] = []
+    while True:
+        rows = await fetch(last, limit + 1)
+        found += [row for row in rows if keep(row)]
+        if len(found) > limit:
+            return Page(found[:limit], _close(key(found[limit - 1])))
+        if len(rows) <= limit:
+            return Page(found, None)
+        last = key(rows[-1])
+
+
+def moment(at: Timestamp) -> datetime:
+    """Return a time of the database as the API shows it (RFC 3339, UTC)."""
+    return datetime.fromtimestamp(at / SECOND, UTC)
+
+
+def moment_or_none(at: Timestamp | None) -> datetime | None:
+    """Return the same for a time that may not have come yet."""
+    return None if at is None else moment(at)
+
+
+def _close(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _open(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before") from error

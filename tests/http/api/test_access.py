@@ -1,0 +1,128 @@
+"""No route without a check: walked by somebody who may nothing, and by somebody who may only look."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from appliance import errors
+from appliance.domain.moment import Timestamp
+from appliance.errors import ScrError
+from appliance.http.api import problem as problems
+from appliance.http.api.app import make_app
+from appliance.http.api.running import Running
+from appliance.http.health import Health
+from tests.http.api.conftest import List, find, problem
+from tests.make import images
+from tests.make.client import Client
+
+OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
+
+
+class _Described(msgspec.Struct, frozen=True):
+    openapi: str
+    paths: dict[str, dict[str, object]]
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return method and path of every route there is, described or not."""
+
+    async def ready() -> Health:
+        return Health("ready", ())
+
+    app = make_app(None, Running(Timestamp(0), tuple, str, ready))  # type: ignore[arg-type]  # no handler runs
+    return sorted(
+        (method, route.path)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS" and route.path not in OPEN
+    )
+
+
+def address(path: str, ids: dict[str, str]) -> str:
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}:str}}", value)
+    assert "{" not in path, f"the test knows no value for {path}"
+    return path + ("?path=hidden/api" if path == "/api/v1/tags" else "")
+
+
+@pytest.fixture
+def ids(admin: Client) -> dict[str, str]:
+    admin.push("hidden/api", images.image([{"etc/motd": b"hidden"}]), "1")
+    return {
+        "repository_id": find(admin, "repositories", "hidden"),
+        "image_id": find(admin, "images", "hidden/api"),
+        "tag": "1",
+    }
+
+
+def test_there_are_routes_to_walk() -> None:
+    assert len(routes()) >= 13
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+def test_who_may_nothing_sees_and_changes_nothing(
+    admin: Client, nobody: Client, ids: dict[str, str], method: str, path: str
+) -> None:
+    reply = nobody.request(method, address(path, ids), b"{}" if method == "POST" else None)
+
+    if reply.status == 200:
+        assert reply.decode(List).items == []
+    else:
+        assert reply.status in (403, 404)
+        assert "hidden" not in problem(reply.body).detail.replace("repository/hidden/image/api", "")
+    admin.get_manifest("hidden/api", "1").expect(200)
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in routes() if route[0] != "GET"])
+def test_who_may_only_look_changes_nothing(
+    admin: Client, viewer: Client, ids: dict[str, str], method: str, path: str
+) -> None:
+    query = "?confirm=hidden" if path.startswith("/api/v1/repositories") else ""
+
+    reply = viewer.request(method, address(path, ids) + query, b"{}" if method == "POST" else None).expect(403)
+
+    assert problem(reply.body).type == "urn:scr:problem:access-denied"
+    admin.get_manifest("hidden/api", "1").expect(200)
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in routes() if route[0] == "GET"])
+def test_who_may_look_sees(viewer: Client, ids: dict[str, str], method: str, path: str) -> None:
+    reply = viewer.request(method, address(path, ids)).expect(200)
+
+    assert reply.body
+
+
+def test_an_id_that_may_not_be_seen_answers_like_one_that_is_not_there(nobody: Client, ids: dict[str, str]) -> None:
+    hidden = nobody.get(f"/api/v1/images/{ids['image_id']}")
+    absent = nobody.get("/api/v1/images/aaaaaaaaaa")
+
+    assert (hidden.status, absent.status) == (404, 404)
+    assert hidden.body.replace(ids["image_id"].encode(), b"") == absent.body.replace(b"aaaaaaaaaa", b"")
+
+
+def test_the_description_lists_every_route_of_the_api_and_names_no_other_host(admin: Client) -> None:
+    reply = admin.get("/api/schema").expect(200)
+
+    described = reply.decode(_Described)
+    known = {(method.upper(), path) for path, methods in described.paths.items() for method in methods}
+    assert known == {(method, path.replace(":str}", "}")) for method, path in routes() if path != "/api/schema"}
+    assert b"//" not in reply.body
+
+
+def leaves(kind: type[ScrError]) -> Iterator[type[ScrError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from leaves(below)
+
+
+@pytest.mark.parametrize("kind", list(leaves(ScrError)), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_and_a_name_of_its_own(kind: type[ScrError]) -> None:
+    error = kind("why", 7) if issubclass(kind, errors.OutOfRange) else kind("why")
+
+    status, headers, body = problems.answer_to(error)
+
+    assert kind in problems.STATUSES or any(above in problems.STATUSES for above in kind.__mro__[1:-3])
+    assert 400 <= status <= 599
+    assert (b"content-type", b"application/problem+json") in headers
+    assert problem(body).detail == "why"
