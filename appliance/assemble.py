@@ -15,7 +15,7 @@ from appliance import __version__
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Uploads
-from appliance.config import Config
+from appliance.config import Config, Sources, load
 from appliance.db import facts, registries
 from appliance.db.database import BALLAST, Database, Transaction
 from appliance.domain.admission import Site
@@ -36,13 +36,15 @@ from appliance.services.stock import Rules, Stock, new_public_id
 from appliance.services.tally import Pulls
 
 
-def serve(config: Config, log: Log, files: Files | None = None) -> int:
+def serve(sources: Sources, files: Files | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
+    config = load(sources).config
+    log = Log(level=config.log.level, form=config.log.format)
     return uvloop.run(_serve(config, log, files or Files()))
 
 
 async def _serve(config: Config, log: Log, files: Files) -> int:
-    folder = Path(config.storage.data_dir).absolute()
+    folder = config.storage.data_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(folder)
     executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="worker")
@@ -51,7 +53,7 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
         database,
         LocalStore(folder, files, executor),
         Uploads(folder / "uploads", files, executor, 256 << 20),
-        Rules(sparse_images=config.limits.sparse_images, sparse_indexes=config.limits.sparse_indexes),
+        _rules(config),
         log,
         _now,
     )
@@ -62,7 +64,7 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
     front = Front(
         DistributionApi(stock, pulls),
         make_app(stock, Running(_now(), lambda: listening, lambda: config.server.public_url, _ready)),
-        Doorkeeper(users, executor, is_open=not users),
+        Doorkeeper(users, executor, is_open=config.is_open),
         site,
         frozenset(config.server.names),
     )
@@ -73,8 +75,7 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
         loop.add_signal_handler(number, stopping.set)
     await listeners.open_control(folder / "control.sock", Door("control", is_control=True))
     for address in config.server.listen:
-        host, _, port = address.rpartition(":")
-        for found, number in await listeners.open(host, int(port), Door("main")):
+        for found, number in await listeners.open(address.host, address.port, Door("main")):
             listening += (f"http://{found}:{number}",)
             print(
                 f'scr {__version__} serving http://{found}:{number} (registry "{site.name}")',
@@ -90,6 +91,22 @@ async def _serve(config: Config, log: Log, files: Files) -> int:
     await loop.run_in_executor(None, database.close)
     os.close(lock)
     return 0
+
+
+def _rules(config: Config) -> Rules:
+    storage, limits = config.storage, config.limits
+    return Rules(
+        manifest_bytes=limits.manifest_bytes,
+        sparse_indexes=limits.sparse_indexes,
+        sparse_images=limits.sparse_images,
+        strict=config.compat.scr_strict,
+        create_on_push=config.compat.create_on_push,
+        recycle=storage.recycle,
+        grace=storage.grace,
+        upload_expiry=storage.upload_expiry,
+        history_keep=storage.history_keep,
+        default_policy=config.defaults.repository,
+    )
 
 
 async def _ready() -> Health:

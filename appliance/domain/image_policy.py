@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.domain.vulnerability import Severity
+
 MAX_FINDINGS = 9_999_999  # manual 2.1, "Image Pull limit"
 MAX_DAYS = 3_650
 
@@ -18,7 +20,7 @@ class ScanPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     exclude_language_packages: bool = False
     exclude_secrets: bool = False
     exclude_unfixed: bool = False
-    exclude_severity: str = "none"  # this level and those below it; "none" excludes nothing
+    exclude_severity: Severity = Severity.NONE  # this level and those below it; "none" excludes nothing
 
 
 class PullLimit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -1,0 +1,137 @@
+"""The sections of `scr.toml` as values: every field is a key, every default is the key's default.
+
+All of it is parsed: sizes are bytes, times milliseconds, addresses and networks values of their own. Nothing behind
+`config` parses or checks a setting a second time.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal, NewType
+
+import msgspec
+
+from appliance.config.quantities import (
+    Address,
+    Duration,
+    Interval,
+    Reserve,
+    Size,
+    parse_address,
+    parse_duration,
+    parse_interval,
+    parse_reserve,
+    parse_size,
+)
+from appliance.domain.image_policy import ImagePolicy
+
+HostName = NewType("HostName", str)  # lower case, without a port
+Url = NewType("Url", str)  # http or https, host and perhaps port, nothing behind it; "" for none
+PasswordHash = NewType("PasswordHash", str)  # argon2id, as `scr user hash` prints it; "" for none
+PolicyName = NewType("PolicyName", str)  # of a built-in access policy
+UserName = NewType("UserName", str)  # without a colon: Basic credentials end the name there
+Network = IPv4Network | IPv6Network
+
+
+class ServerSection(msgspec.Struct, frozen=True):
+    """`[server]`: where it listens and how it is called."""
+
+    listen: tuple[Address, ...] = (parse_address("127.0.0.1:5000"),)
+    names: tuple[HostName, ...] = ()
+    public_url: Url = Url("")
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    allow_plain: bool = False
+    allow_insecure: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    shutdown_grace: Duration = parse_duration("30s")
+    header_timeout: Interval = parse_interval("20s")
+    idle_timeout: Interval = parse_interval("75s")
+    min_rate: Size = parse_size("1KiB")
+
+
+class ListenerSection(msgspec.Struct, frozen=True):
+    """`[[listener]]`: one more address, with settings of its own."""
+
+    address: Address
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    allow_plain: bool = False
+
+
+class StorageSection(msgspec.Struct, frozen=True):
+    """`[storage]`: where the data lies and when it goes."""
+
+    data_dir: Path = Path("data")
+    min_free: Reserve = parse_reserve("5%")
+    recycle: Duration = parse_duration("24h")
+    grace: Duration = parse_duration("1h")
+    upload_expiry: Duration = parse_duration("24h")
+    history_keep: Duration = parse_duration("400d")
+    collect_every: Interval = parse_interval("10m")
+    scrub_every: Duration = parse_duration("30d")
+    scrub_rate: Size = parse_size("16MiB")
+
+
+class LimitsSection(msgspec.Struct, frozen=True):
+    """`[limits]`: what is taken."""
+
+    manifest_bytes: Size = parse_size("4MiB")
+    sparse_indexes: bool = True
+    sparse_images: bool = False
+
+
+class CompatSection(msgspec.Struct, frozen=True):
+    """`[compat]`: how names and first pushes are treated."""
+
+    scr_strict: bool = False
+    create_on_push: bool = True
+
+
+class LogSection(msgspec.Struct, frozen=True):
+    """`[log]`: what is said on stderr."""
+
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    format: Literal["human", "json"] = "human"
+
+
+class DefaultsSection(msgspec.Struct, frozen=True):
+    """`[defaults]`: what new things are born with."""
+
+    repository: ImagePolicy = ImagePolicy()
+
+
+class UserSection(msgspec.Struct, frozen=True):
+    """`[[user]]`: somebody who signs in with a password. Once read, `password_hash` is never empty."""
+
+    name: UserName
+    password_hash: PasswordHash = PasswordHash("")
+    password_file: Path | None = None
+    policies: tuple[PolicyName, ...] = (PolicyName("ScrPullPushOnlyAccess"),)
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole of `scr.toml`."""
+
+    server: ServerSection = ServerSection()
+    storage: StorageSection = StorageSection()
+    limits: LimitsSection = LimitsSection()
+    compat: CompatSection = CompatSection()
+    log: LogSection = LogSection()
+    defaults: DefaultsSection = DefaultsSection()
+    listener: tuple[ListenerSection, ...] = ()
+    user: tuple[UserSection, ...] = ()
+
+    @property
+    def listeners(self) -> tuple[ListenerSection, ...]:
+        """Every address to listen on: those of `[server]` with its TLS settings, then the `[[listener]]` tables."""
+        server = self.server
+        first = (
+            ListenerSection(address, server.tls_certificate, server.tls_key, server.allow_plain)
+            for address in server.listen
+        )
+        return (*first, *self.listener)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this machine is served without asking who calls: no user and no proxy is configured."""
+        return not self.user and not self.server.trusted_proxies
