@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Final
@@ -19,7 +20,9 @@ OCI_ARTIFACT: Final = "application/vnd.oci.artifact.manifest.v1+json"
 SCHEMA1: Final = "application/vnd.docker.distribution.manifest.v1"  # and +json, +prettyjws
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
-_MEDIA_TYPE_LIMIT = 255  # RFC 6838, 4.2: 127 characters for each half
+_HALF = r"[A-Za-z0-9!#$&^_.+'*%`|~-]{1,127}"  # RFC 6838, 4.2, and what RFC 9110, 5.6.2 lets a token hold besides
+_MEDIA_TYPE = re.compile(rf"{_HALF}/{_HALF}")  # without parameters: Content-Type is compared and served without them
+_MAX_SIZE = (1 << 63) - 1  # bytes; what SQLite and Go's int64 can count
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,6 +74,9 @@ class _Body(msgspec.Struct, rename="camel"):
 
 
 _DECODER = msgspec.json.Decoder(_Body)
+_FIELDS = frozenset(
+    name.casefold() for kind in (_Body, Descriptor) for name in (*kind.__struct_encode_fields__, "platform", "urls")
+)
 
 
 def parse_manifest(body: bytes, content_type: str, algorithm: str = "sha256") -> Manifest:
@@ -78,25 +84,22 @@ def parse_manifest(body: bytes, content_type: str, algorithm: str = "sha256") ->
 
     The digest is computed with `algorithm` ("sha256" or "sha512"). Any JSON object with a media type is accepted;
     what is known of it (config, layers, children, subject) must be well formed.
-    Raises ManifestInvalid. Spec: distribution-spec 1.1.1, "Pushing Manifests"; image-spec 1.1.1, manifest.md, image-index.md.
+    Raises ManifestInvalid. Spec: distribution-spec 1.1.1, "Pushing Manifests"; image-spec 1.1.1, manifest.md and
+    image-index.md.
     """
-    announced = content_type.partition(";")[0].strip().lower()
-    if announced.startswith(SCHEMA1):
+    content = _decode(body)
+    media_type = _media_type(content_type.partition(";")[0].strip().lower(), content)
+    if media_type.lower().startswith(SCHEMA1):
         raise ManifestInvalid(
             "Docker schema 1 manifests carry no verifiable layers; push with a client newer than 2017"
         )
-    content = _decode(body)
-    media_type = _media_type(announced, content)
-    if content.layers and content.manifests:
-        raise ManifestInvalid("the manifest has both layers and manifests; it must be an image or an index, not both")
-    if media_type in INDEXES and content.manifests is None:
-        raise ManifestInvalid(f"an index needs a list of manifests, and this {media_type} has none")
-    if media_type in (OCI_MANIFEST, DOCKER_MANIFEST) and (content.config is None or content.layers is None):
-        raise ManifestInvalid(f"an image manifest needs config and layers, and this {media_type} lacks one")
+    _check_form(media_type, content)
     blobs = [content.config] if content.config else []
     blobs += [*(content.layers or []), *(content.blobs or [])]
     for part in (*blobs, *(content.manifests or []), *([content.subject] if content.subject else [])):
         _check(part)
+    if sum(part.size for part in blobs) > _MAX_SIZE:
+        raise ManifestInvalid("the sizes of the layers add up to more than any disk has")
     config_type = content.config.media_type if content.config else ""
     return Manifest(
         digest=digest_of(body, algorithm),
@@ -144,8 +147,12 @@ def _decode(body: bytes) -> _Body:
 
 
 def _refuse_repeats(pairs: list[tuple[str, object]]) -> None:
+    """Refuse an object that two readers would understand differently (docker's reads `Layers` as `layers`)."""
     if len({key for key, _ in pairs}) != len(pairs):
         raise ManifestInvalid("the manifest repeats a key of one object; each key may stand once")
+    known = [folded for key, _ in pairs if (folded := key.casefold()) in _FIELDS]
+    if len(set(known)) != len(known):
+        raise ManifestInvalid("the manifest spells one key in two ways; each key may stand once")
 
 
 def _small_int(text: str) -> int:
@@ -161,14 +168,20 @@ def _media_type(announced: str, content: _Body) -> str:
     generic = announced in ("", "application/json", "text/plain", "application/octet-stream")
     media_type = inner or ("" if generic else announced) or (OCI_INDEX if content.manifests is not None else "")
     media_type = media_type or (OCI_MANIFEST if content.config is not None and content.layers is not None else "")
-    if (
-        not media_type
-        or len(media_type) > _MEDIA_TYPE_LIMIT
-        or not media_type.isascii()
-        or not media_type.isprintable()
-    ):
+    if not _MEDIA_TYPE.fullmatch(media_type):
         raise ManifestInvalid("the manifest has no usable media type; set Content-Type or mediaType")
     return media_type
+
+
+def _check_form(media_type: str, content: _Body) -> None:
+    """Refuse what one client would take for an image and another for an index (CVE-2021-41190)."""
+    is_image = content.config is not None or content.layers is not None
+    if is_image and content.manifests is not None:
+        raise ManifestInvalid("the manifest has both layers and manifests; it must be an image or an index, not both")
+    if media_type in INDEXES and content.manifests is None:
+        raise ManifestInvalid(f"an index needs a list of manifests, and this {media_type} has none")
+    if media_type in (OCI_MANIFEST, DOCKER_MANIFEST) and (content.config is None or content.layers is None):
+        raise ManifestInvalid(f"an image manifest needs config and layers, and this {media_type} lacks one")
 
 
 def _check(part: Descriptor) -> None:
@@ -176,5 +189,5 @@ def _check(part: Descriptor) -> None:
         parse_digest(part.digest)
     except DigestInvalid as error:
         raise ManifestInvalid(f"a descriptor is wrong: {error.message}") from error
-    if part.size < 0:
-        raise ManifestInvalid(f"a descriptor is wrong: the size of {part.digest} is negative")
+    if not 0 <= part.size <= _MAX_SIZE:
+        raise ManifestInvalid(f"a descriptor is wrong: {part.digest} cannot have that size")
