@@ -1,6 +1,10 @@
-"""The error of all feeds."""
+"""The error of all feeds, and what decoding a hostile record may raise."""
+
+import msgspec
 
 from appliance.errors import Invalid
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
 
 
 class FeedInvalid(Invalid):

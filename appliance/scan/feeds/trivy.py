@@ -28,7 +28,7 @@ from appliance.domain.vulnerability import (
 )
 from appliance.scan import namespaces
 from appliance.scan.feeds.bbolt import Bucket, Data, Reader
-from appliance.scan.feeds.invalid import FeedInvalid
+from appliance.scan.feeds.invalid import UNREADABLE, FeedInvalid
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ def read_metadata(body: bytes) -> Metadata:
     """Return what `metadata.json` says. Raises FeedInvalid: not such a file, or a schema that is unknown here."""
     try:
         metadata = _decode_metadata(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FeedInvalid(f"metadata.json of the vulnerability database cannot be read: {error}") from error
     if metadata.version != SCHEMA:
         raise FeedInvalid(
@@ -305,7 +305,7 @@ def _values(bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
 def _decode(decode: Callable[[bytes], T], body: bytes, *place: str) -> T:
     try:
         return decode(_NOTHING if body == _NULL else body)
-    except (msgspec.MsgspecError, OverflowError) as error:
+    except UNREADABLE as error:
         raise FeedInvalid(f"the vulnerability database is broken at {' / '.join(place)}: {error}") from error
 
 

@@ -26,5 +26,11 @@ def match(
         for advisory in advisories.get(names[id(package)], ()):
             if not package.version:
                 yield Unjudged(advisory.id, package, "its version is not recorded")
+            elif not _names_versions(advisory):
+                yield Unjudged(advisory.id, package, "the advisory names no versions")
             elif verdict := judge(SCHEMES[ecosystem], package, package.version, advisory):
                 yield verdict
+
+
+def _names_versions(advisory: Advisory) -> bool:
+    return bool(advisory.spans or advisory.versions or advisory.vulnerable or advisory.patched or advisory.unaffected)

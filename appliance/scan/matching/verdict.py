@@ -28,7 +28,7 @@ def judge(scheme: Scheme, package: Package, version: str, advisory: Advisory) ->
 def is_vulnerable(scheme: Scheme, version: str, advisory: Advisory) -> bool:
     """Return whether `advisory` concerns `version`.
 
-    Raises VersionInvalid: a version or constraint that decides it cannot be read, or the advisory names none.
+    Raises VersionInvalid: a version or constraint that decides it cannot be read.
     """
     scheme.key(version)
     if advisory.spans or advisory.vulnerable or advisory.versions:
