@@ -28,6 +28,8 @@ from appliance.errors import ScrError
 
 COMMANDS = {
     "serve": "serve the registry",
+    "init": "write a commented scr.toml",
+    "check-config": "show the settings in force and where each comes from",
     "version": "print the version of this program",
 }
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")

@@ -203,6 +203,10 @@ def _read_size(raw: object, folder: Path) -> Size:
         raise Wrong(str(error)) from None
 
 
+def _read_duration(raw: object, folder: Path) -> object:
+    return _duration.read("0" if raw == 0 and not isinstance(raw, bool) else raw, folder)  # 0 needs no unit
+
+
 def _read_path(raw: object, folder: Path) -> Path:
     if not isinstance(raw, str) or not raw or "\0" in raw:
         raise Wrong("a path")
@@ -227,12 +231,13 @@ def _parse_plain(text: str) -> str:
     return text
 
 
+_duration = _text(parse_duration)
 _url = _text(_parse_url, str, 'an address like "https://registry.example.com", with nothing behind the host and port')
 _KINDS: dict[object, Kind] = {
     bool: Kind("switch", _read_switch, lambda value: value),
     str: _text(_parse_plain),
     Size: Kind("text", _read_size, lambda value: size_text(int(str(value)))),
-    Duration: _text(parse_duration, duration_text),
+    Duration: Kind("text", _read_duration, lambda value: duration_text(int(str(value)))),
     Interval: _text(parse_interval, duration_text),
     Reserve: _text(parse_reserve, reserve_text),
     Address: _text(parse_address),

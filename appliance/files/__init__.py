@@ -1,0 +1,1 @@
+"""Texts that ship inside the program, read through `appliance.assets`."""
