@@ -1,6 +1,6 @@
 """What a store of blobs can do, whatever it stands on: a local folder now, an object store beside it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,14 @@ class Lying(msgspec.Struct, frozen=True):
     written: float
 
 
+class FileSpan(msgspec.Struct, frozen=True, gc=False):
+    """Checked bytes that are sent from an open file; `descriptor` is open until the next piece is asked for."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+
 class BlobStore(Protocol):
     """Bytes by digest and generation.
 
@@ -30,8 +38,11 @@ class BlobStore(Protocol):
     def driver(self) -> str:
         """The name that rows of blobs keep: which store holds them."""
 
-    def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncIterator[memoryview]:
+    def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield the bytes `start` (included) to `end` (excluded) of `blob`, each chunk checked before it is given."""
+
+    def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
+        """Yield the same, as spans of an open file where the store has one: for a socket that takes files."""
 
     async def seal(self, staged: Path, digest: Digest, generation: str) -> None:
         """Give the synced file `staged` its name for ever; durable once this returns, and `staged` is gone."""

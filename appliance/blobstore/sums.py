@@ -1,4 +1,4 @@
-"""Check sums of a blob's chunks: one CRC-32 for each started MiB, made while it is received, checked before it is sent."""
+"""Check sums of a blob's chunks: a CRC-32 for each started MiB, made when it is received, checked before it is sent."""
 
 import struct
 from collections.abc import Iterable

@@ -4,7 +4,7 @@
     <data>/uploads/<id>.json    whose session it is (Session)
 
 Nothing here is synced before the seal: a 202 promises nothing, and GET of the session tells the truth after a crash.
-Receiving, hashing and writing overlap: while a worker thread hashes and writes one mebibyte, the loop takes in the next.
+Receiving, hashing and writing overlap: while a thread hashes and writes one mebibyte, the loop takes in the next.
 """
 
 import asyncio

@@ -1,10 +1,15 @@
 """Activity: who changed what, when; written in the transaction of the change, never changed afterwards."""
 
+from collections.abc import Mapping
+
 import msgspec
 
-from appliance.db.database import Transaction
+from appliance.db.database import Transaction, Values
 from appliance.domain.admission import Caller
 from appliance.domain.moment import Timestamp
+
+
+Detail = Mapping[str, str | int | list[str]]  # what changed, by name
 
 
 class About(msgspec.Struct, frozen=True):
@@ -16,10 +21,15 @@ class About(msgspec.Struct, frozen=True):
 
 
 def record(
-    tx: Transaction, kind: str, caller: Caller, about: About, detail: dict[str, str | int | list[str]], now: Timestamp
+    tx: Transaction,
+    kind: str,
+    caller: Caller,
+    about: About,
+    detail: Detail,
+    now: Timestamp,
 ) -> int:
     """Append a record; return its `seq`, which orders everything, whatever the clock does."""
-    values = {
+    values: Values = {
         "at": now,
         "kind": kind,
         "principal": str(caller.principal),
@@ -27,7 +37,7 @@ def record(
         "registry": about.registry or None,
         "repository": about.repository or None,
         "image": about.image or None,
-        "detail": msgspec.json.encode({"v": 1} | detail).decode(),
+        "detail": msgspec.json.encode({"v": 1, **detail}).decode(),
     }
     return tx.insert(
         "INSERT INTO activity (at, kind, principal, address, registry_id, repository_id, image_id, detail)"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, from_bytes, to_bytes
 from appliance.domain.registry import BlobId, FoundBlob, ImageId, ImageRef, RegistryId, StoredBlob
@@ -14,7 +14,7 @@ FROM images i JOIN repositories r ON r.id = i.repository_id
 JOIN blobs b ON b.digest = ?3 AND b.quarantined_at IS NULL
 JOIN links l ON l.image_id = i.id AND l.blob_id = b.id AND l.removed_at IS NULL
 WHERE i.registry_id = ?1 AND i.path = ?2 AND i.removed_at IS NULL AND r.removed_at IS NULL
-"""  # noqa: S608 - constants
+"""
 
 
 def find(reader: Reader, image: ImageRef, digest: Digest) -> FoundBlob | None:
@@ -36,8 +36,8 @@ def claim(tx: Transaction, blob: StoredBlob, now: Timestamp) -> StoredBlob:
 
     A quarantined generation is condemned and replaced: a push heals.
     """
-    row = tx.one(f"SELECT {_COLUMNS}, b.quarantined_at FROM blobs b WHERE b.digest = ?", (to_bytes(blob.digest),))  # noqa: S608
-    values = {
+    row = tx.one(f"SELECT {_COLUMNS}, b.quarantined_at FROM blobs b WHERE b.digest = ?", (to_bytes(blob.digest),))
+    values: Values = {
         "digest": to_bytes(blob.digest),
         "generation": blob.generation,
         "driver": blob.driver,
@@ -57,8 +57,8 @@ def claim(tx: Transaction, blob: StoredBlob, now: Timestamp) -> StoredBlob:
         return found
     condemn_generation(tx, "blob", found.digest, found.generation, found.driver, found.size, now)
     tx.execute(
-        "UPDATE blobs SET generation = :generation, driver = :driver, form = :form, size = :size, sealed_at = :now, sums = :sums,"
-        " quarantined_at = NULL, scrubbed_at = NULL WHERE digest = :digest",
+        "UPDATE blobs SET generation = :generation, driver = :driver, form = :form, size = :size,"
+        " sealed_at = :now, sums = :sums, quarantined_at = NULL, scrubbed_at = NULL WHERE digest = :digest",
         values,
     )
     return msgspec.structs.replace(blob, id=found.id)
@@ -68,7 +68,8 @@ def link(tx: Transaction, image: ImageId, blob: BlobId, now: Timestamp, check_at
     """Let `image` use `blob`; collection looks at `check_at` whether a manifest needs it."""
     sql = (
         "INSERT INTO links (image_id, blob_id, since, check_at) VALUES (:image, :blob, :now, :check)"
-        " ON CONFLICT (image_id, blob_id) DO UPDATE SET check_at = max(coalesce(check_at, 0), :check), removed_at = NULL"
+        " ON CONFLICT (image_id, blob_id) DO UPDATE"
+        " SET check_at = max(coalesce(check_at, 0), :check), removed_at = NULL"
     )
     tx.execute(sql, {"image": image, "blob": blob, "now": now, "check": check_at})
 
@@ -131,7 +132,7 @@ class Suspect(msgspec.Struct, frozen=True):
 def list_suspects(reader: Reader, now: Timestamp, limit: int) -> list[Suspect]:
     """Return links whose time to be looked at has come, oldest first."""
     sql = (
-        f"SELECT l.image_id, l.check_at, {_COLUMNS} FROM links l JOIN blobs b ON b.id = l.blob_id"  # noqa: S608
+        f"SELECT l.image_id, l.check_at, {_COLUMNS} FROM links l JOIN blobs b ON b.id = l.blob_id"
         " WHERE l.check_at <= ? ORDER BY l.check_at LIMIT ?"
     )
     return [Suspect(ImageId(row[0]), _stored(row[2:]), Timestamp(row[1])) for row in reader.rows(sql, (now, limit))]
@@ -147,7 +148,7 @@ def settle(tx: Transaction, suspect: Suspect, now: Timestamp) -> bool:
 
     A blob that loses its last link is condemned in the same transaction; only its bytes are left to delete.
     """
-    key = {"image": suspect.image, "blob": suspect.blob.id, "at": suspect.check_at}
+    key: Values = {"image": suspect.image, "blob": suspect.blob.id, "at": suspect.check_at}
     if tx.one(_IS_NEEDED, (suspect.image, to_bytes(suspect.blob.digest))):
         tx.execute(
             "UPDATE links SET check_at = NULL WHERE image_id = :image AND blob_id = :blob AND check_at = :at", key
@@ -158,7 +159,7 @@ def settle(tx: Transaction, suspect: Suspect, now: Timestamp) -> bool:
         return False
     if tx.one("SELECT 1 FROM links WHERE blob_id = ? LIMIT 1", (suspect.blob.id,)):
         return True
-    row = tx.one(f"SELECT {_COLUMNS} FROM blobs b WHERE b.id = ?", (suspect.blob.id,))  # noqa: S608
+    row = tx.one(f"SELECT {_COLUMNS} FROM blobs b WHERE b.id = ?", (suspect.blob.id,))
     if row is None:
         return True
     blob = _stored(row)
@@ -184,13 +185,14 @@ def check_image(tx: Transaction, image: ImageId, now: Timestamp, limit: int) -> 
 
 _UNNEEDED = """
 FROM links l JOIN blobs b ON b.id = l.blob_id
-WHERE l.check_at <= ?1 AND NOT EXISTS (SELECT 1 FROM needs n WHERE n.image_id = l.image_id AND n.digest = b.digest AND n.kind IN (1, 2))
+WHERE l.check_at <= ?1 AND NOT EXISTS (
+  SELECT 1 FROM needs n WHERE n.image_id = l.image_id AND n.digest = b.digest AND n.kind IN (1, 2))
 """
 _FORECAST = f"""
 SELECT count(*), total(size) FROM (
   SELECT b.id, b.size, count(*) AS going {_UNNEEDED} GROUP BY b.id
   HAVING going = (SELECT count(*) FROM links a WHERE a.blob_id = b.id))
-"""  # noqa: S608 - constants
+"""
 
 
 def forecast(reader: Reader, now: Timestamp) -> tuple[int, int, int]:
@@ -205,7 +207,7 @@ def is_owned(reader: Reader, kind: str, digest: Digest, generation: str) -> bool
     """Whether a row owns the generation ("blob" or "manifest"): live, quarantined, or condemned and not yet deleted."""
     key = (to_bytes(digest), generation)
     table = "blobs" if kind == "blob" else "manifests"
-    if reader.one(f"SELECT 1 FROM {table} WHERE digest = ? AND generation = ? LIMIT 1", key):  # noqa: S608 - one of two
+    if reader.one(f"SELECT 1 FROM {table} WHERE digest = ? AND generation = ? LIMIT 1", key):
         return True
     return reader.one("SELECT 1 FROM condemned WHERE digest = ? AND generation = ?", key) is not None
 
@@ -262,7 +264,7 @@ def holders(reader: Reader, registry: RegistryId, digest: Digest, limit: int) ->
 
 def list_after(reader: Reader, last: BlobId, limit: int) -> list[StoredBlob]:
     """Return readable blobs with ids after `last`, for scrub and verify."""
-    sql = f"SELECT {_COLUMNS} FROM blobs b WHERE b.id > ? AND b.quarantined_at IS NULL ORDER BY b.id LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_COLUMNS} FROM blobs b WHERE b.id > ? AND b.quarantined_at IS NULL ORDER BY b.id LIMIT ?"
     return [_stored(row) for row in reader.rows(sql, (last, limit))]
 
 

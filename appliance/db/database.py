@@ -9,11 +9,11 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apsw
 
@@ -23,7 +23,8 @@ from appliance.logs import Log
 
 T = TypeVar("T")
 Value = None | int | float | str | bytes
-Row = tuple  # the shape of a row is known where its SQL stands
+Values = Mapping[str, Value] | tuple[Value, ...]  # what a statement is given, by name or by place
+Row = tuple[Any, ...]  # the shape of a row is known where its SQL stands
 
 BATCH = 256  # functions in one commit; more would make the first of them wait too long
 _READERS = 4  # connections for worker threads
@@ -39,11 +40,11 @@ class Reader:
         """Read through `connection`."""
         self._connection = connection
 
-    def one(self, sql: str, values: dict[str, Value] | tuple[Value, ...] = ()) -> Row | None:
+    def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row, or None."""
         return self._connection.execute(sql, values).fetchone()
 
-    def rows(self, sql: str, values: dict[str, Value] | tuple[Value, ...] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows."""
         return self._connection.execute(sql, values).fetchall()
 
@@ -57,7 +58,7 @@ class Reader:
 class Transaction(Reader):
     """What a writing function may do. It exists only inside the writer thread."""
 
-    def execute(self, sql: str, values: dict[str, Value] | tuple[Value, ...] = ()) -> int:
+    def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement; return how many rows it changed."""
         self._connection.execute(sql, values)
         return self._connection.changes()
@@ -66,11 +67,11 @@ class Transaction(Reader):
         """Return how many rows the last statement changed."""
         return self._connection.changes()
 
-    def execute_many(self, sql: str, values: Iterable[dict[str, Value]]) -> None:
+    def execute_many(self, sql: str, values: Iterable[Mapping[str, Value]]) -> None:
         """Run a statement once for each of `values`."""
         self._connection.executemany(sql, values)
 
-    def insert(self, sql: str, values: dict[str, Value] | tuple[Value, ...] = ()) -> int:
+    def insert(self, sql: str, values: Values = ()) -> int:
         """Run an INSERT; return the row's id."""
         self._connection.execute(sql, values)
         return self._connection.last_insert_rowid()
@@ -131,7 +132,7 @@ class Database:
     def _connect(self, *, read_only: bool = False) -> apsw.Connection:
         connection = apsw.Connection(str(self.path), vfs=self._vfs, statementcachesize=256)
         connection.set_busy_timeout(10_000)
-        # plans must not depend on bound values: without this every new binding plans the joins of a point read anew (5 times the time)
+        # plans must not depend on bound values, or every new binding plans a point read anew (5 times the time)
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.pragma("foreign_keys", True)  # noqa: FBT003 - the pragma's value
         connection.pragma("cache_size", -_CACHE_KIB)
@@ -216,7 +217,7 @@ class Database:
                 error,
             )
         except apsw.IOError as error:
-            if "FSYNC" in str(apsw.mapping_extended_result_codes.get(error.extendedresult, "")):
+            if "FSYNC" in str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), "")):
                 # after a failed fsync nobody knows what is on the disk (fsyncgate): start-up recovers from the log
                 self._log.error(
                     "database.sync_failed", reason=str(error), cure="see the host's disk; scr ends and recovers"

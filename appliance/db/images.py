@@ -1,6 +1,6 @@
 """Images: found by path, made by a first upload, shown from the first manifest on."""
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.repositories import Made
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImageName, ImagePath, RepositoryName, natural_key
@@ -27,7 +27,7 @@ def find_shown(reader: Reader, image: ImageRef) -> ImageId | None:
 def insert(tx: Transaction, image: ImageRef, repository: RepositoryId, made: Made) -> ImageId:
     """Make the image in `repository`, hidden until its first manifest."""
     path: ImagePath = image.path
-    values = {
+    values: Values = {
         "public": made.public_id,
         "registry": image.registry,
         "repository": repository,
@@ -39,8 +39,9 @@ def insert(tx: Transaction, image: ImageRef, repository: RepositoryId, made: Mad
         "by": made.by,
     }
     sql = (
-        "INSERT INTO images (public_id, registry_id, repository_id, name, path, sort_key, policy, created_at, created_by, modified_at,"
-        " modified_by) VALUES (:public, :registry, :repository, :name, :path, :sort, :policy, :now, :by, :now, :by)"
+        "INSERT INTO images (public_id, registry_id, repository_id, name, path, sort_key, policy,"
+        " created_at, created_by, modified_at, modified_by)"
+        " VALUES (:public, :registry, :repository, :name, :path, :sort, :policy, :now, :by, :now, :by)"
     )
     return ImageId(tx.insert(sql, values))
 
@@ -55,7 +56,8 @@ def show(tx: Transaction, image: ImageId, now: Timestamp) -> bool:
 
 _CATALOG = """
 SELECT i.path FROM images i JOIN repositories r ON r.id = i.repository_id
-WHERE i.registry_id = :registry AND i.path > :last AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
+WHERE i.registry_id = :registry AND i.path > :last
+  AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
 ORDER BY i.path LIMIT :limit
 """
 
@@ -69,7 +71,8 @@ _LIST = """
 SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
        (SELECT count(*) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL),
        (SELECT count(*) FROM tags t WHERE t.image_id = i.id),
-       (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id WHERE l.image_id = i.id AND l.removed_at IS NULL),
+       (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id
+        WHERE l.image_id = i.id AND l.removed_at IS NULL),
        (SELECT max(m.pushed_at) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL)
 FROM images i JOIN repositories r ON r.id = i.repository_id
 WHERE i.registry_id = :registry AND i.path > :last AND (:repository IS NULL OR r.name = :repository)
@@ -89,7 +92,13 @@ def list_page(
 
     Only those that have `contains` in their path.
     """
-    values = {"registry": registry, "repository": repository, "last": last, "contains": contains, "limit": limit}
+    values: Values = {
+        "registry": registry,
+        "repository": repository,
+        "last": last,
+        "contains": contains,
+        "limit": limit,
+    }
     return [_shown(row) for row in reader.rows(_LIST, values)]
 
 
@@ -153,7 +162,10 @@ def list_hidden(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:
 
 def add_pulls(tx: Transaction, image: ImageId, count: int, last: Timestamp) -> None:
     """Add `count` pulls, the newest of them at `last`."""
-    sql = "UPDATE images SET pulls = pulls + :count, last_pulled_at = max(coalesce(last_pulled_at, 0), :last) WHERE id = :id"
+    sql = (
+        "UPDATE images SET pulls = pulls + :count, last_pulled_at = max(coalesce(last_pulled_at, 0), :last)"
+        " WHERE id = :id"
+    )
     tx.execute(sql, {"count": count, "last": last, "id": image})
 
 
@@ -162,7 +174,8 @@ def purge(tx: Transaction, image: ImageId) -> bool:
     return (
         tx.execute(
             "DELETE FROM images WHERE id = :id AND NOT EXISTS (SELECT 1 FROM manifests WHERE image_id = :id)"
-            " AND NOT EXISTS (SELECT 1 FROM links WHERE image_id = :id) AND NOT EXISTS (SELECT 1 FROM tags WHERE image_id = :id)",
+            " AND NOT EXISTS (SELECT 1 FROM links WHERE image_id = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM tags WHERE image_id = :id)",
             {"id": image},
         )
         == 1

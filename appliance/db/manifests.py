@@ -1,6 +1,6 @@
 """Manifests: one row an image and digest, with the bytes as they were pushed."""
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.manifest import Manifest
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes, is_digest, to_bytes
@@ -45,7 +45,7 @@ def missing(reader: Reader, image: ImageId, digests: list[Digest]) -> list[Diges
 
 def insert(tx: Transaction, image: ImageId, manifest: Manifest, generation: str, by: str, now: Timestamp) -> ManifestId:
     """Store `manifest` with all it needs; it must not be there yet."""
-    values = {
+    values: Values = {
         "image": image,
         "digest": to_bytes(manifest.digest),
         "generation": generation,
@@ -59,13 +59,14 @@ def insert(tx: Transaction, image: ImageId, manifest: Manifest, generation: str,
         "body": manifest.body,
     }
     sql = (
-        "INSERT INTO manifests (image_id, digest, generation, media_type, artifact_type, config_media_type, subject, content_size,"
-        " pushed_at, pushed_by, body) VALUES (:image, :digest, :generation, :media_type, :artifact_type, :config, :subject,"
-        " :content_size, :now, :by, :body)"
+        "INSERT INTO manifests (image_id, digest, generation, media_type, artifact_type, config_media_type, subject,"
+        " content_size, pushed_at, pushed_by, body) VALUES (:image, :digest, :generation, :media_type, :artifact_type,"
+        " :config, :subject, :content_size, :now, :by, :body)"
     )
     row = ManifestId(tx.insert(sql, values))
     tx.execute_many(
-        "INSERT OR IGNORE INTO needs (image_id, digest, kind, manifest_id, artifact_type) VALUES (:image, :digest, :kind, :row, :type)",
+        "INSERT OR IGNORE INTO needs (image_id, digest, kind, manifest_id, artifact_type)"
+        " VALUES (:image, :digest, :kind, :row, :type)",
         (
             {
                 "image": image,
@@ -147,7 +148,10 @@ def holding_index(reader: Reader, image: ImageId, digest: Digest) -> Digest | No
 
 def add_pulls(tx: Transaction, manifest: ManifestId, count: int, last: Timestamp) -> None:
     """Add `count` pulls, the newest of them at `last`."""
-    sql = "UPDATE manifests SET pulls = pulls + :count, last_pulled_at = max(coalesce(last_pulled_at, 0), :last) WHERE id = :id"
+    sql = (
+        "UPDATE manifests SET pulls = pulls + :count, last_pulled_at = max(coalesce(last_pulled_at, 0), :last)"
+        " WHERE id = :id"
+    )
     tx.execute(sql, {"count": count, "last": last, "id": manifest})
 
 

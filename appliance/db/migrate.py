@@ -26,7 +26,7 @@ def run(connection: apsw.Connection) -> int:
         )
     if found > latest():
         raise ConfigInvalid(
-            f"the data folder has format {found}, and this scr knows {latest()}: it was written by a newer scr; run that one",
+            f"the data folder has format {found}, and this scr knows {latest()}: a newer scr wrote it; run that one",
         )
     applied = 0
     for name in assets.list_names(_PACKAGE, ".sql"):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from appliance.db.database import Reader
+from appliance.db.database import Reader, Value
 from appliance.domain.names import Digest, to_bytes
 from appliance.domain.registry import ImageRef
 
@@ -32,7 +32,7 @@ def list_page(
     reader: Reader, image: ImageRef, subject: Digest, artifact_type: str, last: int, limit: int
 ) -> list[Referrer]:
     """Return up to `limit` live referrers of `subject` after the cursor `last`; "" asks for all artifact types."""
-    values = {
+    values: dict[str, Value] = {
         "digest": to_bytes(subject),
         "last": last,
         "registry": image.registry,
@@ -40,7 +40,6 @@ def list_page(
         "limit": limit,
     }
     if artifact_type:
-        rows = reader.rows(_LIST_OF_TYPE, values | {"type": artifact_type})
-    else:
-        rows = reader.rows(_LIST, values)
+        values["type"] = artifact_type
+    rows = reader.rows(_LIST_OF_TYPE if artifact_type else _LIST, values)
     return [Referrer(*row) for row in rows]

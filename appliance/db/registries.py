@@ -1,6 +1,6 @@
 """Registries."""
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import Registry, RegistryId, Visibility
@@ -10,13 +10,13 @@ _COLUMNS = "id, public_id, name, visibility, created_at"
 
 def find(reader: Reader, name: RegistryName) -> Registry | None:
     """Return the live registry `name`, or None."""
-    row = reader.one(f"SELECT {_COLUMNS} FROM registries WHERE name = ? AND removed_at IS NULL", (name,))  # noqa: S608
+    row = reader.one(f"SELECT {_COLUMNS} FROM registries WHERE name = ? AND removed_at IS NULL", (name,))
     return _registry(row) if row else None
 
 
 def list_all(reader: Reader) -> list[Registry]:
     """Return all live registries by name."""
-    rows = reader.rows(f"SELECT {_COLUMNS} FROM registries WHERE removed_at IS NULL ORDER BY name")  # noqa: S608
+    rows = reader.rows(f"SELECT {_COLUMNS} FROM registries WHERE removed_at IS NULL ORDER BY name")
     return [_registry(row) for row in rows]
 
 
@@ -24,7 +24,7 @@ def insert(
     tx: Transaction, name: RegistryName, public_id: str, visibility: Visibility, by: str, now: Timestamp
 ) -> RegistryId:
     """Make the registry `name`."""
-    values = {"public": public_id, "name": name, "visibility": visibility.value, "now": now, "by": by}
+    values: Values = {"public": public_id, "name": name, "visibility": visibility.value, "now": now, "by": by}
     return RegistryId(
         tx.insert(
             "INSERT INTO registries (public_id, name, visibility, created_at, created_by, modified_at, modified_by)"

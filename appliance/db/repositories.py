@@ -2,7 +2,7 @@
 
 import msgspec
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RepositoryName, natural_key
 from appliance.domain.registry import ImageId, RegistryId, RepositoryId, RepositoryRow
@@ -28,7 +28,7 @@ def find(reader: Reader, registry: RegistryId, name: RepositoryName) -> Reposito
 
 def insert(tx: Transaction, registry: RegistryId, name: RepositoryName, made: Made) -> RepositoryId:
     """Make the repository `name`."""
-    values = {
+    values: Values = {
         "public": made.public_id,
         "registry": registry,
         "name": name,
@@ -39,8 +39,8 @@ def insert(tx: Transaction, registry: RegistryId, name: RepositoryName, made: Ma
         "by": made.by,
     }
     sql = (
-        "INSERT INTO repositories (public_id, registry_id, name, sort_key, policy, by_push, created_at, created_by, modified_at,"
-        " modified_by) VALUES (:public, :registry, :name, :sort, :policy, :by_push, :now, :by, :now, :by)"
+        "INSERT INTO repositories (public_id, registry_id, name, sort_key, policy, by_push, created_at, created_by,"
+        " modified_at, modified_by) VALUES (:public, :registry, :name, :sort, :policy, :by_push, :now, :by, :now, :by)"
     )
     return RepositoryId(tx.insert(sql, values))
 

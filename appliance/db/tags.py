@@ -1,6 +1,6 @@
 """Tags: the present; what a tag named before stands in tag_history."""
 
-from appliance.db.database import Reader, Row, Transaction
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes
 from appliance.domain.registry import ImageId, ImageRef, ManifestId, TagRow
@@ -12,7 +12,8 @@ FROM tags t JOIN manifests m ON m.id = t.manifest_id
 WHERE t.image_id = :image AND t.name = :tag
 """
 _POINT = """
-INSERT INTO tags (image_id, name, manifest_id, seq, pushed_at, pushed_by) VALUES (:image, :tag, :manifest, :seq, :now, :by)
+INSERT INTO tags (image_id, name, manifest_id, seq, pushed_at, pushed_by)
+VALUES (:image, :tag, :manifest, :seq, :now, :by)
 ON CONFLICT (image_id, name) DO UPDATE SET manifest_id = :manifest, seq = :seq, pushed_at = :now, pushed_by = :by
 """
 
@@ -24,10 +25,9 @@ def find(reader: Reader, image: ImageId, tag: Tag) -> tuple[ManifestId, bool] | 
 
 
 def point(tx: Transaction, image: ImageId, tag: Tag, manifest: ManifestId, seq: int, by: str, now: Timestamp) -> None:
-    """Make `tag` name `manifest`; what it named before goes to the history. Locks are the caller's to check, in `tx`."""
-    values = {"image": image, "tag": tag, "manifest": manifest, "seq": seq, "by": by, "now": now, "reason": "moved"}
-    tx.execute(_KEEP, {key: values[key] for key in ("image", "tag", "now", "by", "reason")})
-    tx.execute(_POINT, {key: values[key] for key in ("image", "tag", "manifest", "seq", "by", "now")})
+    """Make `tag` name `manifest`; what it named before goes to the history. Locks were checked, in `tx`."""
+    tx.execute(_KEEP, {"image": image, "tag": tag, "now": now, "by": by, "reason": "moved"})
+    tx.execute(_POINT, {"image": image, "tag": tag, "manifest": manifest, "seq": seq, "by": by, "now": now})
 
 
 def remove(tx: Transaction, image: ImageId, tag: Tag, by: str, now: Timestamp, reason: str) -> None:
@@ -77,7 +77,7 @@ def list_page(reader: Reader, image: ImageId, last: str, limit: int, contains: s
 
     Only those that have `contains` in their name.
     """
-    values = {"image": image, "last": last, "contains": contains, "limit": limit}
+    values: Values = {"image": image, "last": last, "contains": contains, "limit": limit}
     return [_shown(row) for row in reader.rows(_LIST, values)]
 
 

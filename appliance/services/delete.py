@@ -1,7 +1,7 @@
 """Taking things away: at once for readers, for good when the recycle time ends (collect.py)."""
 
 from appliance.db import activity, blobs, images, manifests, repositories, tags
-from appliance.db.activity import About
+from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
 from appliance.domain.admission import Grant
 from appliance.domain.moment import Timestamp
@@ -125,7 +125,5 @@ def _image(tx: Transaction, grant: Grant) -> ImageId:
     return image
 
 
-def _record(
-    tx: Transaction, kind: str, grant: Grant, image: ImageId, detail: dict[str, str | int | list[str]], now: Timestamp
-) -> None:
+def _record(tx: Transaction, kind: str, grant: Grant, image: ImageId, detail: Detail, now: Timestamp) -> None:
     activity.record(tx, kind, grant.caller, About(registry=grant.image.registry, image=image), detail, now)

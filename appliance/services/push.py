@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.blobstore.upload import Session, Upload
 from appliance.db import activity, blobs, images, manifests, repositories, tags
-from appliance.db.activity import About
+from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
 from appliance.db.repositories import Made
 from appliance.domain import image_policy
@@ -75,7 +75,7 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
 
         try:
             blob = await stock.db.write(record)
-        except BaseException:
+        except Exception:  # not when cancelled: the writer may still commit, and stray bytes are swept later
             await stock.store.delete(digest, generation)
             raise
         if blob.generation != generation:  # somebody else's bytes of the same digest were there first
@@ -161,57 +161,71 @@ async def put_manifest(stock: Stock, grant: Grant, put: ManifestPut, now: Timest
             is_known = False
 
 
+class _Recorded(msgspec.Struct, frozen=True):
+    """What the transaction of a PUT found: what may stay missing, and whether the manifest is new to the image."""
+
+    lost_blobs: list[Digest]
+    lost_children: list[Digest]
+    is_new: bool
+
+
 async def _put(
     stock: Stock, grant: Grant, put: ManifestPut, manifest: Manifest, generation: str, now: Timestamp
 ) -> Placed:
     """Keep the copy (unless `generation` is empty) and record the manifest."""
-    by = str(grant.principal)
-    spare = False
-
-    def record(tx: Transaction) -> tuple[list[Digest], list[Digest]]:
-        nonlocal spare
-        image = claim_image(tx, stock.rules, grant, now)
-        lost_blobs, lost_children = _check_content(tx, stock.rules, image, grant, manifest)
-        found = manifests.find_in(tx, image, manifest.digest)
-        spare = found is not None
-        if found is None:
-            if not generation:
-                raise _CopyNeeded
-            row = manifests.insert(tx, image, manifest, generation, by, now)
-        else:
-            row = found[0]
-            if found[1]:
-                manifests.revive(tx, row)
-        is_new = images.show(tx, image, now)
-        moved = _movable(tx, image, row, put.tags)
-        if found is None or found[1] or moved or is_new:
-            about = About(registry=grant.image.registry, image=image)
-            detail: dict[str, str | int | list[str]] = {
-                "digest": manifest.digest,
-                "tags": [*moved],
-                "path": str(grant.path),
-            }
-            seq = activity.record(tx, "image.created" if is_new else "image.pushed", grant.caller, about, detail, now)
-            for tag in moved:
-                tags.point(tx, image, tag, row, seq, by, now)
-        return lost_blobs, lost_children
-
-    if generation:
-        stock.sealing.add(generation)
+    is_spare = False
+    stock.sealing.add(generation)
     try:
         if generation:
             await stock.store.keep_manifest(manifest.digest, generation, manifest.body)
         try:
-            lost = await stock.db.write(record)
-        except BaseException:
-            spare = True
+            recorded = await stock.db.write(
+                lambda tx: _record_manifest(tx, stock.rules, grant, put.tags, manifest, generation, now),
+            )
+            is_spare = not recorded.is_new
+        except Exception:  # not when cancelled: the writer may still commit, and a stray copy is swept later
+            is_spare = True
             raise
         finally:
-            if spare and generation:
+            if generation and is_spare:
                 await stock.store.drop_manifest(manifest.digest, generation)
     finally:
         stock.sealing.discard(generation)
-    return Placed(manifest, _warnings(*lost))
+    return Placed(manifest, _warnings(recorded.lost_blobs, recorded.lost_children))
+
+
+def _record_manifest(
+    tx: Transaction,
+    rules: Rules,
+    grant: Grant,
+    wanted: tuple[Tag, ...],
+    manifest: Manifest,
+    generation: str,
+    now: Timestamp,
+) -> _Recorded:
+    """Make manifest, needs and tags appear together. Raises ManifestBlobUnknown, TagLocked, NameUnknown."""
+    by = str(grant.principal)
+    image = claim_image(tx, rules, grant, now)
+    lost_blobs, lost_children = _check_content(tx, rules, image, grant, manifest)
+    found = manifests.find_in(tx, image, manifest.digest)
+    if found is None:
+        if not generation:
+            raise _CopyNeeded
+        row, is_back = manifests.insert(tx, image, manifest, generation, by, now), True
+    else:
+        row, is_back = found
+        if is_back:
+            manifests.revive(tx, row)
+    is_first = images.show(tx, image, now)
+    moved = _movable(tx, image, row, wanted)
+    if is_back or is_first or moved:
+        about = About(registry=grant.image.registry, image=image)
+        names: list[str] = [*moved]
+        detail: Detail = {"digest": manifest.digest, "tags": names, "path": str(grant.path)}
+        seq = activity.record(tx, "image.created" if is_first else "image.pushed", grant.caller, about, detail, now)
+        for tag in moved:
+            tags.point(tx, image, tag, row, seq, by, now)
+    return _Recorded(lost_blobs, lost_children, is_new=found is None)
 
 
 def _check_content(

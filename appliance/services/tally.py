@@ -1,4 +1,7 @@
-"""Pulls: counted in memory, written every 10 s, so that a pull never waits for the writer (DESIGN 1: a crash may lose 10 s)."""
+"""Pulls: counted in memory, written every 10 s, so that a pull never waits for the writer.
+
+A crash may lose the last 10 s of them (DESIGN 1), and nothing else.
+"""
 
 from appliance.db import images, manifests
 from appliance.db.database import Database, Transaction

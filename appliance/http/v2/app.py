@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from appliance.blobstore.store import FileSpan
 from appliance.db import blobs, manifests
 from appliance.domain.access import Action
 from appliance.domain.admission import Caller, Site
 from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_tag
+from appliance.domain.registry import StoredBlob
 from appliance.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -69,10 +71,7 @@ class DistributionApi:
         call = Call(scope, receive, send, caller, site)
         try:
             kind, name, reference = match(scope)
-            handler = self.routes.get((kind, call.method))
-            if handler is None:
-                raise self._no_route(kind, call.method)
-            await handler(call, name, reference)
+            await self._handler(kind, call.method)(call, name, reference)
         except ClientLeft:
             return
         except ScrError as error:
@@ -137,19 +136,29 @@ class DistributionApi:
             await call.send(b"", more=False)
             return
         try:
-            async with aclosing(self.stock.store.chunks(blob, start, end)) as chunks:
-                async for chunk in chunks:
-                    if not call.is_started:  # only now: a first chunk that is broken still gets a proper answer
-                        await call.begin(status, headers)
-                    start += len(chunk)
-                    await call.send(chunk, more=start < end)
-                    if call.is_lost():
-                        return
+            await self._send(call, blob, (start, end), (status, headers))
         except StoreFailed as error:
             await scrub.judge(self.stock, blob, error)
             if not call.is_started:
                 raise
             # the connection ends here, before the broken chunk: the client sees a short body, never wrong bytes
+
+    async def _send(self, call: Call, blob: StoredBlob, span: tuple[int, int], answer: tuple[int, Headers]) -> None:
+        """Send the bytes of `span`, each chunk checked just before; by the file itself where the connection can."""
+        store = self.stock.store
+        start, end = span
+        async with aclosing((store.pieces if call.takes_files else store.chunks)(blob, start, end)) as pieces:
+            async for piece in pieces:
+                if not call.is_started:  # only now: a first chunk that is broken still gets a proper answer
+                    await call.begin(*answer)
+                if isinstance(piece, FileSpan):
+                    start += piece.size
+                    await call.send_file(piece.descriptor, piece.offset, piece.size, more=start < end)
+                else:
+                    start += len(piece)
+                    await call.send(piece, more=start < end)
+                if call.is_lost():
+                    return
 
     async def ping(self, call: Call, name: str, reference: str) -> None:
         """Say that this is a registry. Spec: "Determining Support" (end-1)."""
@@ -158,7 +167,7 @@ class DistributionApi:
 
     async def _refuse(self, call: Call, error: ScrError) -> None:
         if call.is_started:
-            self.stock.log.warning("request.broken_off", reason=error.message)
+            self.stock.log.warn("request.broken_off", reason=error.message)
             return
         status, headers, body = answer_to(error)
         if isinstance(error, Unauthorized):
@@ -170,9 +179,13 @@ class DistributionApi:
             return
         await call.reply(status, headers, body)
 
-    def _no_route(self, kind: str, method: str) -> ScrError:
-        allowed = sorted(known for place, known in self.routes if place == kind)
-        return Unsupported(f"{method} is not for this address; it takes {', '.join(allowed)}")
+    def _handler(self, kind: str, method: str) -> Handler:
+        """Return what answers `method` on this kind of address. Raises Unsupported."""
+        handler = self.routes.get((kind, method))
+        if handler is None:
+            allowed = ", ".join(sorted(known for place, known in self.routes if place == kind))
+            raise Unsupported(f"{method} is not for this address; it takes {allowed}")
+        return handler
 
 
 def match(scope: Scope) -> tuple[str, str, str]:

@@ -8,5 +8,8 @@ from appliance.services.stock import Stock
 
 
 def allow(stock: Stock, call: Call, name: str, *actions: Action) -> Grant:
-    """Return the grant for `actions` on the image `name`; decided before any look-up. Raises NameInvalid, AccessDenied."""
+    """Return the grant for `actions` on the image `name`, decided before any look-up.
+
+    Raises NameInvalid, AccessDenied.
+    """
     return admit(call.caller, call.site, parse_image_path(name, strict=stock.rules.strict), actions)

@@ -1,4 +1,4 @@
-"""Range of a read (RFC 9110, 14) and Content-Range of an upload (distribution-spec 1.1.1, "Pushing a blob in chunks")."""
+"""Range of a read (RFC 9110, 14) and Content-Range of an upload (distribution-spec, "Pushing a blob in chunks")."""
 
 import re
 
@@ -12,8 +12,8 @@ _CHUNK = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d+|\*))?")
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
     """Return start (included) and end (excluded) of the part of `size` bytes asked for; None: send all of it.
 
-    Of several ranges the first that can be served is sent: one part is a lawful answer, and clients that load lazily get
-    their first piece. Raises OutOfRange when none can. A range written backwards (`500-0`) is out of range too.
+    Of several ranges the first that can be served is sent: one part is a lawful answer, and clients that load lazily
+    get their first piece. Raises OutOfRange when none can. A range written backwards (`500-0`) is out of range too.
     """
     if not text:
         return None
