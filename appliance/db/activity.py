@@ -8,7 +8,6 @@ from appliance.db.database import Transaction, Values
 from appliance.domain.admission import Caller
 from appliance.domain.moment import Timestamp
 
-
 Detail = Mapping[str, str | int | list[str]]  # what changed, by name
 
 
