@@ -1,6 +1,7 @@
 """The ordered decisions for a request, each with its reason. A `Grant` comes only from here.
 
-Order (DESIGN 4): listener, registry, endpoint type, allowlist, authentication, access policy, pull limit, quota and lock.
+Order (DESIGN 4): listener, registry, endpoint type, allowlist, authentication, access policy, pull limit, quota and
+lock.
 The doors hand over facts; what is decided here touches neither network nor database.
 """
 
