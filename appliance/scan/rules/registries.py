@@ -1,0 +1,71 @@
+"""Credentials of package registries and container registries."""
+
+from appliance.domain.vulnerability import Severity
+from appliance.scan.rules.rule import Rule, token
+
+RULES = (
+    token("npm-access-token", "npm", "npm access token", "npm_", r"[A-Za-z0-9]{36}"),
+    Rule(
+        "npmrc-auth-token",
+        "npm",
+        "npm registry token in an npmrc file",
+        Severity.HIGH,
+        (b"_authToken", b"_password", b"_auth"),
+        r":?_(?:authToken|password|auth)\s{0,4}=\s{0,4}[\"']?(?P<secret>(?!\$)[A-Za-z0-9+/=_.-]{16,300})",
+        path=r"(?:^|/)\.?npmrc$",
+    ),
+    token("pypi-upload-token", "PyPI", "PyPI upload token", "pypi-AgE", r"[A-Za-z0-9_-]{50,1000}"),
+    token("rubygems-api-key", "RubyGems", "RubyGems API key", "rubygems_", r"[a-f0-9]{48}"),
+    token("nuget-api-key", "NuGet", "NuGet API key", "oy2", r"[a-z0-9]{43}"),
+    token("crates-token", "crates.io", "crates.io API token", "cio", r"[A-Za-z0-9]{32}", Severity.HIGH),
+    token("clojars-token", "Clojars", "Clojars API token", "CLOJARS_", r"[a-z0-9]{60}"),
+    Rule(
+        "packagist-token",
+        "Packagist",
+        "Packagist API token",
+        Severity.HIGH,
+        (b"packagist_",),
+        r"(?<![A-Za-z0-9])(?P<secret>packagist_(?:ort|uut|out|orut)_[a-f0-9]{60,80})(?![A-Za-z0-9])",
+    ),
+    Rule(
+        "docker-hub-token",
+        "Docker",
+        "Docker Hub access token",
+        Severity.CRITICAL,
+        (b"dckr_pat_", b"dckr_oat_"),
+        r"(?<![A-Za-z0-9])(?P<secret>dckr_[po]at_[A-Za-z0-9_-]{27,32})(?![A-Za-z0-9])",
+    ),
+    Rule(
+        "docker-config-auth",
+        "Docker",
+        "Registry credentials in a Docker configuration",
+        Severity.HIGH,
+        (b'"auth"', b'"identitytoken"', b'"registrytoken"'),
+        r"\"(?:auth|identitytoken|registrytoken)\"\s{0,10}:\s{0,10}\"(?P<secret>[A-Za-z0-9+/=_.-]{8,4000})\"",
+        path=r"(?:^|/)(?:\.docker/config\.json|\.dockerconfigjson|\.dockercfg|containers/auth\.json|kaniko/[^/]+\.json)$",
+        after=4200,
+    ),
+    token("jfrog-api-key", "JFrog", "JFrog API key", "AKCp", r"[A-Za-z0-9]{69}"),
+    token("jfrog-reference-token", "JFrog", "JFrog reference token", "cmVmdGtu", r"[A-Za-z0-9]{56}"),
+    token("nexus-user-token", "Sonatype", "Sonatype Nexus npm token", "NpmToken.", r"[a-f0-9-]{36}"),
+    Rule(
+        "netrc-password",
+        "Credentials file",
+        "Password in a netrc file",
+        Severity.HIGH,
+        (b"password",),
+        r"(?:^|\s)password\s{1,20}(?P<secret>[^\s#]{4,200})",
+        path=r"(?:^|/)[._]netrc$",
+        distinct=3,
+    ),
+    Rule(
+        "git-credentials",
+        "Credentials file",
+        "Password in a git credentials file",
+        Severity.HIGH,
+        (b"https://", b"http://"),
+        r"https?://[^\s:/@]{1,100}:(?P<secret>[^\s/@]{4,300})@",
+        path=r"(?:^|/)(?:\.git-credentials|git/credentials|\.pypirc|pip\.conf)$",
+        distinct=3,
+    ),
+)
