@@ -11,7 +11,7 @@ import msgspec
 from appliance.domain.admission import is_loopback
 
 _SIZE = re.compile(r"(\d{1,19}) ?([A-Za-z]*)")
-_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhd]))+")
+_DURATION = re.compile(r"(?:\d{1,13}(?:ms|[smhd]))+")
 _DURATION_PART = re.compile(r"(\d+)(ms|[smhd])")
 _PERCENT = re.compile(r"(\d{1,2}(?:\.\d+)?) ?%")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s:\[\]]*)):(?P<port>\d{1,5})")
