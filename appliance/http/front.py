@@ -30,6 +30,7 @@ class Door(msgspec.Struct, frozen=True):
     name: str
     is_control: bool = False
     is_tls: bool = False
+    is_beside_tls: bool = False  # plain HTTP on a port that speaks TLS too: never a cookie, a token or a challenge
     site: Site | None = None  # a registry of its own
 
 

@@ -1,91 +1,189 @@
-"""Sockets of our own, then the ASGI server's protocol class: one process, several doors."""
+"""Sockets of our own, then the ASGI server's protocol class: one process, several doors.
+
+A plain listener that trusts no proxy is the event loop's own, straight to the protocol. Where TLS or a PROXY header may
+come, we accept ourselves and look at the first bytes while they are still in the kernel (`greeting.py`).
+"""
 
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from appliance.errors import ConfigInvalid
+from appliance.http.accept import Acceptor
+from appliance.http.certificate import Certificate
+from appliance.http.connection import Connection
 from appliance.http.front import Door
+from appliance.http.greeting import Greeting, Greets
+from appliance.http.proxy import TrustedProxies
+from appliance.http.watch import Limits, Watch
+from appliance.logs import Log
 
-_KEEP_ALIVE_S = 75  # seconds; longer than the idle time of the connection pools of Go clients' proxies
 _BACKLOG = 2048
-
-
-class Connection(HttpToolsProtocol):
-    """One connection. Puts the door it came through, and its transport, where the front finds them."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
-        """Begin."""
-        super().connection_made(transport)
-        self.app_state["transport"] = transport
+_LAST_S = 5.0  # seconds for requests whose connection was cut to notice
+_SUN_PATH = 107  # bytes of a socket's path that the kernel takes (sys/un.h: 108 with the final NUL)
 
 
 class Listeners:
-    """All listening sockets of the process."""
+    """All listening sockets of the process, and their connections."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
-        """Serve the ASGI application `app`."""
-        self._config = Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            lifespan="off",
-        )
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        log: Log | None = None,
+        limits: Limits | None = None,
+        trusted: TrustedProxies | None = None,
+    ) -> None:
+        """Serve the ASGI application `app`. `trusted` may tell addresses by the PROXY protocol."""
+        self._config = Config(app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none")
         self._config.load()
+        self._log = log or Log()
         self._state = ServerState()
-        self._servers: list[asyncio.Server] = []
+        self._watch = Watch(limits or Limits(), self._log)
+        self._trusted = trusted or TrustedProxies()
+        self._servers: list[asyncio.Server | Acceptor] = []
 
-    async def open(self, host: str, port: int, door: Door) -> list[tuple[str, int]]:
-        """Listen on every address of `host`; return address and port of each. Raises ConfigInvalid."""
-        loop = asyncio.get_running_loop()
+    @property
+    def limits(self) -> Limits:
+        """What clients may take; set it to change it for all connections at once."""
+        return self._watch.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._watch.limits = limits
+
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._watch)
+
+    async def open(
+        self, host: str, port: int, door: Door, certificate: Certificate | None = None, *, allow_plain: bool = False
+    ) -> list[tuple[str, int]]:
+        """Listen on every address of `host` ("" for all of the machine); return address and port of each.
+
+        With a `certificate` it speaks TLS; with `allow_plain` plain HTTP on the same port too. Raises ConfigInvalid.
+        """
+        self._watch.start()
+        name = host.removeprefix("[").removesuffix("]")
         try:
-            server = await loop.create_server(self._factory(door), host, port, backlog=_BACKLOG)
+            if certificate is None and not self._trusted:
+                return await self._open_straight(name, port, door)
+            return await self._open_looking(name, port, door, certificate, allow_plain=allow_plain)
         except OSError as error:
-            raise ConfigInvalid(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another with --listen"
-            ) from error
+            reason = error.strerror or str(error)
+            raise ConfigInvalid(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from error
+
+    async def open_control(self, path: Path, door: Door) -> None:
+        """Listen on the control socket `path` (0600). Raises ConfigInvalid."""
+        self._watch.start()
+        server = await asyncio.get_running_loop().create_unix_server(
+            lambda: _Control(self._config, self._state, door, self._watch), sock=_bind_control(path)
+        )
+        self._servers.append(server)
+
+    async def close(self, grace_s: float) -> None:
+        """Stop accepting; idle connections end at once, running transfers may take `grace_s` seconds."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for connection in self._watch.connections():
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._watch.empty()
+        for connection in self._watch.connections():
+            connection.abort()
+        if tasks := list(self._state.tasks):  # they hear that the client is gone
+            _, late = await asyncio.wait(tasks, timeout=_LAST_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=_LAST_S)
+        self._watch.stop()
+
+    async def _open_straight(self, name: str, port: int, door: Door) -> list[tuple[str, int]]:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._config, self._state, door, self._watch), name or None, port, backlog=_BACKLOG
+        )
         self._servers.append(server)
         return [one.getsockname()[:2] for one in server.sockets]
 
-    async def open_control(self, path: Path, door: Door) -> None:
-        """Listen on the control socket `path` (0600)."""
-        path.unlink(missing_ok=True)
-        before = os.umask(0o177)
+    async def _open_looking(
+        self, name: str, port: int, door: Door, certificate: Certificate | None, *, allow_plain: bool
+    ) -> list[tuple[str, int]]:
+        greets = Greets(
+            trusted=self._trusted,
+            has_tls=certificate is not None,
+            has_plain=certificate is None or allow_plain,
+        )
+        plain_door = msgspec.structs.replace(door, is_tls=False, is_beside_tls=certificate is not None)
+        tls_door = msgspec.structs.replace(door, is_tls=True)
+
+        async def arrive(arrived: socket.socket) -> bool:
+            greeting = await self._greet(arrived, greets)
+            if greeting is None:
+                return False
+            context = certificate.context if certificate is not None and greeting.is_tls else None
+            await self._attach(arrived, greeting, tls_door if greeting.is_tls else plain_door, context)
+            return True
+
+        found = []
+        for bound in await _bind(name, port):
+            acceptor = Acceptor(bound, arrive, self._log)
+            acceptor.start()
+            self._servers.append(acceptor)
+            found.append(bound.getsockname()[:2])
+        return found
+
+    async def _greet(self, arrived: socket.socket, greets: Greets) -> Greeting | None:
+        """Look at the first bytes; None when the connection was refused and ended."""
+        peer = str(arrived.getpeername()[0])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._watch.limits.header_timeout_s):
+                verdict = await greets.look(arrived)
+                if isinstance(verdict, Greeting):
+                    return verdict
+                if verdict.name:
+                    self._watch.complain(verdict.name, peer, cure=verdict.cure)
+                await verdict.answer(arrived, self._watch.limits.linger_s)
+        return None
+
+    async def _attach(
+        self, arrived: socket.socket, greeting: Greeting, door: Door, context: ssl.SSLContext | None
+    ) -> None:
+        """Give the connection to the protocol class, under TLS where it asked for it."""
+        origin = greeting.origin
+        peer = str(arrived.getpeername()[0])
+        timeout = self._watch.limits.header_timeout_s if greeting.is_tls else None
         try:
-            server = await asyncio.get_running_loop().create_unix_server(self._control_factory(door), str(path))
-        finally:
-            os.umask(before)
-        self._servers.append(server)
-
-    def _factory(self, door: Door) -> Callable[[], Connection]:
-        return lambda: Connection(self._config, self._state, {"door": door, "transport": None})
-
-    def _control_factory(self, door: Door) -> Callable[[], asyncio.Protocol]:
-        return lambda: _Control(self._config, self._state, {"door": door, "transport": None})
-
-    async def close(self, grace_s: float) -> None:
-        """Stop accepting, let running requests finish for up to `grace_s` seconds, then end what is left."""
-        for server in self._servers:
-            server.close()
-        for connection in list(self._state.connections):
-            connection.shutdown()
-        tasks = list(self._state.tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_s)
-            for task in late:
-                task.cancel()
-        for connection in list(self._state.connections):
-            connection.transport.close()
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(
+                    self._config,
+                    self._state,
+                    door,
+                    self._watch,
+                    client=origin.client if origin else None,
+                    server=origin.server if origin else None,
+                ),
+                arrived,
+                ssl=context,
+                ssl_handshake_timeout=timeout,
+            )
+        except ssl.SSLError as error:
+            arrived.close()
+            cure = "if the client does not know the certificate's authority, `scr trust` makes it known"
+            self._watch.complain("tls.handshake_failed", peer, reason=error.reason or "unknown", cure=cure)
+        except OSError:  # the client left
+            arrived.close()
 
 
 class _Control(Connection):
@@ -93,9 +191,52 @@ class _Control(Connection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Begin, or hang up on anybody else."""
+        super().connection_made(transport)
         peer: socket.socket = transport.get_extra_info("socket")
         _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if uid not in (0, os.geteuid()):
-            transport.abort()
-            return
-        super().connection_made(transport)
+            self._watch.complain("control.refused", f"uid {uid}", cure="run scr as the server's user, or as root")
+            self.abort()
+
+
+async def _bind(name: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for every address of `name`. Raises OSError."""
+    places = await asyncio.get_running_loop().getaddrinfo(
+        name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    bound: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(places):
+            one = socket.socket(family, socket.SOCK_STREAM)
+            bound.append(one)
+            one.setblocking(False)  # noqa: FBT003 - the name of the method says what is switched
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind(address)
+            one.listen(_BACKLOG)
+    except OSError:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def _bind_control(path: Path) -> socket.socket:
+    """Return the control socket, bound. A path too long for the kernel is reached through its folder's descriptor."""
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound.setblocking(False)  # noqa: FBT003 - as above
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    before = os.umask(0o177)
+    try:
+        is_long = len(os.fsencode(path)) > _SUN_PATH
+        bound.bind(f"/proc/self/fd/{folder}/{path.name}" if is_long else str(path))
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise ConfigInvalid(f"cannot listen on {path}: {error.strerror or error}; choose another --data-dir") from error
+    finally:
+        os.umask(before)
+        os.close(folder)
+    return bound
