@@ -8,7 +8,6 @@ unread bytes makes the kernel reset it and throw the answer away.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,28 +17,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from appliance.http.exchange import HIGH_WATER, Exchange
+from appliance.http.framing import Refused, check_head, length_of, target_of
+from appliance.http.proxy import SIGNATURE
 from appliance.http.socket_facts import acknowledged, in_flight
-from appliance.http.v2.problems import body_of
 from appliance.http.watch import Wait, Watch
 
 Address = tuple[str, int]
 
 MAX_PIPELINED = 32  # requests waiting for the answer to an earlier one; no client of a registry sends two
 TLS_HELLO = b"\x16\x03"  # how a TLS client begins (RFC 8446, 5.1)
-PROXY_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-# headers that say one thing: twice is two readings, and who reads the other one is fooled (RFC 9110, 5.3)
-_SINGLE = frozenset(
-    b"host authorization content-range content-type expect if-range origin range sec-fetch-site sec-fetch-mode".split()
-)
 _FILES: Any = {"http.response.zerocopysend": {}}
 _FRAMING = (b"content-length", b"transfer-encoding")
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class Connection(HttpToolsProtocol):
@@ -69,7 +57,7 @@ class Connection(HttpToolsProtocol):
         self._is_head = True  # the parser expects a request or is in its head
         self._is_ending = False
         self._is_replay = False  # the parser reads the framing of a request a second time
-        self._refusal: _Refused | None = None
+        self._refusal: Refused | None = None
         self._segment = 0  # bytes of the last read
         self._silent = 0  # bytes since the last piece of a body or end of a request
         self._taken = 0  # bytes read in all
@@ -112,7 +100,7 @@ class Connection(HttpToolsProtocol):
         if self._is_ending:
             return
         if self._silent > self._watch.limits.head_bytes:
-            self._refuse(431, "the headers are longer than this registry reads")
+            self._refuse(Refused(431, "the headers are longer than this registry reads"))
             return
         self._segment = len(data)
         self._silent += self._segment
@@ -121,7 +109,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stop:
             self._ignore_upgrade(data[stop.args[0] :])
         except httptools.HttpParserError as error:
-            self._misread(data, str(error))
+            self._misread(data, error)
 
     # what the parser tells
 
@@ -144,15 +132,17 @@ class Connection(HttpToolsProtocol):
         limits = self._watch.limits
         scope, headers, parser = self.scope, self.headers, self.parser
         if len(self.url) > limits.target_bytes:
-            self._raise(414, f"the address is longer than {limits.target_bytes} bytes")
-        if self._silent > limits.head_bytes and _length(headers) > limits.head_bytes:
-            self._raise(431, f"the headers are longer than {limits.head_bytes} bytes")
+            raise Refused(414, f"the address is longer than {limits.target_bytes} bytes")
+        if self._silent > limits.head_bytes and length_of(headers) > limits.head_bytes:
+            raise Refused(431, f"the headers are longer than {limits.head_bytes} bytes")
+        if len(self._queue) >= MAX_PIPELINED:
+            raise Refused(400, f"more than {MAX_PIPELINED} requests wait for an answer; send one after the other")
         fields = dict(headers)
         version = parser.get_http_version()
-        self._check(version, fields)
+        check_head(version, headers, fields)
         scope["method"] = parser.get_method().decode("ascii")
         scope["http_version"] = version
-        scope["raw_path"], _, scope["query_string"] = self._target(fields).partition(b"?")
+        scope["raw_path"], _, scope["query_string"] = target_of(self.url, fields).partition(b"?")
         path = scope["raw_path"].decode("ascii")
         scope["path"] = unquote(path) if "%" in path else path
         if self._takes_files:
@@ -178,8 +168,6 @@ class Connection(HttpToolsProtocol):
         if self._active is None:
             self._begin(exchange)
             return
-        if len(self._queue) >= MAX_PIPELINED:
-            self._raise(400, f"more than {MAX_PIPELINED} requests wait for an answer; send one after the other")
         self.flow.pause_reading()
         self._queue.append(exchange)
 
@@ -301,7 +289,7 @@ class Connection(HttpToolsProtocol):
     def expire(self, wait: Wait) -> None:
         """End the connection of a client that was too slow."""
         if wait is Wait.BODY or (wait is Wait.HEAD and self._silent):
-            self._refuse(408, "the request came too slowly")
+            self._refuse(Refused(408, "the request came too slowly"))
         elif wait is Wait.ROOM:
             peer = self.client[0] if self.client else ""
             self._watch.complain("client.too_slow", peer, cure="it took no bytes of an answer; it may ask again")
@@ -333,52 +321,17 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n%b" % (b"".join(framing), rest))
         except httptools.HttpParserError as error:
-            self._misread(rest, str(error))
+            self._misread(rest, error)
 
-    def _check(self, version: str, fields: dict[bytes, bytes]) -> None:
-        """Refuse a head that can be read in two ways."""
-        if version not in ("1.1", "1.0"):
-            self._raise(505, f"HTTP/{version} is not spoken here; use HTTP/1.1")
-        if len(fields) != len(self.headers):
-            names = [name for name, _ in self.headers]
-            for name in _SINGLE & fields.keys():
-                if names.count(name) > 1:
-                    self._raise(400, f"the header {name.decode()} is there twice; send it once")
-        if b"host" not in fields and version == "1.1":
-            self._raise(400, "the Host header is missing")
-        encoding = fields.get(b"transfer-encoding")
-        if encoding is not None and (version == "1.0" or encoding.lower() != b"chunked"):
-            self._raise(501, "Transfer-Encoding may only be chunked")
-        expected = fields.get(b"expect")
-        if expected is not None and expected.lower() != b"100-continue":
-            self._raise(417, "Expect may only be 100-continue")
-
-    def _target(self, fields: dict[bytes, bytes]) -> bytes:
-        """Return path and query. The absolute form counts only for the Host it came with (RFC 9112, 3.2.2)."""
-        url = self.url
-        if not url.startswith(b"/") and url != b"*":
-            _, mark, rest = url.partition(b"://")
-            authority, slash, path = rest.partition(b"/")
-            if not mark or authority.lower() != fields.get(b"host", b"").lower():
-                self._raise(400, "scr is no proxy; ask for a path, with the registry's name as Host")
-            url = slash + path or b"/"
-        if b"#" in url or not url.isascii():
-            self._raise(400, "the address holds characters that have to be encoded")
-        return url
-
-    def _raise(self, status: int, message: str) -> None:
-        self._refusal = _Refused(status, message)
-        raise self._refusal
-
-    def _misread(self, data: bytes, reason: str) -> None:
+    def _misread(self, data: bytes, error: Exception) -> None:
         """Answer what the parser, or a check of ours within it, could not take."""
-        if self._refusal is not None:
-            self._refuse(self._refusal.status, self._refusal.message)
-            return
-        if self._taken == len(data) and self._greets_otherwise(data):
+        refusal = error.__context__
+        if isinstance(refusal, Refused):
+            self._refuse(refusal)
+        elif self._taken == len(data) and self._greets_otherwise(data):
             self.abort()
-            return
-        self._refuse(400, f"this is not well-formed HTTP/1.1: {reason}")
+        else:
+            self._refuse(Refused(400, f"this is not well-formed HTTP/1.1: {error}"))
 
     def _greets_otherwise(self, data: bytes) -> bool:
         """Whether a new connection begins with TLS or a PROXY header; says how to mend it."""
@@ -389,20 +342,23 @@ class Connection(HttpToolsProtocol):
             )
             self._watch.complain("tls.on_plain_port", peer, cure=cure)
             return True
-        if data.startswith(PROXY_SIGNATURE):
+        if data.startswith(SIGNATURE):
             self._watch.complain("proxy.untrusted", peer, cure="add the address to trusted_proxies if it is your proxy")
             return True
         return False
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _refuse(self, refusal: Refused) -> None:
         """Refuse what is coming in. Requests that were understood before it are answered first."""
-        self._refusal = self._refusal or _Refused(status, message)
+        self._refusal = refusal
         newest = self._newest()
         if newest is not None and newest.more_body:
             if newest in self._queue:
                 self._queue.remove(newest)
+            elif newest.response_complete:
+                self.finish()
+                return
             elif newest.response_started:
-                self.abort() if not newest.response_complete else self.finish()
+                self.cut()
                 return
             else:
                 newest.leave()
@@ -411,15 +367,7 @@ class Connection(HttpToolsProtocol):
             (self._queue[-1] if self._queue else self._active).keep_alive = False
             self.flow.pause_reading()
             return
-        path = getattr(self, "url", b"")
-        is_v2 = path.startswith(b"/v2")
-        body = body_of("UNSUPPORTED", message) if is_v2 else f"{message}\n".encode()
-        kind = "application/json" if is_v2 else "text/plain; charset=utf-8"
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {kind}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal.answer(getattr(self, "url", b"")))
         self.finish()
 
 
@@ -430,7 +378,3 @@ class _NeverSet:
 
 
 _NO_EVENT: Any = _NeverSet()
-
-
-def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
