@@ -1,11 +1,13 @@
 """Is this version vulnerable by this advisory? The one decision that all distributions and ecosystems share."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from appliance.domain.vulnerability import Advisory, Package, Span, Status, Unjudged
 from appliance.scan.versions import Scheme, VersionInvalid
+
+_EVERY_VERSION = Span()
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -30,10 +32,10 @@ def is_vulnerable(scheme: Scheme, version: str, advisory: Advisory) -> bool:
 
     Raises VersionInvalid: a version or constraint that decides it cannot be read.
     """
-    scheme.key(version)
     if advisory.spans or advisory.vulnerable or advisory.versions:
         is_named = (
-            any(_is_within(scheme, version, span) for span in advisory.spans)
+            version in advisory.versions  # letter by letter: even where no order can be read from it
+            or is_within(scheme, version, advisory.spans)
             or _is_listed(scheme, version, advisory.versions)
             or _satisfies_any(scheme, version, advisory.vulnerable)
         )
@@ -45,12 +47,23 @@ def is_vulnerable(scheme: Scheme, version: str, advisory: Advisory) -> bool:
 
 
 def _is_below_the_fix(scheme: Scheme, version: str, advisory: Advisory) -> bool:
+    if not advisory.fixed and not advisory.introduced:
+        return True  # whatever the version: even one that cannot be read
+    scheme.key(version)
     if advisory.introduced and scheme.compare(version, advisory.introduced) < 0:
         return False
     return not advisory.fixed or scheme.compare(version, advisory.fixed) < 0
 
 
-def _is_within(scheme: Scheme, version: str, span: Span) -> bool:
+def is_within(scheme: Scheme, version: str, spans: Collection[Span]) -> bool:
+    """Return whether `version` lies in one of `spans`. Raises VersionInvalid."""
+    if _EVERY_VERSION in spans:
+        return True
+    scheme.key(version)
+    return any(_is_in(scheme, version, span) for span in spans)
+
+
+def _is_in(scheme: Scheme, version: str, span: Span) -> bool:
     if span.introduced and scheme.compare(version, span.introduced) < 0:
         return False
     if span.fixed:
@@ -60,10 +73,6 @@ def _is_within(scheme: Scheme, version: str, span: Span) -> bool:
 
 def _is_listed(scheme: Scheme, version: str, listed: tuple[str, ...]) -> bool:
     """Return whether `version` is one of `listed`, however spelled; what cannot be read among them equals nothing."""
-    if not listed:
-        return False
-    if version in listed:
-        return True
     own = scheme.key(version)
     return any(_key_or_none(scheme, one) == own for one in listed)
 

@@ -238,6 +238,20 @@ def test_what_cannot_be_compared_is_reported_as_not_judged(package: Package, adv
     assert reason in unjudged.reason
 
 
+@pytest.mark.parametrize(
+    ("package", "advisory"),
+    [
+        (replace(NPM, version="x"), Advisory("npm", "left-pad", "CVE-1", spans=(Span(),))),
+        (replace(NPM, version="x"), Advisory("npm", "left-pad", "CVE-1", versions=("x",))),
+        (Package(Ecosystem.DEB, "bash", "x"), Advisory("debian 12", "bash", "CVE-1")),
+    ],
+)
+def test_an_unreadable_version_is_vulnerable_where_every_version_is_or_it_is_named_itself(
+    package: Package, advisory: Advisory
+) -> None:
+    assert _ids(DEBIAN, package, advisory) == ["CVE-1"]
+
+
 def test_one_readable_constraint_that_holds_is_enough() -> None:
     assert _ids(None, NPM, Advisory("npm", "left-pad", "CVE-1", vulnerable=("?", "<2.0.0"))) == ["CVE-1"]
 
