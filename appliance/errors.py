@@ -160,6 +160,10 @@ class Unavailable(ScrError):
     """It would work later: the store or the program cannot do it now."""
 
 
+class TooManyRequests(Unavailable):
+    """One source asks more than can be looked at."""
+
+
 class StorageFull(Unavailable):
     """No room for new bytes."""
 

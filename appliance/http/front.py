@@ -4,24 +4,33 @@ Host and Origin are judged here, before anything is routed: a page from elsewher
 reach what needs no password (DESIGN 4, "Browsers").
 """
 
+import ipaddress
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from appliance.domain.admission import Arrival, Caller, Site, is_loopback, split_host
-from appliance.errors import Denied, Misdirected, ScrError, Unauthorized
+from appliance.domain.admission import Arrival, Caller, Site, admit_open, split_host
+from appliance.errors import Denied, Invalid, Misdirected, ScrError, Unauthorized
 from appliance.http.admit import OPERATOR, Doorkeeper
+from appliance.http.api import problem
+from appliance.http.proxy import TrustedProxies
+from appliance.http.v2 import problems
 from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.call import Receive, Scope, Send
-from appliance.http.v2.problems import answer_to
 
-_FORWARDED = frozenset(
-    {b"forwarded", b"via", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+_FORWARDING = (b"forwarded", b"via", b"x-real-ip")
+_HOST = re.compile(
+    r"(?:\[[0-9a-f:.]+(?:%25[a-z0-9._~-]+)?\]|[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?\.?)(?::[0-9]{1,5})?"
 )
 _SAME = (b"same-origin", b"none")
+_REMEMBERED = 1000  # Hosts and header names; they are few, and whoever sends many pays for it alone
+_CHALLENGE = (b"www-authenticate", b'Basic realm="scr"')
+_NO_BROWSER_PATHS = ("/v2", "/api", "/token", "/metrics")
 
 AsgiApp = Callable[[Any, Any, Any], Any]
+Fields = dict[bytes, bytes]
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -35,94 +44,144 @@ class Door(msgspec.Struct, frozen=True):
 
 
 class Front:
-    """Dispatches requests. What it consults can be replaced while running."""
+    """Dispatches requests. What it consults can be replaced while running, by `consult`."""
 
     def __init__(
-        self, api: DistributionApi, management: AsgiApp, doorkeeper: Doorkeeper, site: Site, names: frozenset[str]
+        self,
+        api: DistributionApi,
+        management: AsgiApp,
+        doorkeeper: Doorkeeper,
+        site: Site,
+        names: frozenset[str],
+        trusted: TrustedProxies | None = None,
     ) -> None:
-        """Serve `site` (the default registry) to Hosts that are addresses, localhost or one of `names`."""
+        """Serve `site` (the default registry) to Hosts that are addresses, localhost or one of `names` (lower case)."""
         self.api = api
         self.management = management
-        self.doorkeeper = doorkeeper
         self.site = site
-        self.names = names
+        self._harmless: set[bytes] = set()  # names of headers that say nothing about forwarding
+        self.consult(doorkeeper, names, trusted or TrustedProxies())
+
+    def consult(self, doorkeeper: Doorkeeper, names: frozenset[str], trusted: TrustedProxies) -> None:
+        """Consult these from the next request on."""
+        self.doorkeeper = doorkeeper
+        self._names = names
+        self._trusted = trusted
+        self._sites: dict[bytes, Site] = {}  # by Host as it was sent
+        self._callers: dict[Arrival, Caller] = {}  # of open mode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; lifespan goes to Litestar."""
-        if scope["type"] != "http":
+        """Serve one request."""
+        path: str = scope["path"]
+        headers: Fields = scope["scr.headers"]
+        door: Door = scope["state"]["door"]
+        if path.startswith("/health/"):  # probes know no password, call by any name, and learn nothing
             await self.management(scope, receive, send)
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        scope["scr.headers"] = headers
-        path: str = scope["path"]
-        is_v2 = path.startswith("/v2/") or path == "/v2"
-        door: Door = scope["state"]["door"]
         try:
-            site = door.site or self._site(headers.get(b"host", b""), door)
-            if path.startswith("/health/"):  # probes know no password and learn nothing
-                await self.management(scope, receive, send)
-                return
-            caller = await self._caller(scope, headers, door, path)
+            if door.is_control:
+                caller, site = OPERATOR, self.site
+            else:
+                host = headers.get(b"host", b"")
+                site = door.site or self._sites.get(host) or self._site(host)
+                caller = await self._caller(scope, headers, door, host)
         except ScrError as error:
-            await _refuse(send, error, is_head=scope["method"] == "HEAD")
+            await _refuse(scope, send, error, has_challenge=not door.is_beside_tls)
             return
-        if is_v2:
+        if path.startswith("/v2/") or path == "/v2":
             await self.api(scope, receive, send, caller, site)
         else:
             scope["scr.caller"], scope["scr.site"] = caller, site
             await self.management(scope, receive, send)
 
-    def _site(self, host: bytes, door: Door) -> Site:
-        """Return the registry a Host means. Raises Misdirected."""
-        if door.is_control:
-            return self.site
-        name, _ = split_host(host.decode("latin-1"))
-        if name in self.names or name == "localhost" or _is_address(name):
-            return self.site
-        raise Misdirected(f"no registry is called {name[:100]!r} here; add the name to [server] names in scr.toml")
+    async def _caller(self, scope: Scope, headers: Fields, door: Door, host: bytes) -> Caller:
+        authorization = headers.get(b"authorization")
+        peer: str = scope["client"][0]
+        if self.doorkeeper.is_open:
+            caller = self._open_caller(scope, headers, door, host, peer)
+            if authorization is None:
+                return caller
+        elif self._trusted:
+            peer = self._trusted.client_of(
+                peer, [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            )
+            scope["client"] = peer, scope["client"][1]
+        if door.is_beside_tls:
+            raise Unauthorized("plain HTTP is for anonymous pulls here; sign in with https:// in the address")
+        if authorization is None:
+            raise Unauthorized("sign in first: docker login with a user and password of this registry")
+        return await self.doorkeeper.know(authorization, peer)
 
-    async def _caller(self, scope: Scope, headers: dict[bytes, bytes], door: Door, path: str) -> Caller:
-        if door.is_control:
-            return OPERATOR
-        peer, _ = scope["client"] or ("", 0)
-        local, port = scope["server"] or ("", 0)
-        if self.doorkeeper.is_open and not is_same_origin(headers, scope, path, is_tls=door.is_tls):
+    def _open_caller(self, scope: Scope, headers: Fields, door: Door, host: bytes, peer: str) -> Caller:
+        """Return the administrator of zero configuration. Raises Denied for what may come from elsewhere."""
+        if (b"origin" in headers or b"sec-fetch-site" in headers) and not is_same_origin(
+            headers, scope["method"], scope["path"], is_tls=door.is_tls
+        ):
             raise Denied("a page of another site may not use this registry through your browser")
-        arrival = Arrival(
-            peer=peer,
-            local=local,
-            local_port=port or 0,
-            host=headers.get(b"host", b"").decode("latin-1"),
-            http_version=scope["http_version"],
-            forwarded=not _FORWARDED.isdisjoint(headers),
-        )
-        return await self.doorkeeper.know(arrival, headers.get(b"authorization", b""))
+        local, port = scope["server"]
+        is_forwarded = not (headers.keys() <= self._harmless) and self._says_forwarded(headers)
+        arrival = Arrival(peer, local, port, host.decode("latin-1"), scope["http_version"], is_forwarded)
+        caller = self._callers.get(arrival)
+        if caller is None:
+            caller = admit_open(arrival)
+            if len(self._callers) >= _REMEMBERED:
+                self._callers.clear()
+            self._callers[arrival] = caller
+        return caller
+
+    def _says_forwarded(self, headers: Fields) -> bool:
+        """Whether any header says that a proxy is in between; remembers the names that do not."""
+        if any(name in _FORWARDING or name.startswith(b"x-forwarded") for name in headers):
+            return True
+        if len(self._harmless) >= _REMEMBERED:
+            self._harmless.clear()
+        self._harmless.update(headers)
+        return False
+
+    def _site(self, host: bytes) -> Site:
+        """Return the registry that a Host means. Raises Invalid, Misdirected."""
+        text = host.decode("latin-1").lower()
+        if not _HOST.fullmatch(text):
+            raise Invalid(f"the Host header {text[:100]!r} is no host name or address")
+        name, _ = split_host(text)
+        if not (name in self._names or name == "localhost" or _is_address(name)):
+            raise Misdirected(f"no registry is called {name[:100]!r} here; add the name to [server] names in scr.toml")
+        if len(self._sites) >= _REMEMBERED:
+            self._sites.clear()
+        self._sites[host] = self.site
+        return self.site
 
 
-def is_same_origin(headers: dict[bytes, bytes], scope: Scope, path: str, *, is_tls: bool) -> bool:
+def is_same_origin(headers: Fields, method: str, path: str, *, is_tls: bool) -> bool:
     """Whether a request in a browser comes from our own pages, or from no page at all (DESIGN 4, "Browsers")."""
     site = headers.get(b"sec-fetch-site")
     origin = headers.get(b"origin")
-    if site is None and origin is None:
-        return True  # no browser
-    if site in _SAME:
+    if site in _SAME or (site is None and origin is None):
         return True
     own = (b"https://" if is_tls else b"http://") + headers.get(b"host", b"")
     if site is None and origin == own:
         return True
-    is_page = not path.startswith(("/v2", "/api", "/token", "/metrics"))
-    return scope["method"] == "GET" and headers.get(b"sec-fetch-mode") == b"navigate" and is_page
+    is_page = not path.startswith(_NO_BROWSER_PATHS)
+    return method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate" and is_page
 
 
 def _is_address(name: str) -> bool:
-    return is_loopback(name) or ":" in name or name.replace(".", "").isdigit()
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
-async def _refuse(send: Send, error: ScrError, *, is_head: bool) -> None:
-    """Answer before anything was routed; the connection ends, for the body was not read."""
-    status, headers, body = answer_to(error)
-    if isinstance(error, Unauthorized):
-        headers.append((b"www-authenticate", b'Basic realm="scr"'))
-    headers += [(b"content-length", b"%d" % len(body)), (b"docker-distribution-api-version", b"registry/2.0")]
+async def _refuse(scope: Scope, send: Send, error: ScrError, *, has_challenge: bool) -> None:
+    """Answer before anything was routed, in the form of the API that was asked. The connection drops the body."""
+    path: str = scope["path"]
+    is_v2 = path.startswith("/v2/") or path == "/v2"
+    status, headers, body = problems.answer_to(error) if is_v2 else problem.answer_to(error)
+    if isinstance(error, Unauthorized) and has_challenge:
+        headers.append(_CHALLENGE)
+    if is_v2:
+        headers.append((b"docker-distribution-api-version", b"registry/2.0"))
+    headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_head else body})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

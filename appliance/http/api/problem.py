@@ -27,6 +27,7 @@ STATUSES: dict[type[ScrError], int] = {
     errors.Conflict: 409,
     errors.FolderBusy: 500,
     errors.Unavailable: 503,
+    errors.TooManyRequests: 429,
     errors.StorageFull: 507,
 }
 _RETRY_AFTER_S = b"10"
@@ -61,7 +62,7 @@ def answer_to(error: ScrError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 def make_answer(name: str, status: int, detail: str, log_id: str = "") -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return status, headers and body of a problem document of the kind `name`."""
     headers = [(b"content-type", MEDIA_TYPE.encode())]
-    if status in (503, 507):
+    if status in (429, 503, 507):
         headers.append((b"retry-after", _RETRY_AFTER_S))
     title = http.HTTPStatus(status).phrase
     problem = Problem(f"urn:scr:problem:{name}", title, status, detail, log_id)

@@ -44,6 +44,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
     errors.FolderBusy: (500, "UNKNOWN"),
     errors.Unavailable: (503, "UNAVAILABLE"),
+    errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.StorageFull: (507, "UNAVAILABLE"),
     errors.StoreFailed: (503, "UNAVAILABLE"),
     errors.BlobBroken: (404, "BLOB_UNKNOWN"),
@@ -70,7 +71,7 @@ def answer_to(error: ScrError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
             headers += [(b"range", b"0-%d" % max(error.size - 1, 0)), (b"location", error.location.encode())]
         else:
             headers.append((b"content-range", b"bytes */%d" % error.size))
-    if status in (503, 507):
+    if status in (429, 503, 507):
         headers.append((b"retry-after", b"10"))
     return status, headers, body_of(code, error.message)
 
