@@ -30,6 +30,12 @@ COMMANDS = {
     "serve": "serve the registry",
     "init": "write a commented scr.toml",
     "check-config": "show the settings in force and where each comes from",
+    "status": "show what runs, what it keeps and when it last looked after itself",
+    "repository": "list, show and delete repositories",
+    "image": "list, show, delete, export and import images",
+    "tag": "list, show and delete tags",
+    "gc": "delete the bytes that nobody needs any more",
+    "scrub": "read and hash every blob, and put aside what is broken",
     "version": "print the version of this program",
 }
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")

@@ -1,0 +1,90 @@
+"""What commands that ask the server have in common: pages, the yes before something is deleted, sizes in words."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from appliance.cli.client import Client, add_options
+from appliance.cli.parser import Parser
+from appliance.cli.terminal import say, show_json, show_table
+from appliance.errors import Denied
+
+T = TypeVar("T")
+
+_PAGE = "1000"  # entries asked for at once
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next: str | None
+
+
+def walk(client: Client, address: str, shape: type[T], /, **query: str) -> Iterator[T]:
+    """Yield every entry of the list at `address`, page by page."""
+    cursor = ""
+    while True:
+        page = client.get(address, Page[shape], limit=_PAGE, cursor=cursor, **query)  # type: ignore[valid-type]  # at run time
+        yield from page.items
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def add_asking(parser: Parser, *, deletes: bool = False) -> None:
+    """Add the options of a command that asks the server, and of one that deletes."""
+    if deletes:
+        parser.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_options(parser)
+
+
+def show_list(
+    options: argparse.Namespace, heads: Sequence[str], found: Sequence[T], cells: Sequence[Sequence[str]]
+) -> None:
+    """Print `found` as JSON where it is asked for, else the table of `cells`."""
+    if options.json:
+        show_json(list(found))
+    else:
+        show_table(heads, cells)
+
+
+def confirm(options: argparse.Namespace, what: str, answer: str = "yes") -> None:
+    """Ask on the terminal before `what` is done; the person types `answer`.
+
+    Raises Denied where it is not given, or where there is no terminal and no --yes.
+    """
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Denied(f"{what}: nobody can be asked here; add --yes, or see what would go with --dry-run")
+    say(f"{what}. Type {answer!r} to go on:")
+    if sys.stdin.readline().strip() != answer:
+        raise Denied("nothing was deleted")
+
+
+def size_text(size: int | None) -> str:
+    """Return a number of bytes in words a person reads: `4.2 MiB`."""
+    if size is None:
+        return "no limit"
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def time_text(moment: str | None) -> str:
+    """Return a time of the API to the second, "never" for none."""
+    return "never" if moment is None else moment[:19].replace("T", " ") + " UTC"
+
+
+def count_text(count: int, one: str, many: str = "") -> str:
+    """Return `1 tag`, `2 tags`; `many` where the plural is not made with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
