@@ -5,6 +5,7 @@ headers. Control characters of foreign text are escaped, so that no client write
 """
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -74,6 +75,21 @@ class Log:
         line = f"{moment} {_NAMES[level]:5} {name} {words}".rstrip()
         colour = _COLOURS[level] if self._colour else ""
         return f"{colour}{line}\x1b[0m\n" if colour else line + "\n"
+
+
+class Relay(logging.Handler):
+    """Writes what libraries say through `logging` as lines of ours: one each, without a traceback."""
+
+    def __init__(self, log: Log) -> None:
+        """Write to `log`."""
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; the error that comes with it is named, not unrolled."""
+        error = record.exc_info[1] if record.exc_info else None
+        write = self._log.error if record.levelno >= logging.ERROR else self._log.warn
+        write("library.said", library=record.name, text=record.getMessage(), error=repr(error) if error else None)
 
 
 def _readable(value: Field) -> str:

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     path: Path = options.file
     try:
         with path.open("wb" if options.force else "xb") as file:
-            file.write(assets.read("appliance.files", "scr.toml"))
+            file.write(assets.read("appliance", "files/scr.toml"))
     except FileExistsError as error:
         raise Conflict(f"{path} is there already; write elsewhere, or over it with --force") from error
     except OSError as error:

@@ -1,10 +1,13 @@
 """`scr.toml` -> Config; an error names file, line, key and the fix. Imported by cli and assemble only."""
 
 from appliance.config.keys import list_keys
+from appliance.config.quantities import Address
 from appliance.config.reading import Loaded, Option, Origin, Setting, Sources, load
+from appliance.config.safety import check as check_safety
 from appliance.config.sections import Config, ListenerSection, UserSection
 
 __all__ = [
+    "Address",
     "Config",
     "ListenerSection",
     "Loaded",
@@ -13,6 +16,7 @@ __all__ = [
     "Setting",
     "Sources",
     "UserSection",
+    "check_safety",
     "list_keys",
     "load",
 ]

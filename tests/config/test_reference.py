@@ -22,7 +22,7 @@ def uncommented() -> str:
 
 
 def test_the_program_ships_these_very_bytes() -> None:
-    assert assets.read("appliance.files", "scr.toml") == REFERENCE.read_bytes()
+    assert assets.read("appliance", "files/scr.toml") == REFERENCE.read_bytes()
 
 
 def test_as_it_is_shipped_it_changes_nothing() -> None:

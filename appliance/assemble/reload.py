@@ -1,0 +1,156 @@
+"""Settings that change while the program runs: when to look, and what of a new scr.toml may take effect.
+
+The file is watched; a look every two seconds catches what no watch sees (network file systems, swapped links of mounted
+secrets). A file that is missing, empty or wrong changes nothing and is said loudly; a half-written one is waited for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+import msgspec
+import watchfiles
+
+from appliance.config import Config, Loaded, Sources, check_safety, load
+from appliance.errors import ConfigInvalid
+
+LOOK_S = 2.0  # seconds between two looks
+_SETTLE_S = 0.2  # seconds a file must stay as it is before it is read: an editor may be writing it
+_STEP_MS = 500  # the watch looks into its own queue so often; its default of 50 ms would keep an idle machine awake
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+# read at the start only: sockets, the folder, who is believed about addresses
+RESTART = (
+    "server.listen",
+    "server.tls_certificate",
+    "server.tls_key",
+    "server.allow_plain",
+    "server.allow_insecure",
+    "server.trusted_proxies",
+    "storage.data_dir",
+    "listener",
+)
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a new configuration means: what is in force now, and the keys that changed, or will at the next start."""
+
+    loaded: Loaded
+    applied: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def read_again(sources: Sources, current: Loaded) -> Change:
+    """Read everything again and return what may take effect while running (blocking).
+
+    Raises ConfigInvalid, and then nothing may change.
+    """
+    if sources.path is not None and not _has_text(sources.path):
+        raise ConfigInvalid(f"{sources.path} is missing or empty; nothing was changed (restart scr if that is meant)")
+    found = load(sources)
+    effective = merge(current.config, found.config)
+    check_safety(effective)
+    different = set(_differing(current, found))
+    if found.config.user != current.config.user:
+        different.add("user")
+    waiting = {key for key in different if key.startswith(RESTART)}
+    return Change(
+        msgspec.structs.replace(found, config=effective),
+        tuple(sorted(different - waiting)),
+        tuple(sorted(waiting)),
+    )
+
+
+def merge(current: Config, found: Config) -> Config:
+    """Return `found` with what only a restart can change as it is in `current`."""
+    server = {key.partition(".")[2] for key in RESTART if key.startswith("server.")}
+    kept = {key: value for key, value in msgspec.structs.asdict(current.server).items() if key in server}
+    # a proxy that will be believed after a restart ends the open mode already
+    kept["trusted_proxies"] = current.server.trusted_proxies or found.server.trusted_proxies
+    return msgspec.structs.replace(
+        found,
+        server=msgspec.structs.replace(found.server, **kept),
+        storage=msgspec.structs.replace(found.storage, data_dir=current.storage.data_dir),
+        listener=current.listener,
+    )
+
+
+def _differing(current: Loaded, found: Loaded) -> Iterable[str]:
+    """Yield the keys whose values differ; users and listeners as a whole."""
+    before = {one.key: one.value for one in current.settings}
+    after = {one.key: one.value for one in found.settings}
+    for key in before.keys() | after.keys():
+        if before.get(key) != after.get(key):
+            yield key.partition("[")[0]
+
+
+def _has_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(file.read(4096).strip())
+    except OSError:
+        return False
+
+
+class Lookout:
+    """Calls `changed` when one of the files has changed (False), or when `ring` asked for it (True)."""
+
+    def __init__(self, files: Callable[[], tuple[Path, ...]], changed: Callable[[bool], Awaitable[None]]) -> None:
+        """Watch what `files` returns; asked anew after every change."""
+        self._files = files
+        self._changed = changed
+        self._bell = asyncio.Event()
+        self._is_asked = False
+
+    def ring(self) -> None:
+        """Call `changed` soon, whatever the files look like."""
+        self._is_asked = True
+        self._bell.set()
+
+    async def look(self, each: Callable[[], object]) -> None:
+        """Look for ever; call `each` at every look."""
+        seen = self._stamp()
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._bell.wait()
+            except TimeoutError:
+                each()
+            self._bell.clear()
+            stamp = self._stamp()
+            if stamp == seen and not self._is_asked:
+                continue
+            while True:
+                await asyncio.sleep(_SETTLE_S)
+                settled, stamp = stamp, self._stamp()
+                if settled == stamp:
+                    break
+            is_asked, self._is_asked = self._is_asked, False
+            await self._changed(is_asked)
+            seen = stamp
+
+    async def watch(self) -> None:
+        """Ring at every change in the folders of the files, where the system can tell."""
+        folders = {file.parent for file in self._files()}
+        if not folders:
+            return
+        async for _ in watchfiles.awatch(
+            *folders, recursive=False, step=_STEP_MS, watch_filter=self._is_ours, raise_interrupt=False
+        ):
+            self._bell.set()
+
+    def _is_ours(self, change: watchfiles.Change, path: str) -> bool:
+        del change
+        return Path(path) in self._files()
+
+    def _stamp(self) -> Stamp:
+        """Return what changes when a file does; the inode tells a swapped link apart."""
+        found = []
+        for file in self._files():
+            try:
+                status = file.stat()
+                found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+            except OSError:
+                found.append((0, 0, 0))
+        return tuple(found)

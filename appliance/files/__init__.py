@@ -1,1 +1,0 @@
-"""Texts that ship inside the program, read through `appliance.assets`."""
