@@ -115,6 +115,7 @@ class Database:
         self._log = log
         self._requests: queue.SimpleQueue[_Request[object] | None] = queue.SimpleQueue()
         self._closed = False
+        self._gate = threading.Lock()  # nothing is asked for behind the None that ends the writer
         self.epoch = 0  # grows with every commit; caches of decisions are keyed by it
         _fix_page_format(path, vfs)
         self._writer = self._connect()
@@ -123,7 +124,7 @@ class Database:
         self._writer.pragma("wal_autocheckpoint", 0 if replicated else 2000)
         migrate.run(self._writer)
         self.reader = Reader(self._connect(read_only=True))  # for point reads on the loop
-        self._free: queue.SimpleQueue[Reader] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[Reader | None] = queue.SimpleQueue()  # None: closed, for whoever comes still
         for _ in range(_READERS):
             self._free.put(Reader(self._connect(read_only=True)))
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -147,17 +148,24 @@ class Database:
 
         Raises what the function raised (nothing of it is kept then), StorageFull, StoreFailed, or Stopping.
         """
-        if self._closed:
-            raise Stopping("scr is stopping; try again in a moment")
         request = _Request(function, asyncio.get_running_loop())
-        self._requests.put(request)  # type: ignore[arg-type]  # the queue does not care about T
+        with self._gate:
+            if self._closed:
+                raise _stopping()
+            self._requests.put(request)  # type: ignore[arg-type]  # the queue does not care about T
         return await request.future
 
     async def read(self, function: Callable[[Reader], T]) -> T:
-        """Run `function` with a reader of its own in a worker thread: for lists and anything that scans."""
+        """Run `function` with a reader of its own in a worker thread: for lists and anything that scans.
+
+        Raises what the function raised, or Stopping.
+        """
 
         def run() -> T:
             reader = self._free.get()
+            if reader is None:
+                self._free.put(None)
+                raise _stopping()
             try:
                 return function(reader)
             finally:
@@ -167,14 +175,17 @@ class Database:
 
     def close(self) -> None:
         """Finish what was asked for, checkpoint, close."""
-        if self._closed:
-            return
-        self._closed = True
-        self._requests.put(None)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._requests.put(None)
         self._thread.join()
         self.reader._connection.close()  # noqa: SLF001 - same module
-        while not self._free.empty():
-            self._free.get()._connection.close()  # noqa: SLF001
+        for _ in range(_READERS):  # waits for reads that are under way
+            if (reader := self._free.get()) is not None:
+                reader._connection.close()  # noqa: SLF001
+        self._free.put(None)
         self._writer.close()
 
     def wal_bytes(self) -> int:
@@ -261,6 +272,10 @@ class Database:
             "disk.ballast_released", freed=BALLAST, cure="free the disk; the ballast is laid out again later"
         )
         return True
+
+
+def _stopping() -> Stopping:
+    return Stopping("scr is stopping; try again in a moment")
 
 
 def _call(loop: asyncio.AbstractEventLoop, requests: list[_Request[object]]) -> None:
