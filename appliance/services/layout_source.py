@@ -123,9 +123,10 @@ def member_of(digest: Digest) -> str:
 
 
 def pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is left of `stream`."""
-    while piece := stream.read(CHUNK):
-        yield piece
+    """Yield what is left of `stream`. Raises LayoutInvalid."""
+    with telling("the layout"):
+        while piece := stream.read(CHUNK):
+            yield piece
 
 
 def read(source: Source) -> Found:

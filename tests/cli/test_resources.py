@@ -32,8 +32,8 @@ def test_lists_are_tables_for_people_and_json_for_programs(scr: Scr, client: Cli
 def test_a_list_longer_than_a_page_comes_whole(scr: Scr, client: Client) -> None:
     names = [f"{number:04}" for number in range(1003)]
     client.push("long/api", IMAGE)
-    for start in range(0, len(names), 100):
-        query = "&".join(f"tag={name}" for name in names[start : start + 100])
+    for start in range(0, len(names), 50):
+        query = "&".join(f"tag={name}" for name in names[start : start + 50])
         client.put_manifest("long/api", IMAGE.digest, IMAGE, f"?{query}").expect(201)
 
     found = json.loads(scr("tag", "list", "long/api", "--json").expect(0).out)
