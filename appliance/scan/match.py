@@ -70,18 +70,33 @@ def _match_group(
     if distribution is None:
         yield f"the distribution is unknown, so {len(packages)} {ecosystem} packages could not be matched"
         return
+    yield from _match_system(ecosystem, packages, distribution, lookup)
+
+
+def _match_system(
+    ecosystem: Ecosystem, packages: list[Package], distribution: Distribution, lookup: AdvisoryLookup
+) -> Iterator[Hit | Unjudged | str]:
+    """Yield verdicts on packages of the distribution, by each kind of data there is about it."""
     namespace = namespaces.of_distribution(distribution)
-    if not lookup.covers(namespace):
+    any_name = next(filter(lookup.covers, namespaces.any_name_choices(distribution)), None)
+    is_covered = lookup.covers(namespace)
+    if not is_covered and any_name is None:
         yield f"the vulnerability data hold nothing about {namespace}; the image has {len(packages)} packages of it"
         return
-    find = _finder(lookup, namespace)
+    is_red_hat = namespace == namespaces.RED_HAT
     rule = distributions.RULES.get(namespaces.family_of(distribution))
-    if namespace == namespaces.RED_HAT and ecosystem is Ecosystem.RPM:
-        yield from redhat.match(packages, redhat.Products(lookup, distribution), find)
-    elif rule is not None and rule.ecosystem is ecosystem:
-        yield from distributions.match(rule, packages, find)
-    else:
+    if ecosystem is not (rule.ecosystem if rule else Ecosystem.RPM):
         yield f"{len(packages)} {ecosystem} packages do not belong to {namespace} and could not be matched"
+        return
+    find = _finder(lookup, namespace)
+    if is_covered and is_red_hat:
+        yield from redhat.match(packages, redhat.Products(lookup, distribution), find)
+    elif is_covered and rule is not None:
+        yield from distributions.match(rule, packages, find)
+    elif any_name is None:
+        yield f"how {namespace} names packages in its advisories is unknown; {len(packages)} could not be matched"
+    if any_name is not None:
+        yield from distributions.match_any_name(packages, _finder(lookup, any_name))
 
 
 def _finder(lookup: AdvisoryLookup, namespace: str) -> Callable[[set[str]], dict[str, list[Advisory]]]:

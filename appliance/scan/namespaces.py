@@ -8,6 +8,7 @@ from appliance.domain.vulnerability import Distribution, Ecosystem
 _BY_MAJOR = frozenset({"debian", "oracle", "alma", "rocky", "amazon"})
 _BY_MINOR = frozenset({"alpine", "photon", "sles", "sle-micro", "opensuse-leap", "ubuntu", "cbl-mariner", "azure"})
 _ROLLING = frozenset({"opensuse-tumbleweed", "wolfi", "chainguard", "arch"})
+_REBUILDS = frozenset({"alma", "rocky"})
 _RED_HAT = frozenset({"redhat", "centos"})
 
 _OTHER_NAMES = {"azurelinux": "azure", "sl-micro": "sle-micro"}  # what newer releases call themselves
@@ -45,6 +46,32 @@ def of_distribution(distribution: Distribution) -> str:
     elif family in _BY_MINOR:
         version = ".".join(_SERVICE_PACK.sub(".", version).split(".")[:2])
     return f"{family} {version}".strip()
+
+
+def by_any_name(distribution: Distribution) -> str:
+    """Return the namespace of advisories that name rpms by source or by binary, for exactly this release.
+
+    "redhat 9 *", "redhat 9.4 *", "oracle 8 *": unlike in `of_distribution`, Red Hat's releases stand apart.
+    """
+    if family_of(distribution) in _RED_HAT:
+        return f"{RED_HAT} {'.'.join(distribution.version.split('.')[:2])} *"
+    return f"{of_distribution(distribution)} *"
+
+
+def any_name_choices(distribution: Distribution) -> tuple[str, ...]:
+    """Return the namespaces of `by_any_name` that serve a system, the closest first.
+
+    AlmaLinux and Rocky Linux rebuild Red Hat's packages, so where they have no advisories of their own its serve.
+    """
+    family = family_of(distribution)
+    version = distribution.version
+    of_red_hat = (
+        by_any_name(Distribution(RED_HAT, version)),
+        by_any_name(Distribution(RED_HAT, major_of(version))),
+    )
+    if family in _RED_HAT:
+        return of_red_hat
+    return (by_any_name(distribution), *(of_red_hat if family in _REBUILDS else ()))
 
 
 def major_of(version: str) -> str:

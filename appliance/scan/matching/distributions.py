@@ -88,6 +88,42 @@ RULES = {
 }
 
 
+def match_any_name(
+    packages: Iterable[Package], find: Callable[[set[str]], dict[str, list[Advisory]]]
+) -> Iterator[Hit | Unjudged]:
+    """Yield verdicts on rpms by advisories that name the source or the binary, and give the version of what they name.
+
+    An advisory without a module concerns packages of every module.
+    """
+    scheme = SCHEMES[Ecosystem.RPM]
+    names = [
+        (package, name, version, is_source)
+        for package in packages
+        for plain, version, is_source in _names(package)
+        for name in dict.fromkeys((plain, modular_name(plain, package.module)))
+    ]
+    advisories = find({name for _package, name, _version, _is_source in names})
+    for package, name, version, is_source in names:
+        for advisory in advisories.get(name, ()):
+            if _is_for(package, advisory, is_source=is_source) and (
+                verdict := judge(scheme, package, version, advisory)
+            ):
+                yield verdict
+
+
+def _names(package: Package) -> Iterator[tuple[str, str, bool]]:
+    """Yield name and version of the binary, and of the source where that is called otherwise."""
+    yield package.name, package.version, False
+    if package.source and package.source != package.name:
+        yield package.source, package.source_version or package.version, True
+
+
+def _is_for(package: Package, advisory: Advisory, *, is_source: bool) -> bool:
+    if not advisory.arches or package.arch == "noarch":
+        return True
+    return ("src" if is_source else package.arch) in advisory.arches
+
+
 def match(
     rule: Rule, packages: Iterable[Package], find: Callable[[set[str]], dict[str, list[Advisory]]]
 ) -> Iterator[Hit | Unjudged]:
