@@ -21,7 +21,7 @@ from appliance.blobstore.files import Files
 from appliance.blobstore.sums import CHUNK, Summer
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, algorithm_of
-from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy
+from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy, UploadUnknown
 
 _SYNC_EVERY = 16 << 20  # bytes; written back early, so that the sync at the end has little left to wait for
 
@@ -67,7 +67,9 @@ class Upload:
         self._syncing: Future[None] | None = None
 
     def claim(self) -> None:
-        """Begin to write. Raises UploadBusy while another request does."""
+        """Begin to write. Raises UploadBusy while another request does, UploadUnknown once the session is dropped."""
+        if self._is_closed:  # its descriptor may be another file's by now
+            raise UploadUnknown("no such upload; it was finished or cancelled: begin a new one")
         if self._is_busy:
             raise UploadBusy("another request is writing to this upload; wait for it, or begin a new upload")
         self._is_busy = True
@@ -118,10 +120,22 @@ class Upload:
 
     async def cancel(self) -> None:
         """Drop the session, and its bytes unless a seal has given them a name; a second call does nothing."""
-        self._uploads.forget(self)
         if not self._is_closed:
             self._is_closed = True
-            await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._drop)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._drop)
+            finally:  # only now: until its files are gone, somebody who looks for it would open them again
+                self._uploads.forget(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session was finished or cancelled."""
+        return self._is_closed
+
+    def let_go(self) -> None:
+        """Close the file and leave the session as it lies on the disk."""
+        self._is_closed = True
+        os.close(self._descriptor)
 
     def reread(self) -> None:
         """Hash what lies in the file already: the session comes from before a restart (blocking)."""
@@ -215,17 +229,18 @@ class Uploads:
         """Return the session `session_id` (checked text), from memory or from before a restart."""
         upload = self._open.get(session_id)
         if upload is None and self.path_of(session_id + ".json").exists():
-            read = asyncio.get_running_loop().run_in_executor(self.executor, self._reopen, session_id)
-            upload = await read
-            if upload is not None:
-                upload = self._open.setdefault(session_id, upload)
-        return upload
+            reopened = await asyncio.get_running_loop().run_in_executor(self.executor, self._reopen, session_id)
+            if reopened is not None:
+                upload = self._open.setdefault(session_id, reopened)
+                if upload is not reopened:  # another request was quicker
+                    reopened.let_go()
+        return None if upload is None or upload.is_closed else upload
 
     def _reopen(self, session_id: str) -> Upload | None:
         try:
             session = _DECODER.decode(self.path_of(session_id + ".json").read_bytes())
             upload = Upload(self, session, self.files.open(self.path_of(session_id)))
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ScrError, msgspec.DecodeError):  # a crash between the seal and the end of the session too
             return None
         upload.reread()
         return upload
@@ -247,7 +262,7 @@ class Uploads:
                 continue
 
     async def reap(self, before: float) -> int:
-        """Drop sessions and stray files not changed since `before` (unix seconds); return how many files went."""
+        """Drop sessions and stray files not changed since `before` (unix seconds); return how many sessions went."""
         loop = asyncio.get_running_loop()
         names = await loop.run_in_executor(self.executor, lambda: list(self.walk()))
         newest: dict[str, float] = {}
@@ -264,5 +279,6 @@ class Uploads:
                     continue
                 await upload.cancel()
             for suffix in ("", ".json", ".json.part"):
-                gone += await loop.run_in_executor(self.executor, self.files.remove, self.path_of(session_id + suffix))
+                await loop.run_in_executor(self.executor, self.files.remove, self.path_of(session_id + suffix))
+            gone += 1
         return gone

@@ -230,9 +230,10 @@ def condemn_generation(
     tx.execute(sql, (kind, to_bytes(digest), generation, driver, size, now))
 
 
-def list_condemned(reader: Reader, limit: int) -> list[Condemned]:
-    """Return generations whose bytes must go, oldest first."""
-    rows = reader.rows("SELECT id, kind, digest, generation, size FROM condemned ORDER BY id LIMIT ?", (limit,))
+def list_condemned(reader: Reader, last: int, limit: int) -> list[Condemned]:
+    """Return up to `limit` generations whose bytes must go, oldest first, after the row `last`."""
+    sql = "SELECT id, kind, digest, generation, size FROM condemned WHERE id > ? ORDER BY id LIMIT ?"
+    rows = reader.rows(sql, (last, limit))
     return [Condemned(row[0], row[1], from_bytes(row[2]), row[3], row[4]) for row in rows]
 
 

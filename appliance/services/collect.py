@@ -12,11 +12,13 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.db import blobs, facts, images, manifests, repositories, tags
+from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
 from appliance.domain.moment import SECOND, Timestamp
 from appliance.domain.names import Digest, algorithm_of
 from appliance.domain.registry import ManifestId
+from appliance.errors import StoreFailed
 from appliance.services.stock import Leases, Stock
 
 SLICE = 100  # rows in one transaction: some 5 ms of the writer
@@ -178,15 +180,32 @@ async def _purge_empty(stock: Stock, before: Timestamp, now: Timestamp) -> int:
 
 
 async def _delete_condemned(stock: Stock) -> tuple[int, int]:
-    """Delete the bytes of condemned generations; return how many blobs and bytes that freed."""
-    count = size = 0
-    while found := await stock.db.read(lambda reader: blobs.list_condemned(reader, SLICE)):
-        for one in found:
-            await (stock.store.delete if one.kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)
-        await stock.db.write(_acquit([one.id for one in found]))
-        count += sum(one.kind == "blob" for one in found)
-        size += sum(one.size for one in found)
+    """Delete the bytes of condemned generations; return how many blobs and bytes that freed.
+
+    What the store cannot delete is left to the next run: it must not keep the others.
+    """
+    count = size = last = 0
+    while found := await stock.db.read(_condemned_after(last)):
+        last = found[-1].id
+        done = [one for one in found if await _delete(stock, one)]
+        await stock.db.write(_acquit([one.id for one in done]))
+        count += sum(one.kind == "blob" for one in done)
+        size += sum(one.size for one in done)
     return count, size
+
+
+async def _delete(stock: Stock, one: Condemned) -> bool:
+    """Delete the bytes of one generation; False where the store failed."""
+    try:
+        await (stock.store.delete if one.kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)
+    except StoreFailed as error:
+        stock.log.error("store.failed", digest=one.digest, reason=error.message)
+        return False
+    return True
+
+
+def _condemned_after(last: int) -> Callable[[Reader], list[Condemned]]:
+    return lambda reader: blobs.list_condemned(reader, last, SLICE)
 
 
 def _acquit(done: list[int]) -> Callable[[Transaction], None]:
