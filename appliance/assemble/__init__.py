@@ -212,7 +212,7 @@ class Appliance:
 
     def _doorkeeper(self) -> Doorkeeper:
         users = tuple(User(user.name, user.password_hash, user.policies) for user in self._config.user)
-        return Doorkeeper(users, self._executor, is_open=self._config.is_open)
+        return Doorkeeper(users, self._executor, is_open=self._config.is_open, log=self._log)
 
     def _say_ready(self) -> None:
         for url in self._urls:

@@ -36,6 +36,9 @@ COMMANDS = {
     "tag": "list, show and delete tags",
     "gc": "delete the bytes that nobody needs any more",
     "scrub": "read and hash every blob, and put aside what is broken",
+    "tls": "make a local certificate authority and a server certificate",
+    "trust": "make a client trust this registry: its exact file, printed or installed",
+    "user": "make the hash of a password",
     "version": "print the version of this program",
 }
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")

@@ -3,9 +3,10 @@
 import argparse
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from appliance.cli.parser import Parser
-from appliance.config import Loaded, Option, Sources, load
+from appliance.config import Config, Loaded, Option, Sources, load
 
 HERE = Path("scr.toml")  # what `scr init` writes
 
@@ -35,3 +36,25 @@ def sources_of(options: argparse.Namespace) -> Sources:
 def load_from(options: argparse.Namespace) -> Loaded:
     """Return the configuration in force. Raises ConfigInvalid."""
     return load(sources_of(options))
+
+
+def address_of(config: Config) -> str:
+    """Return the `host:port` that clients most likely call this registry by; the port is left out where it is usual."""
+    if config.server.public_url:
+        return urlsplit(config.server.public_url).netloc
+    listener = config.listeners[0] if config.listeners else None
+    port = listener.address.port if listener else 443
+    host = config.server.names[0] if config.server.names else "localhost"
+    return host if port == (443 if has_tls(config) else 80) else f"{host}:{port}"
+
+
+def has_tls(config: Config) -> bool:
+    """Whether clients call this registry by TLS."""
+    if config.server.public_url:
+        return config.server.public_url.startswith("https:")
+    return any(listener.tls_certificate for listener in config.listeners)
+
+
+def host_of(address: str) -> str:
+    """Return the host of a URL or a `host:port`, without brackets and port."""
+    return urlsplit(address if "//" in address else f"//{address}").hostname or ""

@@ -66,13 +66,14 @@ class Loaded(msgspec.Struct, frozen=True):
     files: tuple[Path, ...]
 
 
-def load(sources: Sources) -> Loaded:
+def load(sources: Sources, *, is_served: bool = True) -> Loaded:
     """Read everything anew.
 
-    Relative paths count from the folder of the file, those of variables and options from the working folder.
+    Relative paths count from the folder of the file, those of variables and options from the working folder. With
+    `is_served` False nothing is served by it, so files it names may be missing and safety is not judged.
     Raises ConfigInvalid with one line a mistake, and for what would let strangers in.
     """
-    return _Reading(sources, "" if sources.path is None else _read(sources.path)).finish()
+    return _Reading(sources, "" if sources.path is None else _read(sources.path)).finish(is_served=is_served)
 
 
 def _read(path: Path) -> str:
@@ -108,17 +109,18 @@ class _Reading:
         self._tree = self._parse(text)
         self._lines = find_lines(text)
 
-    def finish(self) -> Loaded:
+    def finish(self, *, is_served: bool) -> Loaded:
         """Return what was read. Raises ConfigInvalid."""
         for name in self._variables:
             if name not in VARIABLES:
                 self._mistakes.append((0, unknown_variable(name)))
         config = self._section(Config, self._tree, ())
-        if not self._mistakes:
+        if is_served and not self._mistakes:
             config = self._whole(config)
         if self._mistakes:
             raise ConfigInvalid("\n".join(text for _, text in sorted(self._mistakes, key=lambda mistake: mistake[0])))
-        safety.check(config)
+        if is_served:
+            safety.check(config)
         return Loaded(config, tuple(self._settings), tuple(self._files))
 
     def _parse(self, text: str) -> dict[str, object]:

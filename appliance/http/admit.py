@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TypeVar
 
-import argon2
 import msgspec
 
 from appliance.domain.access import BUILT_IN, AccessPolicy, Principal, PrincipalKind
@@ -18,13 +17,12 @@ from appliance.domain.admission import FULL_ACCESS, Caller
 from appliance.errors import TooManyRequests, Unauthorized
 from appliance.http.slowdown import Slowdown, source_of
 from appliance.logs import Log
+from appliance.services.keys import is_password
 
 CACHE_S = 60.0  # seconds a verified password is remembered; argon2id costs some 50 ms each time (DESIGN 4)
 _CACHE_ENTRIES = 1000
 _AT_ONCE = 2  # verifications; each takes 64 MiB and a core
 _IN_LINE = 64  # sign-ins of one source that may wait; a farm of builders begins with some dozen at once
-_HASHER = argon2.PasswordHasher()
-_NOBODY = _HASHER.hash(secrets.token_hex(16))  # verified for unknown users too, so that both answers take as long
 Entry = TypeVar("Entry")
 _WRONG = "the user or the password is wrong; sign in again with docker login"
 
@@ -73,9 +71,9 @@ class Doorkeeper:
 
     async def _verify(self, key: bytes, name: str, password: str, source: str, address: str) -> Caller:
         user = self._users.get(name)
-        known = user.password_hash if user else _NOBODY
+        known = user.password_hash if user else None
         async with self._turns:
-            is_right = await asyncio.get_running_loop().run_in_executor(self._executor, _verify, known, password)
+            is_right = await asyncio.get_running_loop().run_in_executor(self._executor, is_password, known, password)
         now = time.monotonic()
         if user is None or not is_right:
             self._slowdown.fail(source, name, now)
@@ -118,11 +116,6 @@ class Doorkeeper:
 OPERATOR = Caller(Principal(PrincipalKind.OPERATOR, "control socket"), FULL_ACCESS, "local")
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2id hash that `scr.toml` keeps of a password."""
-    return _HASHER.hash(password)
-
-
 def _keep(known: dict[bytes, Entry], key: bytes, entry: Entry) -> None:
     if len(known) >= _CACHE_ENTRIES:
         known.clear()
@@ -145,10 +138,3 @@ def _basic(authorization: bytes) -> tuple[str, str]:
     if not colon:
         raise Unauthorized("the Authorization header has no password; sign in again with docker login")
     return name, password
-
-
-def _verify(password_hash: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(password_hash, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False

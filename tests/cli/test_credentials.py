@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.main import main
-from appliance.http.admit import hash_password
+from appliance.services.keys import hash_password
 from tests.make.server import Server
 
 

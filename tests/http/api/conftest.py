@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from appliance.http.admit import hash_password
+from appliance.services.keys import hash_password
 from tests.make.client import Client
 from tests.make.server import Server
 
