@@ -123,7 +123,16 @@ _WATCH = (
 )
 
 _WORK = (
-    token("airtable-token", "Airtable", "Airtable personal access token", "pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
+    Rule(
+        "airtable-token",
+        "Airtable",
+        "Airtable personal access token",
+        Severity.CRITICAL,
+        (b"pat",),
+        r"(?<![A-Za-z0-9_-])(?P<secret>pat[A-Za-z0-9]{14}\.[a-f0-9]{64})(?![A-Za-z0-9])",
+        before=1,
+        after=80,  # three letters that stand in every text: the narrower the better
+    ),
     token("linear-api-key", "Linear", "Linear API key", "lin_api_", r"[A-Za-z0-9]{40}"),
     token("notion-token", "Notion", "Notion integration token", "ntn_", r"[0-9]{11}[A-Za-z0-9]{35}"),
     token("figma-token", "Figma", "Figma personal access token", "figd_", r"[A-Za-z0-9_-]{36,60}", Severity.HIGH),
