@@ -6,6 +6,7 @@ X-Forwarded-For in a request. Neither counts from anybody who is not in `trusted
 
 import functools
 import ipaddress
+import re
 import struct
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +20,8 @@ LONGEST = 2048  # bytes of addresses and further values; the specification asks 
 
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
+_BRACKETED = re.compile(r'"?\[([0-9a-fA-F:.]+(?:%[^\]]*)?)\](?::[0-9]{1,5})?"?')
+_WITH_PORT = re.compile(r'"?([0-9.]+):[0-9]{1,5}"?')
 _MAX_HOPS = 64  # addresses in X-Forwarded-For that are looked at
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -77,11 +80,8 @@ class TrustedProxies:
 
 def address_of(text: str) -> str:
     """Return the address in an entry of X-Forwarded-For: port, brackets and zone are taken off. Raises Invalid."""
-    bare = text.strip('"')
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:  # an IPv4 address and a port
-        bare = bare.partition(":")[0]
+    found = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
+    bare = found[1] if found else text.strip('"')
     try:
         return str(_plain(ipaddress.ip_address(bare.partition("%")[0])))
     except ValueError as error:

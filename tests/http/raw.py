@@ -22,10 +22,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Raw:
     """A connection to a server."""
 
-    def __init__(self, server: Server, connected: socket.socket | None = None) -> None:
-        """Connect to `server`, or speak over `connected`."""
+    def __init__(self, server: Server, connected: socket.socket | None = None, *, source: str = "127.0.0.1") -> None:
+        """Connect to `server` from the address `source`, or speak over `connected`."""
         host, _, port = server.address.rpartition(":")
-        self.socket = connected or socket.create_connection((host, int(port)), PATIENCE_S)
+        self.socket = connected or socket.create_connection((host, int(port)), PATIENCE_S, (source, 0))
         self.host = server.address
         self._left = b""
 
