@@ -46,8 +46,10 @@ def read_again(sources: Sources, current: Loaded) -> Change:
 
     Raises ConfigInvalid, and then nothing may change.
     """
-    if sources.path is not None and not _has_text(sources.path):
-        raise ConfigInvalid(f"{sources.path} is missing or empty; nothing was changed (restart scr if that is meant)")
+    is_from_file = any(one.origin.kind == "file" for one in current.settings)
+    if sources.path is not None and is_from_file and not _has_text(sources.path):
+        # every default at once, users gone: rather an editor or a full disk than what somebody means
+        raise ConfigInvalid(f"{sources.path} is missing or empty; restart scr if that is meant")
     found = load(sources)
     effective = merge(current.config, found.config)
     check_safety(effective)
