@@ -112,7 +112,7 @@ class Lookout:
 
     async def look(self, each: Callable[[], object]) -> None:
         """Look for ever; call `each` at every look."""
-        seen = self._stamp()
+        seen: Stamp | None = None  # the first look reads again: a file may have changed since the start read it
         while True:
             try:
                 async with asyncio.timeout(LOOK_S):
