@@ -5,6 +5,7 @@ A crash in between leaves garbage, never a hole.
 """
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -25,7 +26,8 @@ from appliance.errors import DigestInvalid, ManifestBlobUnknown, NameUnknown, Ta
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
-_SIGNATURE_SUFFIXES = (".sig", ".att", ".sbom")  # cosign overwrites these; locks do not hold them (DESIGN 4)
+# cosign overwrites these; locks do not hold them (DESIGN 4)
+_SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)")
 
 
 async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestamp) -> Upload:
@@ -251,8 +253,7 @@ def _movable(tx: Transaction, image: ImageId, row: ManifestId, wanted: tuple[Tag
         current = tags.find(tx, image, tag)
         if current is not None and current[0] == row:
             continue  # a retry of a push that was acknowledged
-        is_signature = tag.startswith(("sha256-", "sha512-")) and tag.endswith(_SIGNATURE_SUFFIXES)
-        if current is not None and not is_signature and (current[1] or images.is_locked(tx, image)):
+        if current is not None and not _SIGNATURE.fullmatch(tag) and (current[1] or images.is_locked(tx, image)):
             raise TagLocked(f"tag {tag} is locked; unlock it, or push another tag")
         moved.append(tag)
     return moved

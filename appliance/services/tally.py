@@ -7,6 +7,7 @@ from appliance.db import images, manifests
 from appliance.db.database import Database, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import ImageId, ManifestId
+from appliance.errors import ScrError
 
 FLUSH_S = 10.0  # seconds between two flushes
 
@@ -18,13 +19,13 @@ class Pulls:
         """Begin with none."""
         self._counts: dict[ManifestId, tuple[ImageId, int, Timestamp]] = {}
 
-    def count(self, image: ImageId, manifest: ManifestId, now: Timestamp) -> None:
-        """Count one pull of `manifest`."""
-        _, count, _ = self._counts.get(manifest, (image, 0, now))
-        self._counts[manifest] = (image, count + 1, now)
+    def count(self, image: ImageId, manifest: ManifestId, now: Timestamp, pulls: int = 1) -> None:
+        """Count `pulls` of `manifest`, the newest of them at `now`."""
+        _, count, last = self._counts.get(manifest, (image, 0, now))
+        self._counts[manifest] = (image, count + pulls, max(last, now))
 
     async def flush(self, db: Database) -> None:
-        """Write what was counted."""
+        """Write what was counted. What cannot be written now (a full disk) is kept for the next time."""
         if not self._counts:
             return
         counts, self._counts = self._counts, {}
@@ -34,4 +35,9 @@ class Pulls:
                 manifests.add_pulls(tx, manifest, count, last)
                 images.add_pulls(tx, image, count, last)
 
-        await db.write(record)
+        try:
+            await db.write(record)
+        except ScrError:
+            for manifest, (image, count, last) in counts.items():
+                self.count(image, manifest, last, count)
+            raise
