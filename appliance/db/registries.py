@@ -36,3 +36,8 @@ def insert(
 
 def _registry(row: Row) -> Registry:
     return Registry(RegistryId(row[0]), row[1], RegistryName(row[2]), Visibility(row[3]), Timestamp(row[4]))
+
+
+def hide_all(tx: Transaction) -> int:
+    """Make every registry private; return how many were not."""
+    return tx.execute("UPDATE registries SET visibility = 'private' WHERE visibility <> 'private'")

@@ -66,7 +66,7 @@ async def scrub(stock: Stock, *, after: BlobId = NO_BLOB, rate: int = 0) -> Scru
         for blob in page:
             count += 1
             size += blob.size
-            if reason := await _look_at(stock, blob, rate):
+            if reason := await look_at(stock, blob, rate):
                 await quarantine(stock, blob, reason)
                 broken.append(blob.digest)
         last = page[-1].id
@@ -84,7 +84,7 @@ def _note(name: str, value: int) -> Callable[[Transaction], None]:
     return lambda tx: facts.put(tx, name, str(value))
 
 
-async def _look_at(stock: Stock, blob: StoredBlob, rate: int) -> str:
+async def look_at(stock: Stock, blob: StoredBlob, rate: int) -> str:
     """Return what is wrong with the bytes of `blob`, or ""."""
     state = hashlib.new(algorithm_of(blob.digest))
     try:

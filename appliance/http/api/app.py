@@ -21,11 +21,20 @@ from appliance.http.api.running import InRunning, Running
 from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
 from appliance.http.api.upkeep import run_collection, run_scrub
+from appliance.http.api.verification import run_verification
 from appliance.http.health import Health
 from appliance.services.stock import Stock
 
 MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is near it
-_HANDLERS: list[ControllerRouterHandler] = [show_status, Repositories, Images, Tags, run_collection, run_scrub]
+_HANDLERS: list[ControllerRouterHandler] = [
+    show_status,
+    Repositories,
+    Images,
+    Tags,
+    run_collection,
+    run_scrub,
+    run_verification,
+]
 _Asked = Request[Any, Any, Any]  # Litestar's own type of a request without users, tokens and state
 
 

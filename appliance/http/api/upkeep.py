@@ -36,7 +36,7 @@ async def run_collection(
     asking.check(Action.VIEW_REGISTRY if data.dry_run else Action.MANAGE_REGISTRY)
     if data.dry_run:
         return await collect(stock, started=running.started, dry_run=True)
-    with _alone(running, "collection"):
+    with alone(running, "collection"):
         return await collect(stock, started=running.started)
 
 
@@ -47,12 +47,12 @@ async def run_scrub(
     """Read and hash every blob; quarantine what is broken; answer what was found. It reads the whole store."""
     del data
     asking.check(Action.MANAGE_REGISTRY)
-    with _alone(running, "scrub"):
+    with alone(running, "scrub"):
         return await scrub(stock)
 
 
 @contextmanager
-def _alone(running: Running, name: str) -> Iterator[None]:
+def alone(running: Running, name: str) -> Iterator[None]:
     """Let one run of `name` go at a time. Raises Conflict."""
     if name in running.under_way:
         raise Conflict(f"a {name} is running already; wait for it")

@@ -1,0 +1,43 @@
+"""The parts that work on the files of a data folder while nobody serves it: for `verify --offline` and `rebuild`."""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from appliance.assemble import rules_of
+from appliance.assemble.folder import DataFolder
+from appliance.assemble.timetable import Clock
+from appliance.blobstore.files import Files
+from appliance.blobstore.local import LocalStore
+from appliance.blobstore.upload import Uploads
+from appliance.config import Config
+from appliance.db.database import Database
+from appliance.errors import ConfigInvalid
+from appliance.logs import Log
+from appliance.services.stock import Stock
+
+_THREADS = 4  # for files and hashing
+
+
+@asynccontextmanager
+async def open_offline(config: Config, prepare: Callable[[Path], None] | None = None) -> AsyncIterator[Stock]:
+    """Lock the data folder and open its stock; `prepare` sees the folder before the database is opened.
+
+    Raises FolderBusy while somebody serves it, ConfigInvalid where there is no data folder.
+    """
+    path = config.storage.data_dir
+    if not (path / "blobs").is_dir():
+        raise ConfigInvalid(f"{path} is no data folder of scr; name it with --data-dir, or its scr.toml with --config")
+    log = Log(level=config.log.level, form=config.log.format)
+    files = Files()
+    with DataFolder(path, files), ThreadPoolExecutor(_THREADS, thread_name_prefix="worker") as executor:
+        if prepare is not None:
+            prepare(path)
+        database = Database(path / "scr.sqlite", executor, log)
+        try:
+            store = LocalStore(path, files, executor)
+            uploads = Uploads(path / "uploads", files, executor, 0)
+            yield Stock(database, store, uploads, rules_of(config), log, Clock(log).now)
+        finally:
+            database.close()
