@@ -28,16 +28,15 @@ def meta(number: int, root: int, pages: int, transaction: int, page_size: int = 
 class _Writer:
     def __init__(self, fill: int) -> None:
         self.pages: list[bytes] = []
+        self.count = 3  # two heads and the free list
         self.fill = fill  # elements a page
 
-    def number(self) -> int:
-        return 3 + sum(len(page) // PAGE for page in self.pages)
-
     def add(self, flags: int, count: int, body: bytes) -> int:
-        number = self.number()
+        number = self.count
         size = 16 + len(body)
         overflow = (size - 1) // PAGE
         page = struct.pack("<QHHI", number, flags, count, overflow) + body
+        self.count += 1 + overflow
         self.pages.append(page.ljust((1 + overflow) * PAGE, b"\0"))
         return number
 
@@ -53,9 +52,10 @@ class _Writer:
         if isinstance(value, bytes):
             return 0, value
         items = self.items(value)
-        body = self.leaf_body(items)
-        if len(items) <= 4 and len(body) < PAGE // 4 and not any(flags for _key, flags, _value in items):
-            return 1, struct.pack("<QQ", 0, 0) + struct.pack("<QHHI", 0, _LEAF, len(items), 0) + body
+        if len(items) <= 4 and not any(flags for _key, flags, _value in items):
+            body = self.leaf_body(items)
+            if len(body) < PAGE // 4:
+                return 1, struct.pack("<QQ", 0, 0) + struct.pack("<QHHI", 0, _LEAF, len(items), 0) + body
         return 1, struct.pack("<QQ", self.tree(items), 0)
 
     def items(self, tree: Tree) -> list[tuple[bytes, int, bytes]]:
@@ -85,5 +85,4 @@ def write(tree: Tree, fill: int = 20) -> bytes:
     writer = _Writer(fill)
     root = writer.tree(writer.items(tree))
     freelist = struct.pack("<QHHI", 2, _FREELIST, 0, 0).ljust(PAGE, b"\0")
-    count = writer.number()
-    return meta(0, root, count, 1) + meta(1, root, count, 2) + freelist + b"".join(writer.pages)
+    return meta(0, root, writer.count, 1) + meta(1, root, writer.count, 2) + freelist + b"".join(writer.pages)

@@ -5,9 +5,11 @@ Its buckets: `<release of a distribution>/<package>/<id>`, `<ecosystem>::<source
 `vulnerability/<id>`; the values are JSON. Buckets of distributions and ecosystems that no detector knows are left out.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import starmap
 from typing import TypeVar
 
 import msgspec
@@ -66,6 +68,7 @@ _ECOSYSTEMS = {
 _NULL, _NOTHING = b"null", b"{}"  # a value without a word: the advisory is only its key
 
 _SEVERITIES = (Severity.UNKNOWN, Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)  # by its number
+_NAMED_SEVERITIES = {severity.value.upper(): severity for severity in _SEVERITIES[1:]}
 _STATUSES = tuple(Status)  # the same words in the same order
 
 
@@ -261,18 +264,20 @@ def _details(bucket: Bucket) -> Iterator[Vulnerability]:
             vulnerability,
             detail.title,
             detail.description,
-            severity=_named_severity(detail.severity),
-            vendor_severities=tuple(
-                VendorSeverity(source, severity)
-                for source, number in (detail.vendor_severity or {}).items()
-                if (severity := _severity(number))
-            ),
+            severity=_NAMED_SEVERITIES.get(detail.severity),
+            vendor_severities=tuple(filter(None, starmap(_opinion, (detail.vendor_severity or {}).items()))),
             cvss=tuple(_scores(detail.cvss or {})),
             cwes=detail.cwes or (),
             references=detail.references or (),
             published_at=_moment(detail.published_date),
             modified_at=_moment(detail.last_modified_date),
         )
+
+
+@functools.lru_cache(maxsize=1024)  # a few dozen sources times four levels, asked for some million times
+def _opinion(source: str, number: float) -> VendorSeverity | None:
+    severity = _severity(number)
+    return VendorSeverity(source, severity) if severity else None
 
 
 def _scores(by_source: dict[str, _Score]) -> Iterator[Cvss]:
@@ -317,10 +322,6 @@ def _severity(number: float) -> Severity | None:
     """Return the severity of this number; None where the source has no opinion."""
     place = int(number)
     return _SEVERITIES[place] if 0 < place < len(_SEVERITIES) else None
-
-
-def _named_severity(name: str) -> Severity | None:
-    return _severity(next((place for place, one in enumerate(_SEVERITIES) if one.value == name.lower()), 0))
 
 
 def _status(number: float) -> Status:
