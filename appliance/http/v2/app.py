@@ -59,9 +59,13 @@ class DistributionApi:
             ("uploads", "PATCH"): pushing.append,
             ("uploads", "PUT"): pushing.finish,
             ("uploads", "DELETE"): pushing.cancel,
+            ("uploads", "HEAD"): pushing.status,
             ("tags", "GET"): listing.tags,
+            ("tags", "HEAD"): listing.tags,
             ("referrers", "GET"): listing.referrers,
+            ("referrers", "HEAD"): listing.referrers,
             ("_catalog", "GET"): listing.catalog,
+            ("_catalog", "HEAD"): listing.catalog,
             ("", "GET"): self.ping,
             ("", "HEAD"): self.ping,
         }
@@ -71,7 +75,11 @@ class DistributionApi:
         call = Call(scope, receive, send, caller, site)
         try:
             kind, name, reference = match(scope)
-            await self._handler(kind, call.method)(call, name, reference)
+            handler = self.routes.get((kind, call.method))
+            if handler is None:
+                await self._refuse_method(call, kind)
+            else:
+                await handler(call, name, reference)
         except ClientLeft:
             return
         except ScrError as error:
@@ -119,13 +127,11 @@ class DistributionApi:
         if _is_held(call, digest):
             await call.reply_empty(304, headers)
             return
+        part = None
         if call.is_head:  # a client that is told the blob is there will not push it
             self.stock.leases.give(found.image, blob.id, self.stock.clock())
-        part = (
-            parse_range(call.header(b"range"), blob.size)
-            if b"range" in call.headers and _range_holds(call, digest)
-            else None
-        )
+        elif b"range" in call.headers and _range_holds(call, digest):  # of GET only: RFC 9110, 14.2
+            part = parse_range(call.header(b"range"), blob.size)
         start, end = part or (0, blob.size)
         headers += [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % (end - start))]
         if part is not None:
@@ -165,11 +171,12 @@ class DistributionApi:
         del name, reference
         await call.reply(200, [(b"content-type", b"application/json")], b"{}")
 
-    async def _refuse(self, call: Call, error: ScrError) -> None:
+    async def _refuse(self, call: Call, error: ScrError, told: Headers | None = None) -> None:
         if call.is_started:
             self.stock.log.warn("request.broken_off", reason=error.message)
             return
         status, headers, body = answer_to(error)
+        headers += told or []
         if isinstance(error, Unauthorized):
             headers.append((b"www-authenticate", b'Basic realm="scr"'))
         try:
@@ -179,13 +186,10 @@ class DistributionApi:
             return
         await call.reply(status, headers, body)
 
-    def _handler(self, kind: str, method: str) -> Handler:
-        """Return what answers `method` on this kind of address. Raises Unsupported."""
-        handler = self.routes.get((kind, method))
-        if handler is None:
-            allowed = ", ".join(sorted(known for place, known in self.routes if place == kind))
-            raise Unsupported(f"{method} is not for this address; it takes {allowed}")
-        return handler
+    async def _refuse_method(self, call: Call, kind: str) -> None:
+        allowed = ", ".join(sorted(known for place, known in self.routes if place == kind))
+        error = Unsupported(f"{call.method[:40]} is not for this address; it takes {allowed}")
+        await self._refuse(call, error, [(b"allow", allowed.encode())])
 
 
 def match(scope: Scope) -> tuple[str, str, str]:

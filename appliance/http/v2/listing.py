@@ -119,7 +119,8 @@ class Listing:
         """List what names a digest as its subject; never 404 (end-12a, 12b)."""
         grant = allow(self.stock, call, name, Action.PULL)
         subject = parse_digest(text)
-        artifact_type = call.parameter("artifactType") or ""
+        # a media type has no space: that was a `+` which the client did not encode
+        artifact_type = (call.parameter("artifactType") or "").replace(" ", "+")
         cursor = call.parameter("last") or "0"
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
             raise QueryInvalid("last is not a cursor of this list; follow the Link header")

@@ -4,7 +4,7 @@ import re
 
 from appliance.errors import OutOfRange, UploadInvalid
 
-_READ = re.compile(r"bytes\s*=\s*(.+)")
+_READ = re.compile(r"bytes\s*=\s*(.+)", re.IGNORECASE)  # names of units are case-insensitive (RFC 9110, 14.1)
 _ONE = re.compile(r"(\d{0,19})\s*-\s*(\d{0,19})")
 _CHUNK = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d+|\*))?")
 
@@ -15,7 +15,7 @@ def parse_range(text: str, size: int) -> tuple[int, int] | None:
     Of several ranges the first that can be served is sent: one part is a lawful answer, and clients that load lazily
     get their first piece. Raises OutOfRange when none can. A range written backwards (`500-0`) is out of range too.
     """
-    if not text:
+    if not text or not size:  # clients that send `bytes=0-` with everything must get an empty blob too
         return None
     wanted = _READ.fullmatch(text.strip())
     if wanted is None:
