@@ -294,15 +294,19 @@ def _fail(batch: list[_Request[object]], error: ScrError, cause: Exception) -> N
 
 
 def _fix_page_format(path: Path, vfs: str | None) -> None:
-    """Set what can be set only before the first table."""
-    if path.exists() and path.stat().st_size:
-        return
+    """Set what can be set only before the first table.
+
+    The file's size does not tell whether that was done: a crash in the middle of it may leave one setting without the
+    next, or what is rolled back to an empty file as soon as SQLite looks. Setting them again changes nothing.
+    """
     connection = apsw.Connection(str(path), vfs=vfs)
-    for pragma, value in (
-        ("page_size", 8192),
-        ("auto_vacuum", "incremental"),
-        ("application_id", migrate.APPLICATION_ID),
-    ):
-        connection.pragma(pragma, value)
+    is_ours = connection.pragma("application_id") in (migrate.APPLICATION_ID, 0)
+    if is_ours and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        for pragma, value in (
+            ("page_size", 8192),
+            ("auto_vacuum", "incremental"),
+            ("application_id", migrate.APPLICATION_ID),
+        ):
+            connection.pragma(pragma, value)
     connection.close()
     path.chmod(0o600)
