@@ -18,6 +18,9 @@ _MAX_PIECES = 512  # buffers a writev; the kernel's limit is IOV_MAX, 1024
 class Files:
     """The real thing. Errors of the disk come out as StorageFull or StoreFailed, with the step and the path."""
 
+    def __init__(self) -> None:
+        self._made: set[Path] = set()  # folders whose names are durable
+
     def create(self, path: Path) -> int:
         """Create the file `path` (it must not exist) and return its descriptor, open for reading and writing."""
         return self._open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -72,15 +75,25 @@ class Files:
         return True
 
     def make_folder(self, path: Path) -> None:
-        """Create the folder `path` (0700) and its parents where they are missing; durable once it returns."""
-        if path.is_dir():
+        """Create the folder `path` (0700) and its parents where they are missing; durable once it returns.
+
+        That somebody made it is not enough: its name may not be durable yet, after a crash or in another thread. So
+        the first call for a folder always syncs its parent, and only then it counts as made.
+        """
+        if path in self._made and path.is_dir():
             return
-        self.make_folder(path.parent)
+        if not path.parent.is_dir():
+            self.make_folder(path.parent)
+        self.add_folder(path)
+        self.sync_folder(path.parent)
+        self._made.add(path)
+
+    def add_folder(self, path: Path) -> None:
+        """Create the folder `path` (0700) in its parent; that it is there already is no error."""
         try:
             path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise failed("make folder", path, error) from error
-        self.sync_folder(path.parent)
 
     def sync_folder(self, path: Path) -> None:
         """Return once the names in the folder `path` are on stable storage."""
