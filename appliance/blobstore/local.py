@@ -110,20 +110,29 @@ class LocalStore:
         await self._run(self._seal, staged, self.path_of(digest, generation))
 
     def _seal(self, staged: Path, target: Path) -> None:
-        self._files.make_folder(target.parent)
+        self._make_folders(target)
         self._files.rename(staged, target)
         self._files.sync_folder(target.parent)
 
     async def delete(self, digest: Digest, generation: str) -> None:
-        """Delete one generation of a blob."""
-        await self._run(self._files.remove, self.path_of(digest, generation))
+        """Delete one generation of a blob, wherever it lies."""
+        await self._run(self._delete, self.path_of(digest, generation))
+
+    def _delete(self, path: Path) -> None:
+        self._files.remove(path)
+        self._files.remove(self._aside(path))
 
     async def keep_manifest(self, digest: Digest, generation: str, body: bytes) -> None:
         """Store a copy of a manifest."""
         await self._run(self._keep, self.path_of(digest, generation, "manifests"), body)
 
-    def _keep(self, path: Path, body: bytes) -> None:
+    def _make_folders(self, path: Path) -> None:
+        """Make `<kind>/<algorithm>/<two hex>` for the file `path`."""
+        self._files.make_folder(path.parent.parent)
         self._files.make_folder(path.parent)
+
+    def _keep(self, path: Path, body: bytes) -> None:
+        self._make_folders(path)
         self._files.write_whole(path, body)
 
     async def drop_manifest(self, digest: Digest, generation: str) -> None:
@@ -138,6 +147,13 @@ class LocalStore:
         """Yield every copy of a manifest."""
         return self._walk("manifests")
 
+    def walk_quarantine(self) -> Iterator[Lying]:
+        """Yield every broken generation that was put aside."""
+        for entry in sorted((self.folder / "quarantine").iterdir()):
+            algorithm = "sha512" if len(entry.name.partition(".")[0]) == 128 else "sha256"
+            if found := _lying(entry, algorithm):
+                yield found
+
     def read_manifest(self, digest: Digest, generation: str) -> bytes:
         """Return the bytes of a copy."""
         path = self.path_of(digest, generation, "manifests")
@@ -150,7 +166,11 @@ class LocalStore:
         """Move the file of a broken generation aside."""
         source = self.path_of(blob.digest, blob.generation)
         if source.exists():
-            await self._run(self._files.rename, source, self.folder / "quarantine" / source.name)
+            await self._run(self._files.rename, source, self._aside(source))
+
+    def _aside(self, path: Path) -> Path:
+        """Return where a broken generation is put; its row, or its condemnation, owns it there too."""
+        return self.folder / "quarantine" / path.name
 
     def free_bytes(self) -> int:
         """Return the bytes an unprivileged process may still write."""
@@ -163,16 +183,10 @@ class LocalStore:
         return disk.f_blocks * disk.f_frsize
 
     def _walk(self, kind: str) -> Iterator[Lying]:
-        for algorithm in sorted((self.folder / kind).iterdir()):
-            for part in sorted(algorithm.iterdir()):
-                for entry in os.scandir(part):
-                    name, _, generation = entry.name.partition(".")
-                    try:
-                        digest = parse_digest(f"{algorithm.name}:{name}")
-                        status = entry.stat(follow_symlinks=False)
-                    except (DigestInvalid, FileNotFoundError):  # not ours, or deleted meanwhile
-                        continue
-                    yield Lying(digest, generation, status.st_size, status.st_ctime)
+        for part in sorted((self.folder / kind).glob("*/*")):
+            for entry in sorted(part.iterdir()) if part.is_dir() else ():
+                if found := _lying(entry, part.parent.name):
+                    yield found
 
     async def _run(self, function: Callable[[Unpack[Arguments]], object], *arguments: *Arguments) -> None:
         await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
@@ -234,6 +248,17 @@ class ChunkCache:
         self._size += len(content)
         while self._size > self._limit:
             self._size -= len(self._chunks.popitem(last=False)[1])
+
+
+def _lying(path: Path, algorithm: str) -> Lying | None:
+    """Return what the file `path` is by its name; None when it is not ours, or was deleted meanwhile."""
+    name, _, generation = path.name.partition(".")
+    try:
+        digest = parse_digest(f"{algorithm}:{name}")
+        status = path.lstat()
+    except (DigestInvalid, FileNotFoundError):
+        return None
+    return Lying(digest, generation, status.st_size, status.st_ctime)
 
 
 def _open(path: Path) -> int:

@@ -48,7 +48,7 @@ class BlobStore(Protocol):
         """Give the synced file `staged` its name for ever; durable once this returns, and `staged` is gone."""
 
     async def delete(self, digest: Digest, generation: str) -> None:
-        """Delete one generation; that it is gone already is no error."""
+        """Delete one generation, quarantined or not; that it is gone already is no error."""
 
     async def keep_manifest(self, digest: Digest, generation: str, body: bytes) -> None:
         """Store a copy of a manifest, for `rebuild`; durable once this returns."""
@@ -61,6 +61,9 @@ class BlobStore(Protocol):
 
     def walk_manifests(self) -> Iterator[Lying]:
         """Yield every copy of a manifest (blocking: for a worker thread)."""
+
+    def walk_quarantine(self) -> Iterator[Lying]:
+        """Yield every broken generation that was put aside (blocking: for a worker thread)."""
 
     def read_manifest(self, digest: Digest, generation: str) -> bytes:
         """Return the bytes of a copy (blocking: for a worker thread)."""

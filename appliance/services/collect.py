@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from appliance.blobstore.store import Lying
 from appliance.db import blobs, facts, images, manifests, repositories, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
@@ -74,22 +75,26 @@ async def sweep_strays(stock: Stock) -> Collected:
     """
     now = stock.clock()
     before = (now - stock.rules.grace) / SECOND
-    loop = asyncio.get_running_loop()
-    lying = await loop.run_in_executor(None, lambda: [("blob", one) for one in stock.store.walk_blobs()])
-    lying += await loop.run_in_executor(None, lambda: [("manifest", one) for one in stock.store.walk_manifests()])
+    lying = await asyncio.get_running_loop().run_in_executor(None, _walk, stock)
     strays = size = 0
     for kind, one in lying:
         if one.written >= before or one.generation in stock.sealing:
             continue
-        is_owned = await stock.db.read(
-            functools.partial(_is_owned, kind=kind, digest=one.digest, generation=one.generation)
-        )
-        if is_owned or one.generation in stock.sealing:
+        is_owned = functools.partial(_is_owned, kind=kind, digest=one.digest, generation=one.generation)
+        # asked in the writer too, behind every row on its way: a push whose client has left still gets its row
+        if await stock.db.read(is_owned) or await stock.db.write(is_owned):
             continue
-        await (stock.store.delete if kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)
+        await (stock.store.drop_manifest if kind == "manifest" else stock.store.delete)(one.digest, one.generation)
         strays += 1
         size += one.size
     return Collected(strays=strays, bytes=size)
+
+
+def _walk(stock: Stock) -> list[tuple[str, Lying]]:
+    """Return all that lies in the store, with the kind of its rows."""
+    found = [("blob", one) for one in stock.store.walk_blobs()]
+    found += [("blob", one) for one in stock.store.walk_quarantine()]
+    return found + [("manifest", one) for one in stock.store.walk_manifests()]
 
 
 def _is_owned(reader: Reader, *, kind: str, digest: Digest, generation: str) -> bool:
