@@ -33,7 +33,7 @@ class Certificate:
         self._log = log
         self.context = _context()
         self._stamp = self._look()
-        self._fault = ""
+        self._is_refused = False  # the file that lies there now
         self._ends = self._load()
 
     def reload(self) -> bool:
@@ -48,18 +48,18 @@ class Certificate:
         try:
             self._ends = self._load()
         except ConfigInvalid as error:
-            self._fault = error.message
+            self._is_refused = True
             self._log.error("tls.certificate_refused", reason=error.message, shown="the one before")
             return False
-        self._fault = ""
+        self._is_refused = False
         self._log.info("tls.certificate_loaded", file=str(self._files[0]), ends=self._ends.isoformat())
         return True
 
     async def check(self) -> Check:
         """Say whether it is well: for `/health/ready`."""
         left = self._ends.timestamp() - time.time()
-        if self._fault:
-            return Check("tls certificate", ok=False, detail=f"a new file was refused: {self._fault}")
+        if self._is_refused:
+            return Check("tls certificate", ok=False, detail="a new file was refused: see the log")
         if left < 0:
             return Check("tls certificate", ok=False, detail=f"it ended on {self._ends:%Y-%m-%d}; renew it")
         if left < SOON_S:

@@ -19,13 +19,13 @@ from uvicorn.server import ServerState
 from appliance.http.exchange import HIGH_WATER, Exchange
 from appliance.http.framing import Refused, check_head, length_of, target_of
 from appliance.http.proxy import SIGNATURE
-from appliance.http.socket_facts import acknowledged, in_flight
+from appliance.http.socket_facts import acknowledged, in_flight, reset
 from appliance.http.watch import Wait, Watch
 
 Address = tuple[str, int]
 
 MAX_PIPELINED = 32  # requests waiting for the answer to an earlier one; no client of a registry sends two
-TLS_PIECE = 32 << 10  # bytes; two records. A MiB at once takes 8 % more processor time, docs/decisions/0004
+TLS_PIECE = 32 << 10  # bytes; two records. A MiB at once takes 8 % more processor time, docs/decisions/0003
 TLS_HELLO = b"\x16\x03"  # how a TLS client begins (RFC 8446, 5.1)
 _FILES: Any = {"http.response.zerocopysend": {}}
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -299,6 +299,7 @@ class Connection(HttpToolsProtocol):
         elif wait is Wait.ROOM:
             peer = self.client[0] if self.client else ""
             self._watch.complain("client.too_slow", peer, cure="it took no bytes of an answer; it may ask again")
+            reset(self.transport)
             self.abort()
         elif self.transport.is_closing() or self._is_ending:
             self.abort()

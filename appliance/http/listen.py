@@ -44,7 +44,15 @@ class Listeners:
         trusted: TrustedProxies | None = None,
     ) -> None:
         """Serve the ASGI application `app`. `trusted` may tell addresses by the PROXY protocol."""
-        self._config = Config(app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none")
+        self._config = Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,  # its own reading of X-Forwarded-For trusts this machine unasked
+        )
         self._config.load()
         self._log = log or Log()
         self._state = ServerState()

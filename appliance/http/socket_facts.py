@@ -1,6 +1,8 @@
-"""What the kernel knows of a TCP connection: how much the other side took, and how much is on its way."""
+"""What the kernel knows of a TCP connection: how much the peer took, how much is on its way; and how to end it."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
 
@@ -22,6 +24,17 @@ def in_flight(transport: asyncio.BaseTransport) -> bool:
     if len(facts) < _NOT_SENT_AT + 4:
         return False
     return bool(_UNACKED.unpack_from(facts, _UNACKED_AT)[0] or _UNACKED.unpack_from(facts, _NOT_SENT_AT)[0])
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """Throw away what the kernel holds for a peer that does not read; it would keep megabytes of it for minutes.
+
+    Wakes whoever waits to send on the same socket. The transport has still to be ended.
+    """
+    peer = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(peer.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def _facts(transport: asyncio.BaseTransport) -> bytes:

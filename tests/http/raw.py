@@ -1,6 +1,9 @@
 """A client of nothing but bytes: what is sent is what the test wrote, and answers are read as far as they go."""
 
+import select
 import socket
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -83,3 +86,17 @@ class Raw:
         piece = self.socket.recv(65536)
         assert piece, f"the server closed after {self._left[:500]!r}"
         self._left += piece
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return once `is_so`. Raises AssertionError when that takes too long."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < end, "it did not happen"
+        select.select([], [], [], 0.02)
+
+
+def wait_for_line(server: Server, text: str) -> str:
+    """Return the first line of the server's log that holds `text`, once it is there."""
+    wait_until(lambda: any(text in line for line in server.log))
+    return next(line for line in server.log if text in line)
