@@ -39,19 +39,19 @@ class Log:
         self._json = form == "json"
         self._colour = not self._json and self._out.isatty() and "NO_COLOR" not in os.environ
 
-    def debug(self, name: str, **fields: Field) -> None:
+    def debug(self, name: str, /, **fields: Field) -> None:
         """The rest: what only a developer wants."""
         self._write(DEBUG, name, fields)
 
-    def info(self, name: str, **fields: Field) -> None:
+    def info(self, name: str, /, **fields: Field) -> None:
         """What a user would tell a colleague."""
         self._write(INFO, name, fields)
 
-    def warn(self, name: str, **fields: Field) -> None:
+    def warn(self, name: str, /, **fields: Field) -> None:
         """Something went wrong and scr coped."""
         self._write(WARN, name, fields)
 
-    def error(self, name: str, **fields: Field) -> None:
+    def error(self, name: str, /, **fields: Field) -> None:
         """The operator must act."""
         self._write(ERROR, name, fields)
 

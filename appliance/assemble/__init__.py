@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -179,7 +180,7 @@ class Appliance:
             make_app(self._stock, self._running),
             self._doorkeeper(),
             self._site,
-            frozenset(config.server.names),
+            names_of(config),
             self._trusted,
         )
         self._listeners = Listeners(self._front, self._log, limits_of(config), self._trusted)
@@ -318,7 +319,7 @@ class Appliance:
         self._listeners.limits = limits_of(config)
         is_same = (config.user, config.is_open) == (was.user, was.is_open)  # then it keeps what it has verified
         doorkeeper = self._front.doorkeeper if is_same else self._doorkeeper()
-        self._front.consult(doorkeeper, frozenset(config.server.names), self._trusted)
+        self._front.consult(doorkeeper, names_of(config), self._trusted)
         self._timetable.change()
 
     async def _check_database(self) -> Check:
@@ -337,6 +338,13 @@ class Appliance:
         """Log what no task handled: once, without a traceback."""
         del loop
         self._log.error("task.failed", what=str(context.get("message", "")), reason=repr(context.get("exception")))
+
+
+def names_of(config: Config) -> frozenset[str]:
+    """Return the host names that mean the default registry: those listed, the public one, those listened on."""
+    public = urlsplit(config.server.public_url).hostname
+    listened = (listener.address.host for listener in config.listeners)
+    return frozenset((*config.server.names, *filter(None, (public, *listened))))
 
 
 def rules_of(config: Config) -> Rules:
