@@ -224,17 +224,18 @@ def _language(bucket: Bucket, ecosystem: Ecosystem, feed: str) -> Iterator[Advis
     for name, vulnerability, body in _packages(bucket):
         entry = _decode(_decode_entry, body, namespace, name, vulnerability)
         vulnerable, patched = entry.vulnerable_versions or (), entry.patched_versions or ()
+        # an empty constraint is how the database says that no version is known to be safe
+        is_every = "" in vulnerable or "" in patched
         yield Advisory(
             namespace,
             namespaces.advisory_name(ecosystem, name),
             vulnerability,
             feed,
             fixed=", ".join(dict.fromkeys(filter(None, patched) if patched else _ends(vulnerable))),
-            # an empty constraint is how the database says that no version is known to be safe
-            spans=(Span(),) if "" in vulnerable or "" in patched else (),
-            vulnerable=tuple(filter(None, vulnerable)),
-            patched=tuple(filter(None, patched)) if "" not in patched else (),
-            unaffected=entry.unaffected_versions or (),
+            spans=(Span(),) if is_every else (),
+            vulnerable=() if is_every else vulnerable,
+            patched=() if is_every else patched,
+            unaffected=() if is_every else entry.unaffected_versions or (),
             vendor_ids=entry.vendor_ids or (),
         )
 

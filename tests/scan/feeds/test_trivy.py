@@ -193,12 +193,19 @@ def test_a_language_advisory_keeps_its_constraints_and_says_what_mends_it() -> N
     )
 
 
-@pytest.mark.parametrize("value", [{"VulnerableVersions": [""]}, {"PatchedVersions": [""]}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"VulnerableVersions": ["", "<1.0.0"]},
+        {"PatchedVersions": [""]},
+        {"VulnerableVersions": [""], "PatchedVersions": ["1.0.0"], "UnaffectedVersions": ["2.0.0"]},
+    ],
+)
 def test_an_empty_constraint_means_every_version(value: dict[str, list[str]]) -> None:
     [advisory] = _read({b"npm::x": {b"left-pad": {b"CVE-1": _json(value)}}})
 
     assert isinstance(advisory, Advisory)
-    assert (advisory.spans, advisory.vulnerable, advisory.patched) == ((Span(),), (), ())
+    assert (advisory.spans, advisory.vulnerable, advisory.patched, advisory.unaffected) == ((Span(),), (), (), ())
 
 
 def test_what_is_known_of_an_id_is_kept_with_all_opinions() -> None:
