@@ -32,7 +32,8 @@ from appliance.services import delete
 from appliance.services.stock import Stock
 
 PAGE = 1000  # entries of a page, asked for or not; more are behind `Link`
-REFERRERS_PAGE = 500  # descriptors carry annotations: a page stays well below 4 MiB
+REFERRERS_PAGE = 500  # entries
+REFERRERS_BYTES = 4 << 20  # of their manifests, whose annotations are copied: a page is kept in memory
 _JSON = (b"content-type", b"application/json")
 
 
@@ -130,17 +131,17 @@ class Listing:
             subject=subject,
             artifact_type=artifact_type,
             last=int(cursor),
-            limit=REFERRERS_PAGE + 1,
+            limit=REFERRERS_PAGE,
+            size=REFERRERS_BYTES,
         )
         found = await self.stock.db.read(page)
         headers: Headers = [(b"content-type", OCI_INDEX.encode())]
-        if len(found) > REFERRERS_PAGE:
-            del found[REFERRERS_PAGE:]
+        if not found.is_last:
             kind = f"&artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
-            headers.append(_link(f"/v2/{name}/referrers/{subject}?last={found[-1].id}{kind}"))
+            headers.append(_link(f"/v2/{name}/referrers/{subject}?last={found.referrers[-1].id}{kind}"))
         if artifact_type:
             headers.append((b"oci-filters-applied", b"artifactType"))
-        listed = [_describe(one) for one in found]
+        listed = [_describe(one) for one in found.referrers]
         if cursor == "0":
             listed += self._left_by_older_clients(grant, subject, artifact_type, {one.digest for one in listed})
         await call.reply(200, headers, msgspec.json.encode(_Index(2, OCI_INDEX, listed)))
