@@ -54,7 +54,7 @@ def add_options(parser: Parser) -> None:
 def connect(options: argparse.Namespace) -> "Client":
     """Return a client of the server that `options` mean; nothing is sent yet. Raises ConfigInvalid."""
     if options.server:
-        return connect_url(options.server, _credentials(options.credentials), options.ca)
+        return connect_url(options.server, credentials_of(options.credentials), options.ca)
     folder = settings.load_from(options).config.storage.data_dir
     path = folder / "control.sock"
     return Client(lambda: _ControlConnection(path), f"the server of {folder}", {})
@@ -220,7 +220,7 @@ def refusal(status: int, body: bytes, method: str, path: str) -> ScrError:
     return _FAMILIES.get(status, ScrError)(text or f"the server answered {status} to {method} {path}; see its log")
 
 
-def _credentials(path: Path | None) -> str:
+def credentials_of(path: Path | None) -> str:
     """Return user:password from a file or the environment, "" for none. Raises ConfigInvalid."""
     if path is not None:
         try:

@@ -39,6 +39,7 @@ COMMANDS = {
     "tls": "make a local certificate authority and a server certificate",
     "trust": "make a client trust this registry: its exact file, printed or installed",
     "user": "make the hash of a password",
+    "doctor": "look at the host and use the registry from outside; say what is wrong and how to cure it",
     "verify": "compare the store with the database",
     "rebuild": "make a database from what lies in the data folder, after the old one is lost",
     "version": "print the version of this program",
