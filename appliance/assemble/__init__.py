@@ -107,19 +107,19 @@ class Appliance:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        lookout = Lookout(lambda: self._loaded.files, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, lookout.ring)
         async with AsyncExitStack() as stack:
             stack.callback(self._executor.shutdown)
             self._folder = stack.enter_context(DataFolder(self._config.storage.data_dir, self._files))
             was_clean = await self._open_stock(stack, self._folder)
             await self._open_doors(stack)
-            lookout = Lookout(lambda: self._loaded.files, self._reload)
-            loop.add_signal_handler(signal.SIGHUP, lookout.ring)
             self._timetable = Timetable(self._log)
             async with asyncio.TaskGroup() as group:
                 entries = self._entries(was_clean=was_clean)
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in entries]
                 tasks.append(group.create_task(lookout.look(self._renew_certificates)))
-                tasks.append(group.create_task(lookout.watch()))
+                tasks.append(group.create_task(self._watch(lookout)))
                 self._say_ready()
                 await stopping.wait()
                 self._log.info("scr.stopping", grace_s=self._config.server.shutdown_grace.seconds)
@@ -293,6 +293,13 @@ class Appliance:
             self._running.under_way.discard("scrub")
         self._log.info("scrub.done", blobs=done.blobs, bytes=done.bytes, broken=len(done.broken))
 
+    async def _watch(self, lookout: Lookout) -> None:
+        """Watch the files where the system can; where it cannot, the look every two seconds is enough."""
+        try:
+            await lookout.watch()
+        except (OSError, RuntimeError) as error:  # too many watches, or the folder went away
+            self._log.warn("config.watch_ended", reason=repr(error), cure="none needed: the files are looked at anyway")
+
     async def _reload(self, is_asked: bool) -> None:  # noqa: FBT001 - the lookout's own word
         """Take over what may change while running; whatever is wrong changes nothing."""
         try:
@@ -302,6 +309,10 @@ class Appliance:
         except ConfigInvalid as error:
             self._fault = error.message
             self._log.error("config.refused", reason=error.message, cure="mend it; what was in force stays in force")
+            return
+        except Exception as error:  # noqa: BLE001 - a mistake of ours in here must not take the server with it
+            self._fault = repr(error)
+            self._log.error("config.refused", reason=repr(error), cure="restart scr; what was in force stays in force")
             return
         was, self._loaded, self._fault = self._config, change.loaded, ""
         self._apply(was)

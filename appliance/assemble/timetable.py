@@ -56,8 +56,11 @@ class Timetable:
                 await self.run(entry)
                 is_first = False
                 began = loop.time()
+            every = entry.every_s()
             if not is_first:
-                wait = entry.every_s()
+                wait = every
+            elif 0 < every < wait:
+                wait = every  # a pace that grew faster counts for the first time too
 
     async def run(self, entry: Entry) -> None:
         """Do the work once; say what goes wrong."""

@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
     width = max((len(_line(one)) for one in found), default=0)
     for one in found:
         name, _, _ = one.key.rpartition(".")
-        if name != table:
-            show(f"[{name}]")
+        if name != table:  # an element of an array of tables is `user[0]`
+            show(f"[[{name.partition('[')[0]}]]" if name.endswith("]") else f"[{name}]")
             table = name
         where = f"{one.origin.kind} {one.origin.where}".rstrip()
         show(f"{_line(one).ljust(width)}  {paint(f'# {where}', DIM)}")

@@ -156,7 +156,7 @@ def test_init_says_where_it_cannot_write(capsys: pytest.CaptureFixture[str]) -> 
 def test_check_config_says_where_each_value_comes_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    Path("scr.toml").write_text('[storage]\nrecycle = "1h"\n')
+    Path("scr.toml").write_text('[storage]\nrecycle = "1h"\n[[listener]]\naddress = "127.0.0.1:0"\n')
     monkeypatch.setenv("SCR_LOG__LEVEL", "warn")
 
     assert main(["check-config", "--data-dir", "elsewhere"]) == 0
@@ -167,7 +167,8 @@ def test_check_config_says_where_each_value_comes_from(
     assert lines['level = "warn"'] == "environment SCR_LOG__LEVEL"
     assert lines[f'data_dir = "{tmp_path}/elsewhere"'] == "option --data-dir"
     assert lines['grace = "1h"'] == "default"
-    assert "[storage]" in caught.out
+    assert "[storage]\n" in caught.out
+    assert "[[listener]]\n" in caught.out
     assert "\x1b" not in caught.out  # no colours where nobody looks
     assert caught.err == "scr.toml: nothing is wrong\n"
 
