@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Union
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.scan.feeds.bbolt import Bucket, Reader
@@ -38,6 +38,7 @@ def _walk(data: bytes) -> int:
     return count(Reader(data).root, 0)
 
 
+@settings(deadline=None)
 @given(tree=_trees, fill=st.integers(2, 20))
 def test_what_was_written_comes_back(tree: Tree, fill: int) -> None:
     assert _read(Reader(write(tree, fill)).root) == tree
@@ -124,6 +125,7 @@ def test_many_buckets_that_share_one_tree_are_not_read_over_and_over() -> None:
         _walk(data)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_with_flipped_bytes_is_read_or_refused(data: st.DataObject) -> None:
     broken = bytearray(SMALL)

@@ -1,7 +1,7 @@
 """The import of a Grype database made from real records of distributions."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.moment import Timestamp
@@ -275,6 +275,7 @@ def test_a_broken_blob_is_refused_with_its_place(fields: dict[str, object]) -> N
         list(grype.read_affected([_row(**fields)]))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="<>=|, 0.1abv", max_size=30))
 def test_any_constraint_is_kept_in_some_form(constraint: str) -> None:
     blob = f'{{"ranges": [{{"version": {{"constraint": "{constraint}"}}}}]}}'.encode()

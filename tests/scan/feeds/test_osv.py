@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.vulnerability import (
@@ -258,6 +258,7 @@ def test_a_bomb_in_an_archive_is_refused() -> None:
 SMALL = _zip({f"{number}.json": line for number, line in enumerate(GO[:4])})
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
     broken = bytearray(SMALL)
@@ -281,6 +282,7 @@ _fields = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(record=st.dictionaries(_fields, _json, max_size=6))
 def test_any_document_is_read_or_refused(record: dict[str, object]) -> None:
     try:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.moment import from_datetime
@@ -254,6 +254,7 @@ def test_a_broken_record_is_refused_with_its_place(tree: bolt_file.Tree, place: 
         _read(tree)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_database_is_read_or_refused(data: st.DataObject) -> None:
     broken = bytearray(SMALL)

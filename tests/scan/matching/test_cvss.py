@@ -1,7 +1,7 @@
 """The CVSS 3 base score: the specification's examples and every vector in the data at hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.vulnerability import Vulnerability
@@ -66,6 +66,7 @@ def test_what_is_no_whole_vector_has_no_score(vector: str) -> None:
 _METRICS = {"AV": "NALP", "AC": "LH", "PR": "NLH", "UI": "NR", "S": "UC", "C": "HLN", "I": "HLN", "A": "HLN"}
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.sampled_from([f"{metric}:{value}" for value in values]) for metric, values in _METRICS.items()]))
 def test_a_score_is_between_0_and_10_and_has_one_decimal(metrics: tuple[str, ...]) -> None:
     score = base_score("/".join(["CVSS:3.1", *metrics]))
@@ -75,6 +76,7 @@ def test_a_score_is_between_0_and_10_and_has_one_decimal(metrics: tuple[str, ...
     assert round(score, 1) == score
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="CVSS:31.0/AVNLHPRUI", max_size=80))
 def test_any_text_has_a_score_or_none(text: str) -> None:
     score = base_score(text)

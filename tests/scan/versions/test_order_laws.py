@@ -1,7 +1,7 @@
 """Every order is one: reflexive, antisymmetric, transitive; and no text raises anything but VersionInvalid."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.vulnerability import Ecosystem
@@ -43,6 +43,7 @@ def _is_readable(ecosystem: Ecosystem, text: str) -> bool:
 
 
 @pytest.mark.parametrize("ecosystem", SCHEMES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_an_order_is_total_antisymmetric_and_transitive(ecosystem: Ecosystem, data: st.DataObject) -> None:
     compare = SCHEMES[ecosystem].compare
@@ -56,6 +57,7 @@ def test_an_order_is_total_antisymmetric_and_transitive(ecosystem: Ecosystem, da
 
 
 @pytest.mark.parametrize("ecosystem", SCHEMES)
+@settings(deadline=None)
 @given(version=st.text(max_size=40), constraint=st.text(alphabet="<>=!~^|*,.-+[]() x019abv", max_size=30))
 def test_any_text_is_judged_or_refused(ecosystem: Ecosystem, version: str, constraint: str) -> None:
     for text in (version, "1.0"):
