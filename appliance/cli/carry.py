@@ -237,6 +237,8 @@ def place(carried: Carried, into: Target | None) -> dict[Digest, list[Target]]:
             placed.setdefault(entry.digest, []).append(target)
         else:
             nameless.append(entry.digest)
+    covered = {digest for top in placed for digest in below(carried, top)}
+    nameless = [digest for digest in nameless if digest not in covered]  # oras lists the children of an index as well
     is_settled = False
     while nameless and not is_settled:
         is_settled = True

@@ -176,6 +176,21 @@ def test_a_layout_of_another_tool_takes_the_name_it_is_given(scr: Scr, client: C
     client.assert_holds("other/renamed", "8", AMD)
 
 
+def test_children_that_a_layout_lists_beside_their_index_need_no_name(scr: Scr, client: Client, tmp_path: Path) -> None:
+    client.push("beside/multi", INDEX, "1")
+    folder = tmp_path / "layout"
+    scr("image", "export", "beside/multi:1", str(folder)).expect(0)
+    listed = json.loads((folder / "index.json").read_bytes())
+    listed["manifests"] += [AMD.descriptor(), ARM.descriptor()]
+    (folder / "index.json").write_text(json.dumps(listed))
+    scr("repository", "delete", "beside", "--yes", "--purge").expect(0)
+
+    ran = scr("image", "import", str(folder)).expect(0)
+
+    assert ran.out.splitlines() == [f"beside/multi:1@{INDEX.digest}"]
+    client.assert_holds("beside/multi", "1", INDEX)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_of_a_tampered_layout_is_imported(scr: Scr, client: Client, tmp_path: Path, form: str) -> None:
     client.push("tamper/src", INDEX, "1")
