@@ -51,6 +51,7 @@ _THREADS = 8  # workers for files, hashing, listings and passwords; two cores ar
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
 _UPKEEP_S = 600.0  # between two looks at the disk: ballast, reserve
+_ROOM_S = 30.0  # between two looks whether the disk still has room for new bytes
 _SOON_S = 60.0  # after the start, when what is not urgent begins
 _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at the start
 
@@ -242,6 +243,15 @@ class Appliance:
             if laid:
                 self._log.debug("disk.ballast_laid", size=BALLAST)
 
+        def is_short() -> bool:
+            return self._folder.free_bytes() < self._stock.uploads.min_free
+
+        async def make_room() -> None:
+            """Give up what waits in recycle, the oldest first, where nothing new would be taken for want of room."""
+            if is_short() and self._clock.is_steady(self._config.storage.recycle):
+                freed = await collect.make_room(self._stock, is_short, started=self._started)
+                self._log.warn("disk.nearly_full", freed=freed.bytes, cure="free the disk, or delete images")
+
         async def flush_pulls() -> None:
             await self._pulls.flush(self._stock.db)
 
@@ -251,6 +261,7 @@ class Appliance:
             Entry("collection", self._collect, self._collect_every, self._collect_every()),
             Entry("stray sweep", self._sweep, lambda: _DAY_S, _DAY_S if was_clean else sweep_s),
             Entry("scrub", self._scrub, lambda: _HOUR_S, _HOUR_S),
+            Entry("room", make_room, lambda: _ROOM_S, _ROOM_S),
             Entry("upkeep", keep_house, lambda: _UPKEEP_S, _SOON_S),
         )
 

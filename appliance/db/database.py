@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from appliance.db import migrate
-from appliance.errors import ScrError, Stopping, StorageFull, StoreFailed
+from appliance.errors import ConfigInvalid, ScrError, Stopping, StorageFull, StoreFailed
 from appliance.logs import Log
 
 T = TypeVar("T")
@@ -300,7 +300,13 @@ def _fix_page_format(path: Path, vfs: str | None) -> None:
     next, or what is rolled back to an empty file as soon as SQLite looks. Setting them again changes nothing.
     """
     connection = apsw.Connection(str(path), vfs=vfs)
-    is_ours = connection.pragma("application_id") in (migrate.APPLICATION_ID, 0)
+    try:
+        found = connection.pragma("application_id")
+    except apsw.NotADBError as error:
+        raise ConfigInvalid(
+            f"{path.name} is no database: restore a backup, or move it away and run scr rebuild",
+        ) from error
+    is_ours = found in (migrate.APPLICATION_ID, 0)
     if is_ours and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
         for pragma, value in (
             ("page_size", 8192),

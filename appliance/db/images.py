@@ -75,7 +75,7 @@ SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
         WHERE l.image_id = i.id AND l.removed_at IS NULL),
        (SELECT max(m.pushed_at) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL)
 FROM images i JOIN repositories r ON r.id = i.repository_id
-WHERE i.registry_id = :registry AND i.path > :last AND (:repository IS NULL OR r.name = :repository)
+WHERE i.registry_id = :registry AND i.path > :last AND i.path < :end
   AND instr(i.path, :contains) AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
 ORDER BY i.path LIMIT :limit
 """
@@ -92,10 +92,12 @@ def list_page(
 
     Only those that have `contains` in their path.
     """
+    # a repository is a range of paths, found by the index wherever it lies: "0" is what comes after "/"
+    first, end = ("", "\x7f") if repository is None else (f"{repository}/", f"{repository}0")
     values: Values = {
         "registry": registry,
-        "repository": repository,
-        "last": last,
+        "last": max(last, first),
+        "end": end,
         "contains": contains,
         "limit": limit,
     }
@@ -149,6 +151,12 @@ def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]
     """Return images removed at or before `before`."""
     sql = "SELECT id FROM images WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
     return [ImageId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def oldest_removal(reader: Reader) -> Timestamp | None:
+    """Return when the image that waits in recycle longest was removed, or None."""
+    row = reader.one("SELECT removed_at FROM images WHERE removed_at IS NOT NULL ORDER BY removed_at LIMIT 1")
+    return Timestamp(row[0]) if row else None
 
 
 def list_hidden(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:

@@ -90,6 +90,18 @@ def needs_of(manifest: Manifest) -> list[tuple[Digest, int]]:
     return parts
 
 
+def recorded_needs(reader: Reader, image: ImageId, row: ManifestId) -> list[tuple[Digest, int]]:
+    """Return digest and kind of what the manifest needs, from its rows: reads all needs of the image."""
+    sql = "SELECT digest, kind FROM needs WHERE image_id = ? AND manifest_id = ?"
+    return [(from_bytes(found[0]), found[1]) for found in reader.rows(sql, (image, row))]
+
+
+def oldest_removal(reader: Reader) -> Timestamp | None:
+    """Return when the manifest that waits in recycle longest was removed, or None."""
+    row = reader.one("SELECT removed_at FROM manifests WHERE removed_at IS NOT NULL ORDER BY removed_at LIMIT 1")
+    return Timestamp(row[0]) if row else None
+
+
 def revive(tx: Transaction, manifest: ManifestId) -> None:
     """Undo a removal: the same digest was pushed again."""
     tx.execute("UPDATE manifests SET removed_at = NULL WHERE id = ?", (manifest,))

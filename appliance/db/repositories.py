@@ -131,6 +131,12 @@ def find_lock(reader: Reader, repository: RepositoryId) -> str | None:
     return row[0] if row else None
 
 
+def oldest_removal(reader: Reader) -> Timestamp | None:
+    """Return when the repository that waits in recycle longest was removed, or None."""
+    row = reader.one("SELECT removed_at FROM repositories WHERE removed_at IS NOT NULL ORDER BY removed_at LIMIT 1")
+    return Timestamp(row[0]) if row else None
+
+
 def purge(tx: Transaction, repository: RepositoryId) -> bool:
     """Delete the row of a removed repository that has no images any more."""
     return (

@@ -16,10 +16,10 @@ from appliance.db import blobs, facts, images, manifests, repositories, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
-from appliance.domain.moment import SECOND, Timestamp
+from appliance.domain.moment import HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, algorithm_of
 from appliance.domain.registry import ManifestId
-from appliance.errors import StoreFailed
+from appliance.errors import ManifestInvalid, StoreFailed
 from appliance.services.stock import Leases, Stock
 
 SLICE = 100  # rows in one transaction: some 5 ms of the writer
@@ -45,7 +45,46 @@ async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) ->
     now = stock.clock()
     if dry_run:
         return await stock.db.read(functools.partial(_forecast, stock, now))
-    before = Timestamp(now - stock.rules.recycle)
+    freed = await _free(stock, Timestamp(now - stock.rules.recycle), now, started)
+    stock.leases.sweep(now)
+    sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
+
+    def close(tx: Transaction) -> None:
+        tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
+        facts.put(tx, "collected_at", str(now))
+
+    await stock.db.write(close)
+    return msgspec.structs.replace(freed, uploads=sessions)
+
+
+async def make_room(stock: Stock, is_short: Callable[[], bool], *, started: Timestamp) -> Collected:
+    """Free what was removed before its recycle time ends, the oldest first, while the disk `is_short` of room.
+
+    Spec: DESIGN 5, "Removal": a disk that runs full takes the oldest first.
+    """
+    now = stock.clock()
+    total = Collected()
+    while is_short() and (oldest := await stock.db.read(_oldest_removal)) is not None:
+        freed = await _free(stock, Timestamp(oldest + HOUR), now, started)
+        total = Collected(
+            manifests=total.manifests + freed.manifests,
+            links=total.links + freed.links,
+            blobs=total.blobs + freed.blobs,
+            bytes=total.bytes + freed.bytes,
+        )
+        if await stock.db.read(_oldest_removal) == oldest:  # held by a lease: the next round may take it
+            break
+    return total
+
+
+def _oldest_removal(reader: Reader) -> Timestamp | None:
+    """Return when the oldest thing that still waits in recycle was removed, or None."""
+    found = (repositories.oldest_removal(reader), images.oldest_removal(reader), manifests.oldest_removal(reader))
+    return min((one for one in found if one is not None), default=None)
+
+
+async def _free(stock: Stock, before: Timestamp, now: Timestamp, started: Timestamp) -> Collected:
+    """Purge what was removed at or before `before`, and delete the bytes that nobody needs then."""
     purged = links = 0
     is_settled = False
     while not is_settled:  # what one step purges makes work for the next
@@ -56,16 +95,8 @@ async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) ->
         rows_gone = await _purge_empty(stock, before, now)
         purged, links = purged + manifests_gone, links + links_gone
         is_settled = not (manifests_gone or links_gone or rows_gone)
-    stock.leases.sweep(now)
     count, size = await _delete_condemned(stock)
-    sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
-
-    def close(tx: Transaction) -> None:
-        tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
-        facts.put(tx, "collected_at", str(now))
-
-    await stock.db.write(close)
-    return Collected(manifests=purged, links=links, blobs=count, bytes=size, uploads=sessions)
+    return Collected(manifests=purged, links=links, blobs=count, bytes=size)
 
 
 async def sweep_strays(stock: Stock) -> Collected:
@@ -137,8 +168,10 @@ def _purge_manifest(tx: Transaction, row: ManifestId, now: Timestamp) -> int:
     if loaded is None:
         return 0
     image, digest, generation, media_type, body = loaded
-    manifest = parse_manifest(body, media_type, algorithm_of(digest))
-    needs = manifests.needs_of(manifest)
+    try:
+        needs = manifests.needs_of(parse_manifest(body, media_type, algorithm_of(digest)))
+    except ManifestInvalid:  # an older program took what this one would refuse: look its needs up the long way
+        needs = manifests.recorded_needs(tx, image, row)
     for name, _ in tags.of_manifest(tx, row):
         tags.remove(tx, image, name, "collection", now, "image deleted")
     manifests.purge(tx, image, row, needs)

@@ -6,7 +6,7 @@ from appliance.blobstore.files import Files
 from appliance.domain.moment import DAY, HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, RepositoryName
 from appliance.domain.registry import BlobId, StoredBlob
-from appliance.errors import BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown, StoreFailed
+from appliance.errors import BlobNeeded, BlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown, StoreFailed
 from appliance.services import collect, delete
 from appliance.services.stock import Leases
 from tests import make
@@ -422,3 +422,45 @@ async def test_a_generation_is_deleted_alone(house: House) -> None:
     await house.stock.store.delete(other.digest, other.generation)
 
     assert await house.read_blob("pay/api", LOOSE) == LOOSE.data
+
+
+async def test_a_full_disk_takes_the_oldest_removal_first_and_stops_when_there_is_room(house: House) -> None:
+    third = make.image([{"d": b"4"}])
+    for number, image in enumerate((IMAGE, OTHER, third)):
+        await house.push(f"pay/app{number}", image, "1")
+    for number, image in enumerate((IMAGE, OTHER, third)):
+        await delete_manifest(house, f"pay/app{number}", image)
+        house.now += 2 * HOUR
+
+    def is_short() -> bool:
+        return house.count("manifests") > 1
+
+    freed = await collect.make_room(house.stock, is_short, started=Timestamp(house.now - DAY))
+
+    assert (freed.manifests, freed.bytes > 0, house.count("manifests")) == (2, True, 1)
+    await house.push("pay/app2", third, "1")  # the newest removal can still be undone
+    await house.assert_whole("pay/app2", third)
+
+
+async def test_a_full_disk_without_anything_in_recycle_is_left_as_it_is(house: House) -> None:
+    await house.push("pay/api", IMAGE, "1")
+
+    freed = await collect.make_room(house.stock, lambda: True, started=Timestamp(house.now - DAY))
+
+    assert freed == collect.Collected()
+    await house.assert_whole("pay/api", IMAGE)
+
+
+async def test_a_stored_manifest_that_would_be_refused_today_is_purged_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ManifestInvalid("refused since version 2")
+
+    await house.push("pay/api", IMAGE, "1")
+    await delete_manifest(house, "pay/api", IMAGE)
+    monkeypatch.setattr(collect, "parse_manifest", refuse)
+
+    await house.collect(after=2 * DAY)
+
+    assert [house.count(table) for table in ("manifests", "needs", "links", "blobs")] == [0, 0, 0, 0]
