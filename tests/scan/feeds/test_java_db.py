@@ -21,7 +21,7 @@ FROM indices i JOIN artifacts a ON a.id = i.artifact_id
 ORO = Package(Ecosystem.MAVEN, "oro", "2.0.8", found_in="lib/oro.jar", sha1="5592374f834645c4ae250f4c9fbb314c9369d698")
 
 
-class _Database:
+class Database:
     """The database of the fixtures."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -53,9 +53,9 @@ class _Listed:
 
 
 @pytest.fixture
-def database() -> Iterator[_Database]:
+def database() -> Iterator[Database]:
     connection = sqlite3.connect(f"file:{FIXTURES / 'java-db/trivy-java.db'}?mode=ro", uri=True)
-    yield _Database(connection)
+    yield Database(connection)
     connection.close()
 
 
@@ -63,7 +63,7 @@ def _resolve(lookup: java_db.JavaLookup, *packages: Package) -> tuple[Package, .
     return java_db.resolve(Inventory(None, packages), lookup).packages
 
 
-def test_an_archive_is_known_by_its_sum_whatever_it_is_called(database: _Database) -> None:
+def test_an_archive_is_known_by_its_sum_whatever_it_is_called(database: Database) -> None:
     renamed = replace(ORO, name="something", version="")
 
     [package] = _resolve(database, renamed)
@@ -72,7 +72,7 @@ def test_an_archive_is_known_by_its_sum_whatever_it_is_called(database: _Databas
     assert package.purl == "pkg:maven/oro/oro@2.0.8"
 
 
-def test_a_changed_archive_gets_the_group_that_publishes_its_name_and_version(database: _Database) -> None:
+def test_a_changed_archive_gets_the_group_that_publishes_its_name_and_version(database: Database) -> None:
     [package] = _resolve(database, replace(ORO, sha1="0" * 40))
 
     assert package.name == "oro:oro"
@@ -104,7 +104,7 @@ def test_of_several_groups_the_one_that_published_most_is_taken_and_the_first_of
         Package(Ecosystem.NPM, "oro", "2.0.8"),
     ],
 )
-def test_what_is_not_known_better_stays_as_it_is(database: _Database, package: Package) -> None:
+def test_what_is_not_known_better_stays_as_it_is(database: Database, package: Package) -> None:
     assert _resolve(database, package) == (package,)
 
 
