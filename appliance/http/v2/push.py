@@ -39,9 +39,9 @@ class Pushing:
 
     async def start(self, call: Call, name: str, reference: str) -> None:
         """Begin an upload, take a whole blob, or mount one (end-4a, 4b, 4c, 11)."""
+        grant = allow(self.stock, call, name, Action.PUSH)
         if reference:
             raise PageUnknown("POST begins an upload at …/blobs/uploads/; it takes no session id")
-        grant = allow(self.stock, call, name, Action.PUSH)
         now = self.stock.clock()
         if (mount := call.parameter("mount")) is not None and await self._mount(call, grant, mount, now):
             await self._created(call, name, "blobs", parse_digest(mount))
