@@ -29,10 +29,9 @@ class Summer:
                 self._close()
 
     def finish(self) -> bytes:
-        """Return the sums, 4 bytes each, of all that was added."""
-        if self._left < CHUNK:
-            self._close()
-        return struct.pack(f">{len(self._sums)}I", *self._sums)
+        """Return the sums, 4 bytes each, of all that was added so far; more may be added after."""
+        sums = [*self._sums, self._open] if self._left < CHUNK else self._sums
+        return struct.pack(f">{len(sums)}I", *sums)
 
     def _close(self) -> None:
         self._sums.append(self._open)

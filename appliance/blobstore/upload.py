@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -65,6 +66,8 @@ class Upload:
         self._is_closed = False
         self._unsynced = 0
         self._syncing: Future[None] | None = None
+        self._lost: ScrError | None = None  # why bytes that were taken may be gone
+        self._using = threading.Lock()  # held by a thread that uses the descriptor: a closed one may be another file's
 
     def claim(self) -> None:
         """Begin to write. Raises UploadBusy while another request does, UploadUnknown once the session is dropped."""
@@ -80,6 +83,15 @@ class Upload:
 
     async def receive(self, pieces: AsyncIterator[bytes]) -> None:
         """Append `pieces` until they end. What arrived before an error or a lost client stays in the session."""
+        try:
+            await self._take(pieces)
+        finally:
+            if self._lost is not None:
+                await self.cancel()
+        if self._lost is not None:
+            raise self._lost
+
+    async def _take(self, pieces: AsyncIterator[bytes]) -> None:
         loop = asyncio.get_running_loop()
         under_way: asyncio.Future[None] | None = None
         batch: list[bytes] = []
@@ -90,7 +102,8 @@ class Upload:
                 gathered += len(piece)
                 if gathered >= CHUNK:
                     if under_way is not None:
-                        await under_way
+                        await asyncio.wait([under_way])  # which leaves it alone when we are cancelled
+                        under_way.result()
                     under_way = loop.run_in_executor(self._uploads.executor, self._feed, batch)
                     batch, gathered = [], 0
         finally:
@@ -111,7 +124,7 @@ class Upload:
         loop = asyncio.get_running_loop()
         try:
             if self._syncing is not None:
-                await asyncio.wrap_future(self._syncing)
+                await asyncio.wait([asyncio.wrap_future(self._syncing)])
             sealable = await loop.run_in_executor(self._uploads.executor, self._finish, digest)
         except Exception:
             await self.cancel()
@@ -147,40 +160,61 @@ class Upload:
     def _feed(self, batch: list[bytes]) -> None:
         """Hash and write `batch` (in a worker thread)."""
         self._uploads.check_room()
-        size = sum(map(len, batch))
+        with self._using:
+            self._check_usable()
+            try:
+                self._uploads.files.write(self._descriptor, self._path, batch, self.offset)
+            except ScrError:
+                # part of the batch may lie there: the file's length must stay the offset, also after a restart
+                with contextlib.suppress(ScrError):
+                    self._uploads.files.truncate(self._descriptor, self._path, self.offset)
+                raise
+            for piece in batch:
+                self._hash.update(piece)
+                self._summer.update(piece)
+                self.offset += len(piece)
+                self._unsynced += len(piece)
+            if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+                self._unsynced = 0
+                self._syncing = self._uploads.executor.submit(self._sync_early, os.dup(self._descriptor))
+
+    def _sync_early(self, descriptor: int) -> None:
+        """Sync what came so far. A failure is final: a second sync may succeed and the bytes be gone all the same."""
         try:
-            self._uploads.files.write(self._descriptor, self._path, batch, self.offset)
-        except ScrError:
-            # part of the batch may lie there: the file's length must stay the offset, also after a restart
-            with contextlib.suppress(ScrError):
-                self._uploads.files.truncate(self._descriptor, self._path, self.offset)
-            raise
-        for piece in batch:
-            self._hash.update(piece)
-            self._summer.update(piece)
-        self.offset += size
-        self._unsynced += size
-        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
-            self._unsynced = 0
-            self._syncing = self._uploads.executor.submit(self._uploads.files.sync, self._descriptor, self._path)
+            self._uploads.files.sync(descriptor, self._path)
+        except ScrError as error:
+            self._lost = error
+        finally:
+            os.close(descriptor)
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise UploadUnknown("no such upload; it was finished or cancelled: begin a new one")
+        if self._lost is not None:
+            raise self._lost
 
     def _finish(self, digest: Digest) -> Sealable:
-        algorithm = algorithm_of(digest)
-        if algorithm == self.session.algorithm:
-            found = self._hash.hexdigest()
-        else:  # the client told us only now; end-4c (digest-algorithm) would have spared the second reading
-            with os.fdopen(os.dup(self._descriptor), "rb") as content:
-                content.seek(0)
-                found = hashlib.file_digest(content, algorithm).hexdigest()
-        if f"{algorithm}:{found}" != digest:
-            raise DigestInvalid(f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}")
-        self._uploads.files.sync(self._descriptor, self._path)
-        return Sealable(self._path, digest, self.offset, self._summer.finish())
+        with self._using:
+            self._check_usable()
+            algorithm = algorithm_of(digest)
+            if algorithm == self.session.algorithm:
+                found = self._hash.hexdigest()
+            else:  # the client told us only now; end-4c (digest-algorithm) would have spared the second reading
+                with os.fdopen(os.dup(self._descriptor), "rb") as content:
+                    content.seek(0)
+                    found = hashlib.file_digest(content, algorithm).hexdigest()
+            if f"{algorithm}:{found}" != digest:
+                raise DigestInvalid(
+                    f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}"
+                )
+            if os.fstat(self._descriptor).st_size != self.offset:  # a failed write left something behind
+                self._uploads.files.truncate(self._descriptor, self._path, self.offset)
+            self._uploads.files.sync(self._descriptor, self._path)
+            return Sealable(self._path, digest, self.offset, self._summer.finish())
 
     def _drop(self) -> None:
-        if self._syncing is not None:
-            self._syncing.exception()  # waits: the thread still uses the descriptor
-        os.close(self._descriptor)
+        with self._using:
+            os.close(self._descriptor)
         self._uploads.files.remove(self._path)
         self._uploads.files.remove(self._uploads.path_of(self.session.id + ".json"))
 
@@ -221,9 +255,13 @@ class Uploads:
         descriptor = self.files.create(path)
         try:
             self.files.write(descriptor, path, [msgspec.json.encode(session)], 0)
+            return Upload(self, session, self.files.create(self.path_of(session.id)))
+        except ScrError:
+            with contextlib.suppress(ScrError):
+                self.files.remove(path)
+            raise
         finally:
             os.close(descriptor)
-        return Upload(self, session, self.files.create(self.path_of(session.id)))
 
     async def find(self, session_id: str) -> Upload | None:
         """Return the session `session_id` (checked text), from memory or from before a restart."""
