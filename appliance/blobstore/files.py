@@ -4,12 +4,13 @@ So a test can record the steps and replay any prefix of them (power loss), or ma
 broken disk), without a line in the code that is tested. All calls block: they run in worker threads.
 """
 
+import contextlib
 import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.errors import StorageFull, StoreFailed
+from appliance.errors import ScrError, StorageFull, StoreFailed
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MAX_PIECES = 512  # buffers a writev; the kernel's limit is IOV_MAX, 1024
@@ -110,13 +111,18 @@ class Files:
         """Write a small file so that it is there whole or not at all, and durable once this returns."""
         staged = path.with_name(path.name + ".part")
         self.remove(staged)
-        descriptor = self.create(staged)
         try:
-            self.write(descriptor, staged, [content], 0)
-            self.sync(descriptor, staged)
-        finally:
-            os.close(descriptor)
-        self.rename(staged, path)
+            descriptor = self.create(staged)
+            try:
+                self.write(descriptor, staged, [content], 0)
+                self.sync(descriptor, staged)
+            finally:
+                os.close(descriptor)
+            self.rename(staged, path)
+        except ScrError:
+            with contextlib.suppress(ScrError):
+                self.remove(staged)
+            raise
         self.sync_folder(path.parent)
 
     def _open(self, path: Path, flags: int) -> int:

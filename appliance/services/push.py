@@ -5,9 +5,10 @@ A crash in between leaves garbage, never a hole.
 """
 
 import asyncio
+import contextlib
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -22,7 +23,15 @@ from appliance.domain.manifest import Manifest, carries_itself, parse_manifest
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, algorithm_of, parse_image_path
 from appliance.domain.registry import BlobId, ImageId, ImageRef, ManifestId, StoredBlob
-from appliance.errors import DigestInvalid, ManifestBlobUnknown, NameUnknown, TagLocked, UploadUnknown
+from appliance.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    NameUnknown,
+    ScrError,
+    StoreFailed,
+    TagLocked,
+    UploadUnknown,
+)
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
@@ -66,7 +75,11 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
     generation = new_generation()
     stock.sealing.add(generation)
     try:
-        await stock.store.seal(sealable.staged, digest, generation)
+        try:
+            await stock.store.seal(sealable.staged, digest, generation)
+        except ScrError:
+            await _drop_spare(stock, stock.store.delete, digest, generation)
+            raise
         sealed = StoredBlob(BlobId(0), digest, generation, stock.store.driver, "plain", sealable.size, sealable.sums)
 
         def record(tx: Transaction) -> StoredBlob:
@@ -77,15 +90,28 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
 
         try:
             blob = await stock.db.write(record)
+        except StoreFailed:  # the row may be on the disk after all, and come back with the next start: bytes stay
+            raise
         except Exception:  # not when cancelled: the writer may still commit, and stray bytes are swept later
-            await stock.store.delete(digest, generation)
+            await _drop_spare(stock, stock.store.delete, digest, generation)
             raise
         if blob.generation != generation:  # somebody else's bytes of the same digest were there first
-            await stock.store.delete(digest, generation)
+            await _drop_spare(stock, stock.store.delete, digest, generation)
     finally:
         stock.sealing.discard(generation)
-        await upload.cancel()
+        with contextlib.suppress(ScrError):  # what became of the push is decided; idle sessions are reaped
+            await upload.cancel()
     return blob
+
+
+async def _drop_spare(
+    stock: Stock, drop: Callable[[Digest, str], Awaitable[None]], digest: Digest, generation: str
+) -> None:
+    """Delete bytes that got no row; where that fails the sweep takes them later, and the push is none the worse."""
+    try:
+        await drop(digest, generation)
+    except ScrError as error:
+        stock.log.warn("store.spare_left", digest=digest, reason=error.message)
 
 
 async def mount_blob(
@@ -175,22 +201,26 @@ async def _put(
     stock: Stock, grant: Grant, put: ManifestPut, manifest: Manifest, generation: str, now: Timestamp
 ) -> Placed:
     """Keep the copy (unless `generation` is empty) and record the manifest."""
-    is_spare = False
     stock.sealing.add(generation)
     try:
         if generation:
-            await stock.store.keep_manifest(manifest.digest, generation, manifest.body)
+            try:
+                await stock.store.keep_manifest(manifest.digest, generation, manifest.body)
+            except ScrError:
+                await _drop_spare(stock, stock.store.drop_manifest, manifest.digest, generation)
+                raise
         try:
             recorded = await stock.db.write(
                 lambda tx: _record_manifest(tx, stock.rules, grant, put.tags, manifest, generation, now),
             )
-            is_spare = not recorded.is_new
-        except Exception:  # not when cancelled: the writer may still commit, and a stray copy is swept later
-            is_spare = True
+        except StoreFailed:  # as above: the row may come back
             raise
-        finally:
-            if generation and is_spare:
-                await stock.store.drop_manifest(manifest.digest, generation)
+        except Exception:  # not when cancelled: the writer may still commit, and a stray copy is swept later
+            if generation:
+                await _drop_spare(stock, stock.store.drop_manifest, manifest.digest, generation)
+            raise
+        if generation and not recorded.is_new:
+            await _drop_spare(stock, stock.store.drop_manifest, manifest.digest, generation)
     finally:
         stock.sealing.discard(generation)
     return Placed(manifest, _warnings(recorded.lost_blobs, recorded.lost_children))
