@@ -5,9 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.make.client import Client
 from tests.make.server import Server
+
+# no example has a time of its own to keep: a busy machine is no fault, and a hang ends by the test's timeout
+settings.register_profile("scr", deadline=None)
+settings.load_profile("scr")
 
 GOLDEN = Path(__file__).parent / "golden"
 
