@@ -1,6 +1,7 @@
 """Any sequence of upload requests, cut off or whole, gives the answers of a model that is a few lines long."""
 
 import hashlib
+import socket
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -78,9 +79,11 @@ class Uploading(RuleBasedStateMachine):
             head = f"PATCH {session.location} HTTP/1.1\r\nHost: {raw.host}\r\nContent-Length: {len(data)}\r\n\r\n"
             raw.send(head.encode())
             raw.socket.sendall(data[: min(cut, len(data) - 1)])
+            raw.socket.shutdown(socket.SHUT_WR)
+            raw.is_ended()  # so the server has begun with it and seen it leave
         if session.is_gone:
             return
-        while self.client.request("PATCH", session.location, b"").status == 409:  # until the server has seen it leave
+        while self.client.request("PATCH", session.location, b"").status == 409:  # what had come is still written
             continue
         offset = int(self.client.get(session.location).expect(204).headers["scr-upload-offset"])
         arrived = offset - len(session.data)
