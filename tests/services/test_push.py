@@ -21,7 +21,7 @@ from appliance.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from appliance.services import delete, push, scrub
+from appliance.services import delete, push
 from appliance.services.push import ManifestPut
 from tests import make
 from tests.services.conftest import House, pieces
@@ -384,34 +384,3 @@ async def test_a_digest_that_is_not_the_bodys_is_refused(house: House) -> None:
 
     with pytest.raises(DigestInvalid, match="the URL says"):
         await push.put_manifest(house.stock, house.grant("pay/api"), wanted, Timestamp(house.now))
-
-
-async def test_a_broken_blob_is_healed_by_the_next_push(house: House) -> None:
-    await house.push("pay/api", IMAGE, "1")
-    layer = IMAGE.blobs[1]
-    path = next(path for path in (house.folder / "blobs").rglob(f"{layer.digest[7:]}.*"))
-    path.write_bytes(b"x" * len(layer.data))
-
-    found = await scrub.scrub(house.stock)
-    assert found.broken == (layer.digest,)
-    assert not house.has_blob("pay/api", layer)
-    with pytest.raises(ManifestBlobUnknown):
-        await house.put("pay/api", IMAGE, "2")
-    await house.push_blob("pay/web", layer)  # whoever pushes it
-
-    await house.collect(after=2 * HOUR)
-    await house.assert_whole("pay/api", IMAGE)
-    assert (await scrub.scrub(house.stock)).broken == ()
-    assert "blob.broken" in house.printed.getvalue()
-
-
-@pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
-async def test_scrub_finds_every_kind_of_damage(house: House, change: str) -> None:
-    await house.push_blob("pay/api", BLOB)
-    path = next(path for path in (house.folder / "blobs").rglob(f"{BLOB.digest[7:]}.*"))
-    if change == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(BLOB.data + b"x" if change == "longer" else BLOB.data[:-1])
-
-    assert (await scrub.scrub(house.stock)).broken == (() if change == "longer" else (BLOB.digest,))

@@ -1,40 +1,80 @@
-"""Scrub in pieces: one that a stop ended goes on where it was; what changed on the disk is put aside."""
-
 import pytest
 
+from appliance.domain.moment import HOUR
+from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId
+from appliance.errors import ManifestBlobUnknown
 from appliance.services import scrub
 from tests import make
 from tests.services.conftest import House
 
 pytestmark = pytest.mark.anyio
+BLOB = make.Blob(b"bytes of a layer")
+IMAGE = make.image([{"a": b"1"}, {"b": b"2"}])
 
 
-async def test_a_whole_scrub_is_dated_and_leaves_nothing_to_go_on_with(house: House) -> None:
-    await house.push_blob("demo/app", make.Blob(b"one"))
+async def test_a_broken_blob_is_healed_by_the_next_push(house: House) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    layer = IMAGE.blobs[1]
+    path = next(path for path in (house.folder / "blobs").rglob(f"{layer.digest[7:]}.*"))
+    path.write_bytes(b"x" * len(layer.data))
 
     found = await scrub.scrub(house.stock)
+    assert found.broken == (layer.digest,)
+    assert not house.has_blob("pay/api", layer)
+    with pytest.raises(ManifestBlobUnknown):
+        await house.put("pay/api", IMAGE, "2")
+    await house.push_blob("pay/web", layer)  # whoever pushes it
 
-    assert (found.blobs, found.bytes, found.broken) == (1, 3, ())
-    assert await house.stock.db.read(scrub.find_progress) == scrub.Progress(house.stock.clock(), BlobId(0))
-
-
-async def test_a_scrub_goes_on_behind_the_blob_it_got_to(house: House) -> None:
-    first = await house.push_blob("demo/app", make.Blob(b"one"))
-    await house.push_blob("demo/app", make.Blob(b"three"))
-
-    found = await scrub.scrub(house.stock, after=first.id, rate=1 << 30)
-
-    assert (found.blobs, found.bytes) == (1, 5)
+    await house.collect(after=2 * HOUR)
+    await house.assert_whole("pay/api", IMAGE)
+    assert (await scrub.scrub(house.stock)).broken == ()
+    assert "blob.broken" in house.printed.getvalue()
 
 
-async def test_a_bounded_scrub_finds_what_a_fast_one_finds(house: House) -> None:
-    stored = await house.push_blob("demo/app", make.Blob(b"one"))
-    (house.folder / "blobs").joinpath(
-        "sha256", stored.digest[7:9], f"{stored.digest[7:]}.{stored.generation}"
-    ).write_bytes(b"two")
+@pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
+async def test_scrub_finds_every_kind_of_damage(house: House, change: str) -> None:
+    await house.push_blob("pay/api", BLOB)
+    path = next(path for path in (house.folder / "blobs").rglob(f"{BLOB.digest[7:]}.*"))
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(BLOB.data + b"x" if change == "longer" else BLOB.data[:-1])
 
-    found = await scrub.scrub(house.stock, rate=1 << 30)
+    assert (await scrub.scrub(house.stock)).broken == (() if change == "longer" else (BLOB.digest,))
 
-    assert found.broken == (stored.digest,)
-    assert not house.has_blob("demo/app", make.Blob(b"one"))
+
+async def test_scrub_reads_every_blob_once_and_says_how_far_it_got(house: House) -> None:
+    assert scrub.find_progress(house.stock.db.reader).ended_at == 0
+    blobs = [make.Blob(b"%d" % number) for number in range(250)]
+    stored = [await house.push_blob("pay/api", blob) for blob in blobs]
+
+    found = await scrub.scrub(house.stock)
+    rest = await scrub.scrub(house.stock, after=stored[-6].id)
+
+    assert (found.blobs, found.bytes, found.broken) == (250, sum(len(blob.data) for blob in blobs), ())
+    assert rest.blobs == 5
+    assert scrub.find_progress(house.stock.db.reader) == scrub.Progress(house.stock.clock(), BlobId(0))
+
+
+async def test_a_quarantined_blob_is_kept_for_a_person_and_served_to_nobody(house: House) -> None:
+    stored = await house.push_blob("pay/api", BLOB)
+
+    await scrub.quarantine(house.stock, stored, "a test says so")
+    await scrub.quarantine(house.stock, stored, "twice")
+
+    assert house.lying() == [f"quarantine/{Digest(BLOB.digest)[7:]}.{stored.generation}"]
+    assert not house.has_blob("pay/api", BLOB)
+    assert (await scrub.scrub(house.stock)).blobs == 0
+    await house.push_blob("pay/api", BLOB)
+    assert await house.read_blob("pay/api", BLOB) == BLOB.data
+
+
+async def test_an_alarm_for_a_generation_that_was_replaced_is_none(house: House) -> None:
+    first = await house.push_blob("pay/api", BLOB)
+    await scrub.quarantine(house.stock, first, "broken")
+    await house.push_blob("pay/api", BLOB)
+
+    await scrub.quarantine(house.stock, first, "a reader that was slow to tell")
+
+    assert await house.read_blob("pay/api", BLOB) == BLOB.data
