@@ -82,6 +82,7 @@ class _Gathering:
         self._kept: dict[str, bytes] = {}  # bodies of `again`, for the links that follow
         self._members = 0
         self._names = 0
+        self._laid_out = 0
         self._packages = 0
         self._read = 0
 
@@ -214,7 +215,8 @@ class _Gathering:
 
     def _add_sparse(self, member: tar.Member, laid_out: sparse.Map, detectors: list[Detector]) -> None:
         path = member.path
-        if laid_out.size <= self._most.body and member.size <= self._most.body:
+        if max(laid_out.size, member.size) <= self._most.body and self._laid_out + laid_out.size <= self._most.laid_out:
+            self._laid_out += laid_out.size
             body = laid_out.lay_out(self._stream.take(member.size))
             searched = self._search is not None and self._search.takes(path, len(body)) and is_text(body)
             self._add_body(member, body, detectors or self._router.by_head(body), searched=searched)
@@ -243,10 +245,12 @@ class _Gathering:
             self._kept[path] = body
 
     def _found(self, secrets: Iterable[Secret]) -> None:
-        self._secrets += secrets
-        if len(self._secrets) > self._most.secrets:
-            self._search = None
-            self.limit(f"the layer has more than {self._most.secrets} secrets: the rest was not searched for any")
+        for secret in secrets:
+            if len(self._secrets) == self._most.secrets:
+                self._search = None
+                self.limit(f"the layer has more than {self._most.secrets} secrets: the rest was not searched for any")
+                return
+            self._secrets.append(secret)
 
     def _detect(self, path: str, body: bytes, detectors: list[Detector]) -> None:
         for detector in detectors:

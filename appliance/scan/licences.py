@@ -70,6 +70,7 @@ _SPELLINGS = {
     "zpl 2.1": "ZPL-2.1",
 }
 _LONGEST = 120  # characters; some packages put the whole licence text into the field
+_LONGEST_LIST = 1000  # characters of several licences together
 _WORDS = re.compile(r"\s+(?:and|or|AND|OR)\s+|\s*[,|;]\s*")
 
 
@@ -87,5 +88,8 @@ def gather(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Return the licences that `text` joins by "and", "or" or a comma."""
+    """Return the licences that `text` joins by "and", "or" or a comma; none of a text too long for that."""
+    text = text.strip()
+    if len(text) > _LONGEST_LIST:
+        return ()
     return gather(_WORDS.split(text.replace("(", " ").replace(")", " ")))

@@ -29,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     path: int = 4096  # PATH_MAX: no runtime could make a longer one
     extension: int = MIB  # one pax record block or GNU long name
     fragments: int = 100_000  # of one sparse file
+    laid_out: int = 512 * MIB  # all sparse files together, their holes filled
     body: int = 64 * MIB  # one file held in memory for a detector
     large_body: int = 512 * MIB  # the same for package databases, archives and executables
     packages: int = 200_000

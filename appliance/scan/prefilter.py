@@ -17,17 +17,30 @@ else:
 
 
 class Literal(msgspec.Struct, frozen=True):
-    """Bytes to look for; with `is_caseless`, `text` is lower-case and ASCII letters match in either case."""
+    """Bytes to look for; with `is_caseless`, `text` is lower-case and ASCII letters match in either case.
+
+    Places whose ends are at most `reach` apart are told as one run, so that text made of nothing but literals costs
+    no memory.
+    """
 
     text: bytes
     is_caseless: bool
+    reach: int
+
+
+class Run(msgspec.Struct, gc=False):
+    """Places of one literal that lie close together: where the first and the last of them end."""
+
+    literal: int
+    first: int
+    last: int
 
 
 class Prefilter(Protocol):
     """Finds the places of the literals that it was made with."""
 
-    def find(self, content: bytes) -> list[tuple[int, int]]:
-        """Return (index of the literal, where it ends) for every place, overlapping ones too, in any order."""
+    def find(self, content: bytes) -> list[Run]:
+        """Return all places of all literals, overlapping ones too; the runs of one literal in their order."""
         ...
 
 
@@ -48,19 +61,25 @@ class Plain:
         """Keep `literals` in their order."""
         self._literals = list(enumerate(literals))
 
-    def find(self, content: bytes) -> list[tuple[int, int]]:
-        """Return every place of every literal, see Prefilter."""
-        places: list[tuple[int, int]] = []
+    def find(self, content: bytes) -> list[Run]:
+        """Return the places, see Prefilter."""
+        runs: list[Run] = []
         lower = b""
         for index, literal in self._literals:
             if literal.is_caseless and not lower:
                 lower = content.lower()
             text = lower if literal.is_caseless else content
             at = text.find(literal.text)
+            run: Run | None = None
             while at >= 0:
-                places.append((index, at + len(literal.text)))
+                end = at + len(literal.text)
+                if run is not None and end - run.last <= literal.reach:
+                    run.last = end
+                else:
+                    run = Run(index, end, end)
+                    runs.append(run)
                 at = text.find(literal.text, at + 1)
-        return places
+        return runs
 
 
 class Fast:
@@ -77,14 +96,21 @@ class Fast:
             flags=[hyperscan.HS_FLAG_CASELESS if literal.is_caseless else 0 for literal in kept],
         )
         self._scratch = hyperscan.Scratch(self._database)
+        self._reaches = [literal.reach for literal in kept]
 
-    def find(self, content: bytes) -> list[tuple[int, int]]:
-        """Return every place of every literal, see Prefilter."""
-        places: list[tuple[int, int]] = []
-        append = places.append
+    def find(self, content: bytes) -> list[Run]:
+        """Return the places, see Prefilter."""
+        runs: list[Run] = []
+        latest: dict[int, Run] = {}
+        reaches = self._reaches
 
         def note(index: int, _begin: int, end: int, _flags: int, _context: object) -> None:
-            append((index, end))
+            run = latest.get(index)
+            if run is not None and end - run.last <= reaches[index]:
+                run.last = end
+            else:
+                latest[index] = run = Run(index, end, end)
+                runs.append(run)
 
         self._database.scan(content, match_event_handler=note, scratch=self._scratch)
-        return places
+        return runs

@@ -4,8 +4,9 @@ Nothing that is found leaves here as it stood: a match is redacted before the va
 token that happens to stand beside it.
 """
 
+import bisect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -20,7 +21,10 @@ _OVERLAP = 40 << 10  # bytes that a match may need behind its beginning; more th
 _BEHIND = 1 << 10  # bytes that a match may need before it
 _BEFORE = 60  # characters of the line that are shown before a match
 _STARS = 20  # at most; the length of a secret is a secret too
-_TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]{20,}")  # beside a match: masked, it may be the other half of a pair
+_MASK = "****"
+# Beside a match: masked, for it may be the other half of a pair. Words without a digit are names of settings.
+_TOKEN = re.compile(r"(?=[A-Za-z+/=_~.-]*[0-9])[A-Za-z0-9+/=_~.-]{20,}")
+_MOST = 20_000  # matches of one file or segment; a layer tells half as many
 
 # Lock files and the like are full of checksums that look like tokens.
 _NAMES = frozenset(
@@ -84,12 +88,18 @@ class SecretSearch:
         """Prepare `kinds`; where two match the same text, the earlier is believed. `build` chooses the prefilter."""
         excluded = excluded or Excluded()
         self._rules = tuple(kinds)
-        self._literals: dict[prefilter.Literal, list[int]] = {}
+        asks: dict[tuple[bytes, bool], list[int]] = {}
         for index, rule in enumerate(self._rules):
             for text in rule.literals:
-                self._literals.setdefault(prefilter.Literal(text, rule.is_caseless), []).append(index)
-        self._asks = [(len(literal.text), indices) for literal, indices in self._literals.items()]
-        self._prefilter = (build or prefilter.build)(self._literals)
+                asks.setdefault((text, rule.is_caseless), []).append(index)
+        self._asks = [(len(text), indices) for (text, _), indices in asks.items()]
+        self._prefilter = (build or prefilter.build)(
+            [
+                # Within this distance the windows of two places touch, whichever the rule.
+                prefilter.Literal(text, is_caseless, min(kinds[index].before + kinds[index].after for index in indices))
+                for (text, is_caseless), indices in asks.items()
+            ]
+        )
         self._names = excluded.names
         self._paths = re.compile("|".join(f"(?:{path})" for path in excluded.paths)) if excluded.paths else None
         self._only = [re.compile(rule.path) if rule.path else None for rule in self._rules]
@@ -100,79 +110,87 @@ class SecretSearch:
             return False
         return self._paths is None or self._paths.search(path) is None
 
-    def search(self, path: str, content: bytes) -> list[Secret]:
-        """Return the secrets of a whole file, by line."""
-        spans = self._spans(path, content)
-        return [self._secret(path, content, span, spans, 0) for span in spans]
+    def search(self, path: str, content: bytes) -> Iterator[Secret]:
+        """Yield the secrets of a whole file, by line."""
+        return self.told(path, content, self.spans(path, content), range(len(content)), 0)
 
     def begin(self, path: str) -> "Passage":
         """Return a search of the file at `path` that takes its content piece by piece."""
         return Passage(self, path)
 
-    def _spans(self, path: str, content: bytes) -> list["_Span"]:
+    def spans(self, path: str, content: bytes) -> list["Span"]:
         """Return the matches in order, none overlapping another."""
-        places = self._prefilter.find(content)
-        if not places:
-            return []
         windows: dict[int, list[tuple[int, int]]] = {}
-        for literal, end in sorted(places, key=_by_end):
-            length, indices = self._asks[literal]
+        for run in self._prefilter.find(content):
+            length, indices = self._asks[run.literal]
             for index in indices:
                 rule = self._rules[index]
-                low, high = max(0, end - length - rule.before), min(len(content), end + rule.after)
-                merged = windows.setdefault(index, [])
-                if merged and low <= merged[-1][1]:
-                    merged[-1] = (min(low, merged[-1][0]), max(high, merged[-1][1]))
-                else:
-                    merged.append((low, high))
-        found: list[_Span] = []
+                window = max(0, run.first - length - rule.before), min(len(content), run.last + rule.after)
+                windows.setdefault(index, []).append(window)
+        found: list[Span] = []
         for index in sorted(windows):
             only = self._only[index]
             if only is None or only.search(path):
-                found += self._confirm(index, content, windows[index], found)
-        return sorted(found, key=_by_begin)
+                merged = _merged(windows[index])
+                found = sorted([*found, *self._confirm(index, content, merged, found)], key=_by_begin)
+        return found
 
     def _confirm(
-        self, index: int, content: bytes, windows: list[tuple[int, int]], found: list["_Span"]
-    ) -> list["_Span"]:
+        self, index: int, content: bytes, windows: Sequence[tuple[int, int]], found: Sequence["Span"]
+    ) -> Iterator["Span"]:
+        """Yield the matches of a rule that overlap none of `found`."""
         rule = self._rules[index]
-        spans: list[_Span] = []
+        left = _MOST - len(found)
         for low, high in windows:
             for match in rule.regex.finditer(content, low, high):
-                groups = match.re.groupindex
-                name = next((name for name in groups if match[name] is not None), 0)
-                begin, end = match.span(name)
-                if len(set(content[begin:end])) < rule.distinct:
+                if left <= 0:  # more than a layer may have: what is told of it says that there are more
+                    return
+                group = next((name for name in match.re.groupindex if match[name] is not None), 0)
+                begin, end = match.span(group)
+                if rule.is_placeholder(content[begin:end]):
                     continue
-                if not any(span.begin < end and begin < span.end for span in found):
-                    spans.append(_Span(match.start(), begin, end, index))
-        return spans
+                before = bisect.bisect_left(found, end, key=_by_begin) - 1
+                if before < 0 or found[before].end <= begin:
+                    left -= 1
+                    yield Span(match.start(), begin, end, index)
 
-    def _secret(self, path: str, content: bytes, span: "_Span", spans: Sequence["_Span"], lines: int) -> Secret:
-        """Return `span` as a value, with all that is secret on its line hidden."""
-        rule = self._rules[span.rule]
-        line_begin = content.rfind(b"\n", 0, span.match) + 1
-        shown_from = max(line_begin, span.begin - _BEFORE)
-        parts: list[str] = []
-        at = shown_from
-        for other in spans:
-            if other.end > at and other.begin < span.begin:
-                parts += [_readable(content[at : max(at, other.begin)]), "****"]
-                at = other.end
-        parts.append(_readable(content[at : max(at, span.begin)]))
-        text = "".join(parts) + "*" * min(span.end - span.begin, _STARS)
-        return Secret(
-            rule=rule.id,
-            category=rule.category,
-            severity=rule.severity,
-            found_in=path,
-            line=lines + content.count(b"\n", 0, span.begin) + 1,
-            match=text,
-            title=rule.title,
-        )
+    def told(self, path: str, content: bytes, spans: Sequence["Span"], begins: range, lines: int) -> Iterator[Secret]:
+        """Yield those of `spans` that begin in `begins`, with all that is secret hidden; `lines` precede `content`."""
+        counted = 0
+        for place, span in enumerate(spans):
+            if span.match not in begins:
+                continue
+            rule = self._rules[span.rule]
+            lines += content.count(b"\n", counted, span.begin)
+            counted = span.begin
+            yield Secret(
+                rule=rule.id,
+                category=rule.category,
+                severity=rule.severity,
+                found_in=path,
+                line=lines + 1,
+                match=_shown(content, spans, place),
+                title=rule.title,
+            )
 
 
-class _Span(msgspec.Struct, frozen=True):
+def _shown(content: bytes, spans: Sequence["Span"], place: int) -> str:
+    """Return the line of a match up to its end, with its secret and those before it hidden."""
+    span = spans[place]
+    line = content.rfind(b"\n", max(0, span.match - _BEFORE), span.match) + 1
+    at = max(line, span.begin - _BEFORE)
+    first = place
+    while first and spans[first - 1].end > at:
+        first -= 1
+    parts: list[str] = []
+    for other in spans[first:place]:
+        parts += [_readable(content[at : max(at, other.begin)]), _MASK]
+        at = other.end
+    parts.append(_readable(content[at : max(at, span.begin)]))
+    return "".join(parts) + "*" * min(span.end - span.begin, _STARS)
+
+
+class Span(msgspec.Struct, frozen=True):
     """A match: where it begins, where its secret begins and ends, and the index of its rule."""
 
     match: int
@@ -181,11 +199,18 @@ class _Span(msgspec.Struct, frozen=True):
     rule: int
 
 
-def _by_end(place: tuple[int, int]) -> tuple[int, int]:
-    return place[1], place[0]
+def _merged(windows: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return `windows` in order, those that touch made one."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(windows):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged
 
 
-def _by_begin(span: _Span) -> int:
+def _by_begin(span: Span) -> int:
     return span.begin
 
 
@@ -193,7 +218,7 @@ def _readable(content: bytes) -> str:
     """Return what stands before a match, tokens masked, as one printable line."""
     text = content.decode(errors="replace")
     text = "".join(character if character.isprintable() else " " for character in text)
-    return _TOKEN.sub("****", text)
+    return _TOKEN.sub(_MASK, text)
 
 
 class Passage:
@@ -222,10 +247,8 @@ class Passage:
     def _yield(self, *, is_last: bool) -> Iterator[Secret]:
         content = b"".join(self._parts)
         until = len(content) if is_last else len(content) - _OVERLAP
-        spans = self._search._spans(self._path, content)  # noqa: SLF001  because the two are one subject
-        for span in spans:
-            if self._settled <= span.match < until:
-                yield self._search._secret(self._path, content, span, spans, self._lines)  # noqa: SLF001
+        spans = self._search.spans(self._path, content)
+        yield from self._search.told(self._path, content, spans, range(self._settled, until), self._lines)
         keep = max(0, until - _BEHIND)
         self._lines += content.count(b"\n", 0, keep)
         self._parts = [content[keep:]]

@@ -9,7 +9,7 @@ from appliance.scan import licences, owned
 from appliance.scan.detector import Detector, Fact, Owned, Wants
 from appliance.scan.limits import Unreadable
 
-_FIELD = re.compile(rb"^(Package|Status|Version|Architecture|Source|Maintainer):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_FIELD = re.compile(rb"^(Package|Status|Version|Architecture|Source|Maintainer):(.*)$", re.MULTILINE)
 _STANZA = re.compile(rb"\n[ \t\r]*\n")
 _SOURCE = re.compile(r"([^\s(]+)\s*\(([^)\s]+)\)")
 _ABSENT = (
@@ -17,7 +17,7 @@ _ABSENT = (
     "config-files",
 )  # states in which no file of the package is left (dpkg(1), "Package states")
 _FILES = re.compile(rb"^/(\S.*)$", re.MULTILINE)
-_LICENCE = re.compile(rb"^License:[ \t]*(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)  # copyright-format 1.0, 7.2
+_LICENCE = re.compile(rb"^License:(.*)$", re.MULTILINE | re.IGNORECASE)  # copyright-format 1.0, 7.2
 _SHIPPED_TEXT = re.compile(rb"/usr/share/common-licenses/([0-9A-Za-z.+-]*[0-9A-Za-z+])")
 
 
@@ -27,7 +27,7 @@ def read_status(path: str, content: bytes) -> Iterator[Fact]:
     Files below `status.d` hold one stanza and no state (distroless).
     """
     for stanza in _STANZA.split(content):
-        field = {key: value.decode(errors="backslashreplace") for key, value in _FIELD.findall(stanza)}
+        field = {key: value.decode(errors="backslashreplace").strip() for key, value in _FIELD.findall(stanza)}
         name, version = field.get(b"Package"), field.get(b"Version")
         if not name or not version:
             continue
@@ -62,7 +62,7 @@ def read_list(_path: str, content: bytes) -> Iterator[Fact]:
 
 def read_copyright(path: str, content: bytes) -> Iterator[Fact]:
     """Yield the licences that a copyright file names, in the machine-readable form or by pointing to shipped texts."""
-    names = [found.decode(errors="replace") for found in _LICENCE.findall(content)]
+    names = [found.decode(errors="replace") for found in _LICENCE.findall(content) if found.strip()]
     if not names:
         names = [found.decode(errors="replace") for found in _SHIPPED_TEXT.findall(content)]
     if found := licences.gather(part for name in names for part in licences.split(name)):

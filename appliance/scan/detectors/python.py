@@ -12,7 +12,7 @@ from appliance.scan.detector import Detector, Fact, Wants
 from appliance.scan.documents import decode_json
 
 _HEADERS = 1 << 17  # bytes; beyond lies a description, and what a package says of itself fits easily
-_HEADER = re.compile(r"^(Name|Version|License|License-Expression|Classifier):[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+_HEADER = re.compile(r"^(Name|Version|License|License-Expression|Classifier):(.*)$", re.MULTILINE)
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _OSI = "License :: OSI Approved :: "
 _EGG_INFO = "EGG-INFO/PKG-INFO"
@@ -34,11 +34,12 @@ def read(path: str, content: bytes) -> Iterator[Fact]:
         head = head[: blank.start()]
     field: dict[str, str] = {}
     classified: list[str] = []
-    for key, value in _HEADER.findall(head.decode(errors="replace")):
+    for key, text in _HEADER.findall(head.decode(errors="replace")):
+        value = text.strip()
         if key == "Classifier":
             if value.startswith(_OSI):
                 classified.append(value.removeprefix(_OSI))
-        else:
+        elif value:
             field.setdefault(key, value)
     if "Name" not in field or "Version" not in field:
         return

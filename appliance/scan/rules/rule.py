@@ -38,6 +38,11 @@ class Rule(msgspec.Struct, frozen=True):
         """Return the compiled pattern; nearly all rules are never met, so it is made when first needed."""
         return _compiled(self.pattern)
 
+    def is_placeholder(self, secret: bytes) -> bool:
+        """Whether `secret` is an example such as `sk_live_xxxx`: its literal aside, it has too few characters."""
+        literal = next((literal for literal in self.literals if secret.startswith(literal)), b"")
+        return len(set(secret[len(literal) :])) < self.distinct
+
 
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[bytes]:
