@@ -214,3 +214,35 @@ def test_http_1_0_is_refused_without_authentication_and_ends(server: Server) -> 
 
         assert answer.status == 403
         assert raw.is_ended()
+
+
+def test_a_body_past_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
+    with Raw(server) as raw:
+        answer = raw.ask(
+            b"PUT /v2/a/b/manifests/1 HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
+        )
+
+        assert answer.status == 413  # and no "100 Continue" before it
+        assert answer.headers["connection"] == "close"
+        assert raw.is_ended()
+
+
+def test_a_client_that_waits_is_told_to_go_on(server: Server) -> None:
+    with Raw(server) as raw:
+        raw.send(b"PUT /v2/a/b/manifests/1 HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\nExpect: 100-Continue\r\n\r\n")
+        assert raw.read().status == 100
+
+        assert b"MANIFEST_INVALID" in raw.ask(b"{}").body
+        assert raw.ask(b"GET /v2/ HTTP/1.1\r\n" + HOST + b"\r\n").status == 200
+
+
+def test_an_endless_chunked_body_that_nobody_wants_is_cut(server: Server) -> None:
+    with Raw(server) as raw:
+        raw.send(b"PUT /v2/a/b/manifests/1 HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n")
+        raw.send(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+        for _ in range(5):
+            raw.send(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+        answer = raw.read()
+
+        assert answer.status == 413
+        assert raw.is_ended()
