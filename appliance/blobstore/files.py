@@ -110,7 +110,8 @@ class Files:
     def write_whole(self, path: Path, content: bytes) -> None:
         """Write a small file so that it is there whole or not at all, and durable once this returns."""
         staged = path.with_name(path.name + ".part")
-        self.remove(staged)
+        with contextlib.suppress(ScrError):  # what a crash left; if it stays, `create` says so
+            self.remove(staged)
         try:
             descriptor = self.create(staged)
             try:

@@ -25,6 +25,8 @@ class Server:
     `config` is the text of a scr.toml; `environment` and `options` are added to those of the command.
     """
 
+    program: tuple[str, ...] = ("appliance", "serve")  # what Python runs
+
     def __init__(
         self,
         folder: Path,
@@ -62,7 +64,8 @@ class Server:
         """Start it and wait for the ready line. Raises AssertionError with the log when it ends before that."""
         assert self._process is None, "the server runs already"
         self._ready.clear()
-        command = [sys.executable, "-m", "appliance", "serve", "--config", str(self.config)]
+        self.url = ""
+        command = [sys.executable, "-m", *self.program, "--config", str(self.config)]
         command += ["--data-dir", str(self.data), "--listen", "127.0.0.1:0", *self._options]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._environment}
         self._process = subprocess.Popen(
@@ -95,6 +98,13 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._forget()
+
+    def wait(self) -> int:
+        """Wait until it ended by itself, or by a test's signal; return its exit code (-9: SIGKILL)."""
+        assert self._process is not None, "the server was not started"
+        code = self._process.wait(_STOP_S)
+        self._forget()
+        return code
 
     def client(self, *, user: str = "", password: str = "") -> Client:
         """Return a new client of it."""
