@@ -276,6 +276,18 @@ async def test_blobs_of_a_sparse_image_resolve_when_they_arrive(house: House) ->
     await house.assert_whole("pay/api", IMAGE)
 
 
+async def test_a_manifest_that_can_no_longer_be_read_is_collected_all_the_same(house: House) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    await house.push("pay/api", OTHER, "2")
+    await delete_manifest(house, "pay/api", IMAGE)
+    await house.stock.db.write(lambda tx: tx.execute("UPDATE manifests SET body = x'00' WHERE removed_at IS NOT NULL"))
+
+    await house.collect(after=2 * DAY)
+
+    assert [house.count("manifests"), house.count("blobs")] == [1, 3]
+    await house.assert_whole("pay/api", OTHER)
+
+
 async def test_a_subject_keeps_nothing_and_nobody_keeps_a_referrer(house: House) -> None:
     signature = make.artifact("application/vnd.example.signature", b"sig", subject=IMAGE)
     await house.push("pay/api", IMAGE, "1")
