@@ -140,7 +140,8 @@ def _wide(extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int, 
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)
         if kind == 1:
-            values = [value for (value,) in struct.iter_unpack("<Q", extra[at + 4 : at + 4 + length // 8 * 8])]
+            field = extra[at + 4 : at + 4 + length]  # shorter where the directory lies
+            values = [value for (value,) in struct.iter_unpack("<Q", field[: len(field) // 8 * 8])]
             if size == 0xFFFFFFFF and values:
                 size = values.pop(0)
             if packed == 0xFFFFFFFF and values:

@@ -62,6 +62,15 @@ def test_the_wide_form_is_read_too() -> None:
     assert contents(wide(data, before=b"#!/bin/sh\n" * 9)) == {"a": b"hello" * 100}
 
 
+def test_a_wide_form_that_is_cut_off_is_told() -> None:
+    data = bytearray(wide(archive({"a": b"hello" * 100})))
+    begin = data.rindex(b"PK\x01\x02")
+    data[begin + 30] -= 9
+
+    with pytest.raises(Unreadable):
+        contents(bytes(data))
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x05\x06", b"text", archive(FILES)[:-30], archive(FILES)[60:]])
 def test_what_is_no_archive_is_told(data: bytes) -> None:
     with pytest.raises(Unreadable):

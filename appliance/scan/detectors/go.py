@@ -1,4 +1,4 @@
-"""Go: the build information that the linker puts into every program. Spec: Go source, package debug/buildinfo."""
+"""Go: the build information in every program (Go source, package debug/buildinfo), and go.mod."""
 
 import re
 import struct
@@ -16,6 +16,10 @@ _BIG_ENDIAN = 1  # flag of the older form, in which pointers follow
 _MARKS = 16  # bytes of nonsense before and after the module information
 _LONGEST = 16 << 20  # bytes of module information
 _TOOLCHAIN = re.compile(r"go(\d+(?:\.\d+)*(?:(?:rc|beta)\d+)?)")
+_REQUIRED = re.compile(r"^(?:require[ \t]+)?([^\s()=/]+\.[^\s()=]{1,300})[ \t]+(v[0-9][^\s]{0,200})[ \t]*(?://.*)?$")
+_REPLACED = re.compile(
+    r"^(?:replace[ \t]+)?([^\s()]{1,300})(?:[ \t]+v\S{1,200})?[ \t]+=>[ \t]+(\S{1,300})(?:[ \t]+(v\S{1,200}))?"
+)
 _CANDIDATES = 64  # places with the magic bytes: a Go toolchain has some in its own code
 
 
@@ -96,6 +100,29 @@ def _modules(path: str, text: str) -> Iterator[Package]:
         yield Package(Ecosystem.GOLANG, name, version, found_in=path)
 
 
+def read_mod(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the modules that a go.mod requires, replaced as it says. Spec: Go Modules Reference, "go.mod files"."""
+    required: dict[str, str] = {}
+    replaced: dict[str, tuple[str, str]] = {}
+    block = ""
+    for line in content.decode(errors="replace").splitlines():
+        text = line.strip()
+        if text.endswith("("):
+            block = text.removesuffix("(").strip()
+        elif text == ")":
+            block = ""
+        elif (block or text.split(" ", 1)[0]) == "replace" and (found := _REPLACED.match(text)):
+            replaced[found[1]] = (found[2], found[3] or "")
+        elif (block or text.split(" ", 1)[0]) == "require" and (found := _REQUIRED.match(text)):
+            required[found[1]] = found[2]
+    for name, version in required.items():
+        other, other_version = replaced.get(name, (name, version))
+        is_replaced = bool(other_version)
+        yield Package(
+            Ecosystem.GOLANG, other if is_replaced else name, other_version if is_replaced else version, found_in=path
+        )
+
+
 DETECTOR = Detector(
     "go",
     version=1,
@@ -103,3 +130,4 @@ DETECTOR = Detector(
     read=read,
     takes_large=True,
 )
+LOCKS = (Detector("go-mod", version=1, wants=Wants(names=frozenset({"go.mod"})), read=read_mod),)

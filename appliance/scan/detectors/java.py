@@ -24,6 +24,7 @@ _POM = "pom.properties"
 _PROPERTY = re.compile(r"^[ \t]*(groupId|artifactId|version)[ \t]*[=:][ \t]*(\S+)[ \t\r]*$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^([A-Za-z0-9_-]{1,70}): ?(.*)$", re.MULTILINE)
 _FILE_NAME = re.compile(r"(?P<artifact>[A-Za-z0-9._-]{1,150}?)-(?P<version>[0-9][^\s/]{0,100})")
+_LOCKED = re.compile(r"^([^\s:#=]{1,200}:[^\s:=]{1,200}):([^\s:=]{1,200})=", re.MULTILINE)
 _GROUP = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
 # Families whose builds leave pom.properties out, by the start of the artifact's name; the longest start that fits wins.
@@ -159,4 +160,11 @@ def _group(artifact: str, manifest: dict[str, str]) -> str:
     return symbolic if _GROUP.fullmatch(symbolic) else ""
 
 
+def read_gradle_lock(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the packages of a gradle.lockfile: `group:artifact:version=configurations` a line."""
+    for name, version in _LOCKED.findall(content.decode(errors="replace")):
+        yield Package(Ecosystem.MAVEN, name, version, found_in=path)
+
+
 DETECTOR = Detector("java", version=1, wants=Wants(endings=_ENDINGS), read=read, takes_large=True)
+LOCKS = (Detector("gradle-lock", version=1, wants=Wants(names=frozenset({"gradle.lockfile"})), read=read_gradle_lock),)

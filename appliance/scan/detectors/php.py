@@ -1,4 +1,4 @@
-"""PHP: what Composer says that it installed."""
+"""PHP: what Composer says that it installed, and its lock file, which has the same form."""
 
 from collections.abc import Iterator
 
@@ -36,3 +36,4 @@ def read(path: str, content: bytes) -> Iterator[Fact]:
 
 
 DETECTOR = Detector("php", version=1, wants=Wants(names=frozenset({"installed.json"})), read=read)
+LOCKS = (Detector("composer-lock", version=1, wants=Wants(names=frozenset({"composer.lock"})), read=read),)

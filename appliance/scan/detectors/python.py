@@ -1,4 +1,4 @@
-"""Python: the metadata of installed distributions, wheels and eggs, and what conda installed."""
+"""Python: the metadata of installed distributions, wheels and eggs, what conda installed, and lock files."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from appliance.domain.vulnerability import Ecosystem, Package
 from appliance.scan import licences
 from appliance.scan.archive import Archive, Budget
 from appliance.scan.detector import Detector, Fact, Wants
-from appliance.scan.documents import decode_json
+from appliance.scan.documents import decode_json, decode_toml
 
 _HEADERS = 1 << 17  # bytes; beyond lies a description, and what a package says of itself fits easily
 _HEADER = re.compile(r"^(Name|Version|License|License-Expression|Classifier):(.*)$", re.MULTILINE)
@@ -24,7 +24,36 @@ class _Conda(msgspec.Struct):
     license: str | None = None
 
 
+class _Source(msgspec.Struct):
+    virtual: str = ""
+    editable: str = ""
+
+
+class _Locked(msgspec.Struct):
+    name: str = ""
+    version: str = ""
+    source: _Source = msgspec.field(default_factory=_Source)
+
+
+class _TomlLock(msgspec.Struct):
+    """poetry.lock, pdm.lock and uv.lock agree in this much."""
+
+    package: list[_Locked] = []
+
+
+class _Pinned(msgspec.Struct):
+    version: str = ""
+
+
+class _Pipfile(msgspec.Struct):
+    default: dict[str, _Pinned] = {}
+
+
 _CONDA = msgspec.json.Decoder(_Conda)
+_PIPFILE = msgspec.json.Decoder(_Pipfile)
+_REQUIREMENT = re.compile(
+    r"^([A-Za-z0-9][A-Za-z0-9._-]{0,200})(?:\[[^\]\n]{0,300}\])?[ \t]*===?[ \t]*([^\s;#,\\*]{1,200})(?=[\s;#\\]|$)"
+)
 
 
 def read(path: str, content: bytes) -> Iterator[Fact]:
@@ -70,6 +99,27 @@ def read_conda(path: str, content: bytes) -> Iterator[Fact]:
         yield Package(Ecosystem.CONDA, found.name, found.version, licences=names, found_in=path)
 
 
+def read_toml_lock(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the packages of a poetry.lock, pdm.lock or uv.lock; the project itself is none."""
+    for locked in decode_toml(_TomlLock, content).package:
+        if locked.name and locked.version and not locked.source.virtual and not locked.source.editable:
+            yield Package(Ecosystem.PYPI, locked.name, locked.version, found_in=path)
+
+
+def read_pipfile_lock(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the packages of a Pipfile.lock, those for development left out."""
+    for name, pinned in decode_json(_PIPFILE, content).default.items():
+        if pinned.version.startswith("=="):
+            yield Package(Ecosystem.PYPI, name, pinned.version.removeprefix("=="), found_in=path)
+
+
+def read_requirements(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the packages that a requirements.txt pins to one version. Spec: PyPA, "Requirements File Format"."""
+    for line in content.decode(errors="replace").splitlines():
+        if pinned := _REQUIREMENT.match(line.strip()):
+            yield Package(Ecosystem.PYPI, pinned[1], pinned[2], found_in=path)
+
+
 DETECTOR = Detector(
     "python",
     version=1,
@@ -86,4 +136,14 @@ CONDA = Detector(
     version=1,
     wants=Wants(endings=(".json",), pattern=re.compile(r"(?:^|/)conda-meta/[^/]+\.json$")),
     read=read_conda,
+)
+LOCKS = (
+    Detector(
+        "python-lock",
+        version=1,
+        wants=Wants(names=frozenset({"poetry.lock", "pdm.lock", "uv.lock"})),
+        read=read_toml_lock,
+    ),
+    Detector("pipfile-lock", version=1, wants=Wants(names=frozenset({"Pipfile.lock"})), read=read_pipfile_lock),
+    Detector("requirements", version=1, wants=Wants(names=frozenset({"requirements.txt"})), read=read_requirements),
 )

@@ -1,4 +1,4 @@
-"""Rust: the list of crates that cargo-auditable puts into a program (its PARSING.md)."""
+"""Rust: the list of crates that cargo-auditable puts into a program (its PARSING.md), and Cargo.lock."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import msgspec
 from appliance.domain.vulnerability import Ecosystem, Package
 from appliance.scan import executables
 from appliance.scan.detector import Detector, Fact, Wants
-from appliance.scan.documents import decode_json
+from appliance.scan.documents import decode_json, decode_toml
 from appliance.scan.limits import LimitReached, Unreadable
 
 _SECTION = b".dep-v0"
@@ -23,6 +23,16 @@ class _Crate(msgspec.Struct):
 
 class _Audit(msgspec.Struct):
     packages: list[_Crate] = []
+
+
+class _Locked(msgspec.Struct):
+    name: str = ""
+    version: str = ""
+    source: str = ""  # empty: a crate of the workspace itself
+
+
+class _CargoLock(msgspec.Struct):
+    package: list[_Locked] = []
 
 
 _DECODER = msgspec.json.Decoder(_Audit)
@@ -45,6 +55,13 @@ def read(path: str, content: bytes) -> Iterator[Fact]:
             yield Package(Ecosystem.CARGO, crate.name, crate.version, found_in=path)
 
 
+def read_lock(path: str, content: bytes) -> Iterator[Fact]:
+    """Yield the crates of a Cargo.lock, those of the workspace left out."""
+    for locked in decode_toml(_CargoLock, content).package:
+        if locked.name and locked.version and locked.source:
+            yield Package(Ecosystem.CARGO, locked.name, locked.version, found_in=path)
+
+
 DETECTOR = Detector(
     "rust",
     version=1,
@@ -52,3 +69,4 @@ DETECTOR = Detector(
     read=read,
     takes_large=True,
 )
+LOCKS = (Detector("cargo-lock", version=1, wants=Wants(names=frozenset({"Cargo.lock"})), read=read_lock),)
