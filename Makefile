@@ -51,7 +51,7 @@ fuzz: setup-dev ## bad input, many times (long)
 	SCR_TEST_LONG=1 $(PYTEST) tests/fuzz
 
 bench: setup-dev ## measure, paired with another registry where Go is on the machine
-	packaging/setup/clients.sh registry
+	packaging/setup/clients.sh wrk registry
 	$(PYTHON) -m tests.bench
 
 golden: setup-dev ## rewrite the expected outputs; review the difference

@@ -24,9 +24,9 @@ go_program() { # name, package, version
     fi
 }
 
-debian() {
+debian() { # program:package ...
     missing=
-    for pair in skopeo:skopeo podman:podman buildah:buildah dockerd:docker.io runc:runc busybox:busybox-static debootstrap:debootstrap; do
+    for pair in "$@"; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
     done
     [ -n "$missing" ] || return 0
@@ -65,7 +65,11 @@ debian_tree() {
 mkdir -p .cache
 for name in "$@"; do
     case $name in
-    debian) debian ;;
+    debian)
+        debian skopeo:skopeo podman:podman buildah:buildah dockerd:docker.io runc:runc busybox:busybox-static \
+            debootstrap:debootstrap
+        ;;
+    wrk) debian wrk:wrk ;;
     debian-tree) debian_tree ;;
     conformance) go_program conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111 ;;
     crane) go_program crane github.com/google/go-containerregistry/cmd/crane v0.22.1 ;;
