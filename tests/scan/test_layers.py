@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.domain.layer import FileEntry, FileKind, LayerContents
 from appliance.domain.vulnerability import Ecosystem, Package
@@ -20,6 +23,7 @@ from tests.scan import tar_bytes
 
 APK = b"P:musl\nV:1.2.3-r4\nA:x86_64\n\n"
 INSTALLED_DB = "lib/apk/db/installed"
+SEARCH = SecretSearch(rules.ALL)
 
 
 def read(
@@ -28,7 +32,7 @@ def read(
     detectors: tuple[Detector, ...] = INSTALLED,
     again: frozenset[str] = frozenset(),
 ) -> LayerContents:
-    return read_layer([data], detectors, SecretSearch(rules.ALL), limits or Limits(), again)
+    return read_layer([data], detectors, SEARCH, limits or Limits(), again)
 
 
 def names(contents: LayerContents) -> list[str]:
@@ -333,3 +337,35 @@ def test_a_limit_of_one_detector_is_a_limit_of_the_layer() -> None:
     detector = Detector("refusing", version=1, wants=Wants(names=frozenset({"f"})), read=refuse)
 
     assert read(make.tar({"d/f": b"1"}), detectors=(detector,)).limits == ("d/f: too much",)
+
+
+SAMPLE = make.tar(
+    {
+        "etc/os-release": b"ID=alpine\nVERSION_ID=3.19.1\n",
+        INSTALLED_DB: APK,
+        "app/.wh.x": b"",
+        "app/package.json": b'{"name":"a","version":"1"}',
+        "app/link": make.Entry(kind=b"1", target="app/package.json"),
+        "n" * 150: b"token: ghp_" + b"a" * 36,
+    }
+)
+
+
+@given(st.sampled_from([SAMPLE, gzip.compress(SAMPLE), zstandard.compress(SAMPLE)]), st.data())
+def test_any_change_of_a_layer_ends_in_contents(sample: bytes, data: st.DataObject) -> None:
+    changed = bytearray(sample)
+    for _ in range(data.draw(st.integers(0, 6))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(changed[: data.draw(st.integers(0, len(changed)))])
+
+    contents = read(cut)
+
+    assert all(entry.path and ".." not in entry.path.split("/") for entry in contents.files)
+    assert contents.diff_id or contents.limits
+
+
+@given(st.integers(1, 600), st.sampled_from([SAMPLE, gzip.compress(SAMPLE), zstandard.compress(SAMPLE)]))
+def test_a_layer_gives_the_same_however_it_is_cut(step: int, sample: bytes) -> None:
+    chunks = (sample[at : at + step] for at in range(0, len(sample), step))
+
+    assert read_layer(chunks, INSTALLED, SEARCH, Limits()) == read(SAMPLE)

@@ -91,6 +91,14 @@ version = "1.16.0"
 source = { registry = "https://example.org/simple" }
 dependencies = [{ name = "x" }]
 """
+REQUIREMENTS = rb"""six==1.16.0
+urllib3[socks] == 2.0.1 ; python_version > '3' # why
+flask>=2
+-r other.txt
+django==4.*
+x==1 \
+  --hash=sha256:0
+"""
 CARGO = b"""version = 3
 [[package]]
 name = "app"
@@ -137,8 +145,7 @@ exclude github.com/x/y v9.0.0
         ),
         (
             python.read_requirements,
-            b"six==1.16.0\nurllib3[socks] == 2.0.1 ; python_version > '3' # why\nflask>=2\n-r other.txt\n"
-            b"django==4.*\nx==1 \\\n  --hash=sha256:0\n",
+            REQUIREMENTS,
             [("six", "1.16.0"), ("urllib3", "2.0.1"), ("x", "1")],
         ),
         (
