@@ -1,0 +1,83 @@
+"""A shell as a reader of the pages has it: the clients by their names, some images, and two registries.
+
+`localhost:5000` in an example is a server without configuration, whose data is in `data` of the working folder.
+`registry.example.com` is one with TLS by the authority in `ca.crt` and the user ann, whose password is in
+`password.txt`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import make
+from tests.clients.programs import BIN, Program
+from tests.docs.pages import ROOT, Example
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for one module
+_RUN_S = 240
+
+
+class Shell:
+    """Runs examples in one folder; what an example leaves there the next one finds."""
+
+    def __init__(self, folder: Path, plain: make.Server, secure: make.Server) -> None:
+        """Lay out the folder."""
+        self.folder = folder / "work"
+        self._shims = folder / "shims"
+        self._names = {"localhost:5000": plain.address.replace("127.0.0.1", "localhost")}
+        self._names["registry.example.com"] = secure.address.replace("127.0.0.1", "localhost")
+        self._ports = {"5000": plain.address.rpartition(":")[2]}
+        for path in (self.folder, self._shims):
+            path.mkdir(parents=True)
+        (self.folder / "data").symlink_to(plain.data)
+        (self.folder / "ca.crt").write_text((secure.folder / "tls" / "ca.crt").read_text())
+        (self.folder / "password.txt").write_text(PASSWORD + "\n")
+        self._add("scr", f'exec env PYTHONPATH="{ROOT}" "{sys.executable}" -m appliance "$@"')
+
+    def knows(self, name: str) -> bool:
+        """Whether the program `name` was added."""
+        return (self._shims / name).exists()
+
+    def add(self, name: str, program: Program) -> None:
+        """Make `program` what the shell runs for `name`, in the working folder and with a home of its own."""
+        words = " ".join(f"'{word}'" for word in program.command)
+        settings = " ".join(f"{key}='{value}'" for key, value in program.environment.items() if key != "PATH")
+        self._add(name, f'exec env {settings} {words} "$@"')
+
+    def run(self, example: Example) -> str:
+        """Run every line of `example`; return what it printed. Raises AssertionError where a line fails."""
+        text = example.text
+        for name, real in self._names.items():
+            text = text.replace(name, real)
+        environment = {
+            "PATH": os.pathsep.join([str(self._shims), str(BIN), os.environ.get("PATH", "")]),
+            "HOME": str(self.folder),
+            "NO_COLOR": "1",
+            "LANG": "C.UTF-8",
+        }
+        ended = subprocess.run(
+            ["/bin/sh", "-eux"],
+            input=text,
+            capture_output=True,
+            cwd=self.folder,
+            env=environment,
+            timeout=_RUN_S,
+            check=False,
+            text=True,
+        )
+        said = f"{example}\n{text}\nended with {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        assert ended.returncode == 0, said
+        assert "Traceback" not in said
+        return ended.stdout
+
+    def _add(self, name: str, line: str) -> None:
+        path = self._shims / name
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+
+
+def programs_of(example: Example, known: tuple[str, ...]) -> list[str]:
+    """Return which of the programs `known` an example uses."""
+    return [name for name in known if re.search(rf"(?m)(?:^|[|&;(] *|sudo ){name} ", example.text)]
