@@ -18,7 +18,7 @@ from typing import TypeVarTuple, Unpack
 
 from appliance.blobstore.files import Files, failed
 from appliance.blobstore.store import FileSpan, Lying
-from appliance.blobstore.sums import CHUNK, is_whole
+from appliance.blobstore.sums import CHUNK, chunk_count, is_whole
 from appliance.domain.names import Digest, algorithm_of, hex_of, parse_digest
 from appliance.domain.registry import StoredBlob
 from appliance.errors import BlobBroken, DigestInvalid, StoreFailed
@@ -89,6 +89,19 @@ class LocalStore:
                 following = min((index + 1) * CHUNK, end)
                 yield FileSpan(descriptor, start, following - start)
                 start = following
+        finally:
+            os.close(descriptor)
+
+    async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
+        """Yield all of `blob` from the disk: the page cache is asked to forget it first, and afterwards."""
+        descriptor = _open(self.path_of(blob.digest, blob.generation))
+        loop = asyncio.get_running_loop()
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            for index in range(chunk_count(blob.size)):
+                content = await loop.run_in_executor(self._executor, _read, descriptor, blob, index)
+                yield memoryview(content)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 

@@ -44,6 +44,9 @@ class BlobStore(Protocol):
     def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
         """Yield the same, as spans of an open file where the store has one: for a socket that takes files."""
 
+    def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
+        """Yield all of `blob` in checked chunks as the store has it now, never from memory: for scrub."""
+
     async def seal(self, staged: Path, digest: Digest, generation: str) -> None:
         """Give the synced file `staged` its name for ever; durable once this returns, and `staged` is gone."""
 

@@ -21,6 +21,7 @@ MAX_NAME = (
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _ONE_COMPONENT = re.compile(_COMPONENT)
@@ -99,6 +100,11 @@ def parse_registry_name(text: str) -> RegistryName:
 def is_digest(reference: str) -> bool:
     """Whether a reference is meant as a digest: a tag cannot hold a colon."""
     return ":" in reference
+
+
+def is_signature(tag: Tag) -> bool:
+    """Whether cosign keeps a signature, attestation or SBOM under `tag`: it overwrites these, so no lock holds them."""
+    return _SIGNATURE.fullmatch(tag) is not None
 
 
 def algorithm_of(digest: Digest) -> str:

@@ -5,7 +5,7 @@ from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
 from appliance.domain.admission import Grant
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, RepositoryName, Tag
+from appliance.domain.names import Digest, RepositoryName, Tag, is_signature
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.errors import BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown, TagLocked
 from appliance.services.stock import Stock
@@ -19,7 +19,7 @@ async def delete_tag(stock: Stock, grant: Grant, tag: Tag, now: Timestamp) -> No
         found = tags.find(tx, image, tag)
         if found is None:
             raise ManifestUnknown(f"{grant.path} has no tag {tag}")
-        if found[1] or images.is_locked(tx, image):
+        if not is_signature(tag) and (found[1] or images.is_locked(tx, image)):
             raise TagLocked(f"tag {tag} is locked; unlock it before deleting it")
         digest = tags.digest_of(tx, image, tag) or ""
         tags.remove(tx, image, tag, str(grant.principal), now, "deleted")

@@ -6,7 +6,6 @@ A crash in between leaves garbage, never a hole.
 
 import asyncio
 import contextlib
-import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -21,7 +20,7 @@ from appliance.domain import image_policy
 from appliance.domain.admission import Grant
 from appliance.domain.manifest import Manifest, carries_itself, parse_manifest
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, Tag, algorithm_of, parse_image_path
+from appliance.domain.names import Digest, Tag, algorithm_of, is_signature, parse_image_path
 from appliance.domain.registry import BlobId, ImageId, ImageRef, ManifestId, StoredBlob
 from appliance.errors import (
     DigestInvalid,
@@ -35,8 +34,6 @@ from appliance.errors import (
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
-# cosign overwrites these; locks do not hold them (DESIGN 4)
-_SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)")
 
 
 async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestamp) -> Upload:
@@ -283,7 +280,7 @@ def _movable(tx: Transaction, image: ImageId, row: ManifestId, wanted: tuple[Tag
         current = tags.find(tx, image, tag)
         if current is not None and current[0] == row:
             continue  # a retry of a push that was acknowledged
-        if current is not None and not _SIGNATURE.fullmatch(tag) and (current[1] or images.is_locked(tx, image)):
+        if current is not None and not is_signature(tag) and (current[1] or images.is_locked(tx, image)):
             raise TagLocked(f"tag {tag} is locked; unlock it, or push another tag")
         moved.append(tag)
     return moved

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import aclosing
 
 import msgspec
 
@@ -66,9 +67,12 @@ async def scrub(stock: Stock, *, after: BlobId = NO_BLOB, rate: int = 0) -> Scru
         for blob in page:
             count += 1
             size += blob.size
-            if reason := await look_at(stock, blob, rate):
-                await quarantine(stock, blob, reason)
-                broken.append(blob.digest)
+            try:
+                await look_at(stock, blob, rate)
+            except StoreFailed as error:
+                await judge(stock, blob, error)
+                if isinstance(error, BlobBroken):
+                    broken.append(blob.digest)
         last = page[-1].id
         await stock.db.write(_note("scrubbed_to", last))
     await stock.db.write(_note("scrubbed_at", stock.clock()))
@@ -84,14 +88,13 @@ def _note(name: str, value: int) -> Callable[[Transaction], None]:
     return lambda tx: facts.put(tx, name, str(value))
 
 
-async def look_at(stock: Stock, blob: StoredBlob, rate: int) -> str:
-    """Return what is wrong with the bytes of `blob`, or ""."""
+async def look_at(stock: Stock, blob: StoredBlob, rate: int) -> None:
+    """Read and hash `blob` as the store has it now. Raises BlobBroken, or StoreFailed where that cannot be told."""
     state = hashlib.new(algorithm_of(blob.digest))
-    try:
-        async for chunk in stock.store.chunks(blob, 0, blob.size):
+    async with aclosing(stock.store.fresh(blob)) as chunks:
+        async for chunk in chunks:
             state.update(chunk)
             if rate:
                 await asyncio.sleep(len(chunk) / rate)
-    except StoreFailed as error:
-        return error.message
-    return "" if state.hexdigest() == hex_of(blob.digest) else "its hash is another"
+    if state.hexdigest() != hex_of(blob.digest):
+        raise BlobBroken(f"the hash of {blob.digest} is another")

@@ -19,7 +19,7 @@ from appliance.domain.manifest import carries_itself, digest_of, parse_manifest
 from appliance.domain.moment import SECOND
 from appliance.domain.names import Digest, algorithm_of, to_bytes
 from appliance.domain.registry import BlobId, ManifestId, StoredBlob
-from appliance.errors import ManifestInvalid, ScrError
+from appliance.errors import BlobBroken, ManifestInvalid, ScrError, StoreFailed
 from appliance.services import scrub
 from appliance.services.stock import Stock
 
@@ -201,8 +201,12 @@ async def _read_all(stock: Stock, found: _Findings, *, repair: bool) -> None:
     while page := await stock.db.read(partial(blobs.list_after, last=last, limit=_PAGE)):
         for blob in page:
             found.bytes += blob.size
-            if reason := await scrub.look_at(stock, blob, 0):
-                await _tell_broken(stock, found, blob, "blob-broken", reason, repair=repair)
+            try:
+                await scrub.look_at(stock, blob, 0)
+            except BlobBroken as error:
+                await _tell_broken(stock, found, blob, "blob-broken", error.message, repair=repair)
+            except StoreFailed as error:  # it may be whole: nothing is put aside for a disk that merely failed
+                found.add(Fault("blob-unread", blob.digest, error.message))
         last = page[-1].id
 
 

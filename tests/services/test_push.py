@@ -355,6 +355,8 @@ async def test_signatures_move_their_tags_under_a_lock(house: House) -> None:
             await house.put("pay/api", OTHER, held)
 
     assert house.tags("pay/api")[f"{tag}.sig"] == OTHER.digest
+    await delete.delete_tag(house.stock, house.grant("pay/api"), Tag(f"{tag}.sig"), Timestamp(house.now))
+    assert f"{tag}.sig" not in house.tags("pay/api")
 
 
 async def test_strict_rules_want_the_repository_first(house: House) -> None:

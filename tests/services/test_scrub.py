@@ -1,9 +1,10 @@
 import pytest
 
+from appliance.blobstore import local
 from appliance.domain.moment import HOUR
 from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId
-from appliance.errors import ManifestBlobUnknown
+from appliance.errors import ManifestBlobUnknown, StoreFailed
 from appliance.services import scrub
 from tests import make
 from tests.services.conftest import House
@@ -78,3 +79,23 @@ async def test_an_alarm_for_a_generation_that_was_replaced_is_none(house: House)
     await scrub.quarantine(house.stock, first, "a reader that was slow to tell")
 
     assert await house.read_blob("pay/api", BLOB) == BLOB.data
+
+
+async def test_scrub_reads_the_disk_and_not_the_memory(house: House) -> None:
+    await house.push_blob("pay/api", BLOB)
+    await house.read_blob("pay/api", BLOB)  # now in the chunk cache
+    next((house.folder / "blobs").rglob(f"{BLOB.digest[7:]}.*")).write_bytes(b"x" * len(BLOB.data))
+
+    assert (await scrub.scrub(house.stock)).broken == (BLOB.digest,)
+
+
+async def test_a_store_that_merely_failed_quarantines_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreFailed("read: Input/output error")
+
+    await house.push_blob("pay/api", BLOB)
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "_read", refuse)
+        found = await scrub.scrub(house.stock)
+
+    assert (found.broken, house.has_blob("pay/api", BLOB)) == ((), True)
