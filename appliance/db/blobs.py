@@ -111,13 +111,16 @@ def revive(tx: Transaction, image: ImageId, digests: list[Digest]) -> None:
 
 
 _CHECK = """
-UPDATE links SET check_at = :at WHERE image_id = :image
+UPDATE links SET check_at = max(coalesce(check_at, 0), :at) WHERE image_id = :image
 AND blob_id IN (SELECT id FROM blobs WHERE digest = :digest)
 """
 
 
 def check_later(tx: Transaction, image: ImageId, digests: list[Digest], at: Timestamp) -> None:
-    """Have collection look at the links of `image` to `digests` from `at` on: a manifest that needed them went."""
+    """Have collection look at the links of `image` to `digests` from `at` on: a manifest that needed them went.
+
+    A later time stands: somebody pushed the blob again, and will name it in a manifest.
+    """
     tx.execute_many(_CHECK, ({"image": image, "digest": to_bytes(digest), "at": at} for digest in digests))
 
 

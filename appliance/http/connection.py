@@ -73,7 +73,7 @@ class Connection(HttpToolsProtocol):
         self.app_state["transport"] = transport
         self.client, self.server = self._told[0] or self.client, self._told[1] or self.server
         self._tcp = self.client is not None
-        self._takes_files = self._tcp and self.scheme == "http"
+        self._takes_files = False
         self._watch.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

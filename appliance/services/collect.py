@@ -18,7 +18,7 @@ from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
 from appliance.domain.moment import HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, algorithm_of
-from appliance.domain.registry import ManifestId
+from appliance.domain.registry import BlobId, ImageId, ManifestId
 from appliance.errors import ManifestInvalid, StoreFailed
 from appliance.services.stock import Leases, Stock
 
@@ -188,14 +188,19 @@ async def _settle_links(stock: Stock, now: Timestamp) -> int:
         suspects = blobs.list_suspects(tx, now, SLICE)
         gone = 0
         for suspect in suspects:
-            if stock.leases.holds(suspect.image, suspect.blob.id, now):
+            asked.add((suspect.image, suspect.blob.id))
+            if stock.leases.may_go(suspect.image, suspect.blob.id, now):
+                gone += blobs.settle(tx, suspect, now)
+            else:
                 blobs.postpone(tx, suspect, Timestamp(now + Leases.LENGTH))
-                continue
-            gone += blobs.settle(tx, suspect, now)
         return len(suspects), gone
 
     while True:
-        seen, gone = await stock.db.write(settle)
+        asked: set[tuple[ImageId, BlobId]] = set()
+        try:
+            seen, gone = await stock.db.write(settle)
+        finally:
+            stock.leases.settled(asked)
         count += gone
         if not seen:
             return count

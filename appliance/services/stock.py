@@ -43,14 +43,24 @@ class Leases:
     def __init__(self) -> None:
         """Begin without leases."""
         self._until: dict[tuple[ImageId, BlobId], Timestamp] = {}
+        self._going: set[tuple[ImageId, BlobId]] = set()  # links that a collection may be deleting at this moment
 
-    def give(self, image: ImageId, blob: BlobId, now: Timestamp) -> None:
-        """Keep the blob for `image` a while longer."""
+    def give(self, image: ImageId, blob: BlobId, now: Timestamp) -> bool:
+        """Keep the blob for `image` a while longer. False: it is just being collected, so it must be pushed."""
         self._until[image, blob] = Timestamp(now + self.LENGTH)
+        return (image, blob) not in self._going  # looked at after giving, as `may_go` looks after saying so: one sees
 
-    def holds(self, image: ImageId, blob: BlobId, now: Timestamp) -> bool:
-        """Whether a lease of the image on the blob is running."""
-        return self._until.get((image, blob), 0) > now
+    def may_go(self, image: ImageId, blob: BlobId, now: Timestamp) -> bool:
+        """Whether no lease of the image on the blob is running; none is given then until `settled` (in the writer)."""
+        self._going.add((image, blob))
+        if self._until.get((image, blob), 0) <= now:
+            return True
+        self._going.discard((image, blob))
+        return False
+
+    def settled(self, links: set[tuple[ImageId, BlobId]]) -> None:
+        """What might go has gone, or stays: the transaction is over."""
+        self._going -= links
 
     def sweep(self, now: Timestamp) -> None:
         """Forget leases that ran out."""

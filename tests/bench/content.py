@@ -45,19 +45,19 @@ class Content(msgspec.Struct, frozen=True):
 
     @property
     def large_path(self) -> str:
-        """Where the blob of 64 MiB is."""
+        """Where the large blob is."""
         return f"/v2/{APP}/blobs/{self.large.blobs[-1].digest}"
 
 
-def make(tags: int, images: int) -> Content:
-    """Return the content: the same at each run."""
+def make(tags: int, images: int, large: int = LARGE) -> Content:
+    """Return the content, the same at each run; the large blob has `large` bytes."""
     random_bytes = random.Random("content").randbytes  # noqa: S311 - content, not a secret
     layers = [{f"usr/lib/part{number}": random_bytes(600)} for number in range(_LAYERS)]
     kind = "application/vnd.example.benchmark"
     return Content(
         app=image(layers),
         small=artifact(kind, random_bytes(SMALL)),
-        large=artifact(kind, random_bytes(LARGE)),
+        large=artifact(kind, random_bytes(large)),
         tags=tags,
         images=images,
     )

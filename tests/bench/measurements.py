@@ -189,7 +189,7 @@ def _process(content: Content, memory_blob: int) -> Iterator[Measurement]:
         unit=Unit.MEMORY,
         turn=_idle,
         goal=Goal(most=120),
-        rounds=2,
+        rounds=1,
     )
     yield Measurement(
         name="moving-memory",

@@ -182,7 +182,7 @@ class Distribution(Registry):
     name = "distribution"
 
     def _commands(self) -> list[list[str]]:
-        program = shutil.which("registry") or ""
+        program = find_distribution() or ""
         text = _DISTRIBUTION.format(data=self.data, port=self.plain.port)
         plain = self.folder / "plain.yml"
         plain.write_text(text)
@@ -199,9 +199,9 @@ class Distribution(Registry):
         return {**super()._environment(), "OTEL_TRACES_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"}
 
 
-def has_distribution() -> bool:
-    """Whether the peer is on PATH, where `make bench` puts it."""
-    return shutil.which("registry") is not None
+def find_distribution() -> str | None:
+    """Return the peer's program: where `make bench` puts it, or on PATH; None where it is not."""
+    return shutil.which("registry", path=f"{ROOT / '.cache/bin'}:{os.environ.get('PATH', '')}")
 
 
 def _free_port() -> int:

@@ -13,7 +13,7 @@ from tests.bench import certificate, content, machine, measurements, table
 from tests.bench.generator import Generator
 from tests.bench.machine import Machine
 from tests.bench.measurements import Bench, Measurement
-from tests.bench.registries import Distribution, Registry, Scr, has_distribution
+from tests.bench.registries import Distribution, Registry, Scr, find_distribution
 from tests.bench.sample import Row, Sample, Series
 
 _RESERVE = 2 << 30  # bytes that stay free
@@ -27,7 +27,8 @@ class Plan(msgspec.Struct, frozen=True):
     seconds: float = 1.0
     tags: int = 10_000
     images: int = 10_000
-    memory_blob: int = 64 << 20
+    memory_blob: int = 64 << 20  # bytes; so is the next one
+    large_blob: int = content.LARGE
     is_quick: bool = False
     only: tuple[str, ...] = ()
     has_peer: bool = True
@@ -62,10 +63,10 @@ def run(plan: Plan, place: Path, say: Callable[[str], None]) -> Results:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         generator = stack.enter_context(Generator(folder))
         facts = machine.look(folder, "wrk for small GETs, our own for all else" if generator.wrk else "our own")
-        made = content.make(plan.tags, plan.images)
+        made = content.make(plan.tags, plan.images, plan.large_blob)
         pair = certificate.make(folder)
         registries: list[Registry] = [Scr(folder / "scr", pair)]
-        if plan.has_peer and has_distribution():
+        if plan.has_peer and find_distribution():
             registries.append(Distribution(folder / "distribution", pair))
         notes = []
         for registry in registries:

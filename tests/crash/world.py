@@ -3,9 +3,9 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -118,16 +118,26 @@ class World:
 
     async def collect(self) -> Collected:
         """Collect and sweep as if hours had gone by, with no grace for anything."""
+        with self._hours_later():
+            collected = await collect.collect(self.stock, started=Timestamp(0))
+            strays = await collect.sweep_strays(self.stock)
+        return msgspec.structs.replace(collected, strays=strays.strays)
+
+    async def sweep(self) -> Collected:
+        """Sweep in the same way, and nothing else."""
+        with self._hours_later():
+            return await collect.sweep_strays(self.stock)
+
+    @contextmanager
+    def _hours_later(self) -> Iterator[None]:
         before = self.stock.rules
         self.stock.rules = CLEARING
         self.ahead += _HOURS
         try:
-            collected = await collect.collect(self.stock, started=Timestamp(0))
-            strays = await collect.sweep_strays(self.stock)
+            yield
         finally:
             self.stock.rules = before
             self.ahead -= _HOURS
-        return msgspec.structs.replace(collected, strays=strays.strays)
 
 
 @asynccontextmanager

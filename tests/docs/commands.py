@@ -18,12 +18,12 @@ def _command(name: str, about: str) -> Iterator[str]:
     command.add(parser)
     yield f"## `scr {name}`\n"
     yield f"{about[0].upper()}{about[1:]}.\n"
-    verbs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    verbs = [action for action in _actions(parser) if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001 - as below
     if not verbs:
         yield from _usage(parser)
         return
     for action in verbs:
-        helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+        helps = {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001 - as below
         for verb, inner in action.choices.items():
             text = helps[verb]
             yield f"### `scr {name} {verb}`\n"
@@ -34,7 +34,7 @@ def _command(name: str, about: str) -> Iterator[str]:
 def _usage(parser: Parser) -> Iterator[str]:
     """Yield the examples, then the arguments."""
     yield "".join(f"    {line}\n" for line in parser.examples)
-    rows = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    rows = [action for action in _actions(parser) if action.dest != "help"]
     if not rows:
         return
     yield "| argument | meaning |\n|---|---|"
@@ -47,3 +47,7 @@ def _usage(parser: Parser) -> Iterator[str]:
             words = f"[{words}]" if action.nargs == "?" else f"{words} ..." if action.nargs == "+" else words
         yield f"| `{words.replace('|', chr(92) + '|')}` | {(action.help or 'which one').replace('|', chr(92) + '|')} |"
     yield ""
+
+
+def _actions(parser: Parser) -> list[argparse.Action]:
+    return parser._actions  # noqa: SLF001 - argparse tells its arguments to nobody else

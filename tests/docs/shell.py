@@ -26,9 +26,11 @@ class Shell:
         """Lay out the folder."""
         self.folder = folder / "work"
         self._shims = folder / "shims"
-        self._names = {"localhost:5000": plain.address.replace("127.0.0.1", "localhost")}
-        self._names["registry.example.com"] = secure.address.replace("127.0.0.1", "localhost")
-        self._ports = {"5000": plain.address.rpartition(":")[2]}
+        # oras takes plain HTTP for granted on localhost, so the secure one is called by its address
+        self._names = {
+            re.compile(r"\blocalhost:5000\b"): plain.address.replace("127.0.0.1", "localhost"),
+            re.compile(r"(?<!--name )\bregistry\.example\.com\b"): secure.address,
+        }
         for path in (self.folder, self._shims):
             path.mkdir(parents=True)
         (self.folder / "data").symlink_to(plain.data)
@@ -50,7 +52,7 @@ class Shell:
         """Run every line of `example`; return what it printed. Raises AssertionError where a line fails."""
         text = example.text
         for name, real in self._names.items():
-            text = text.replace(name, real)
+            text = name.sub(real, text)
         environment = {
             "PATH": os.pathsep.join([str(self._shims), str(BIN), os.environ.get("PATH", "")]),
             "HOME": str(self.folder),
@@ -58,8 +60,8 @@ class Shell:
             "LANG": "C.UTF-8",
         }
         ended = subprocess.run(
-            ["/bin/sh", "-eux"],
-            input=text,
+            ["/bin/sh", "-eux", "-c", text],
+            input=PASSWORD + "\n",  # what a person types where one is asked for
             capture_output=True,
             cwd=self.folder,
             env=environment,

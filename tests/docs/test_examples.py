@@ -19,13 +19,11 @@ CLIENTS = ("docker", "podman", "buildah", "skopeo", "helm", "oras", "crane", "re
 
 # how an example begins that cannot run in a test, and why
 NOT_RUN = {
-    "scr serve": "it serves until it is ended; every test of the program starts it",
     "scr rebuild": "it works on a folder that nobody serves; tests/services and tests/cli run it",
     "sudo scr trust": "it writes into the host's /etc; tests/cli writes the same files below a folder",
     "sudo ctr": "it asks a containerd of the host's; tests/cli compares the file that containerd reads",
     "sudo useradd": "it makes a user and a unit of the host's",
     "kubectl": "it asks a cluster",
-    "openssl": "it asks a name of the public net",
     "docker login registry": "docker's daemon learns authorities from the host's /etc only; tests/clients signs in",
     "kill -HUP": "it names a process of the host's; tests/assemble sends the signal",
 }

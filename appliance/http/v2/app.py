@@ -124,13 +124,14 @@ class DistributionApi:
             (b"etag", b'"%b"' % digest),
             (b"accept-ranges", b"bytes"),
         ]
+        # a client that is told the blob is there will not push it
+        if call.is_head and not self.stock.leases.give(found.image, blob.id, self.stock.clock()):
+            raise BlobUnknown(f"{grant.path} has no blob {text}; push it")
         if _is_held(call, digest):
             await call.reply_empty(304, headers)
             return
         part = None
-        if call.is_head:  # a client that is told the blob is there will not push it
-            self.stock.leases.give(found.image, blob.id, self.stock.clock())
-        elif b"range" in call.headers and _range_holds(call, digest):  # of GET only: RFC 9110, 14.2
+        if not call.is_head and b"range" in call.headers and _range_holds(call, digest):  # of GET only: RFC 9110, 14.2
             part = parse_range(call.header(b"range"), blob.size)
         start, end = part or (0, blob.size)
         headers += [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % (end - start))]
