@@ -86,6 +86,10 @@ class LayoutInvalid(Invalid):
     """A carried-in folder or archive is no OCI image layout, or its bytes are not what it says."""
 
 
+class FeedInvalid(Invalid):
+    """Vulnerability data that cannot be imported: not the form it claims, a version unknown here, or broken."""
+
+
 class TooLarge(Invalid):
     """More bytes than the limit allows."""
 

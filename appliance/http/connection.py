@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from appliance.http.exchange import HIGH_WATER, Exchange
 from appliance.http.framing import Refused, check_head, length_of, target_of
+from appliance.http.greeting import PLAIN_CURE, USE_HTTP
 from appliance.http.proxy import SIGNATURE
 from appliance.http.socket_facts import acknowledged, in_flight, reset
 from appliance.http.watch import Wait, Watch
@@ -297,8 +298,7 @@ class Connection(HttpToolsProtocol):
         if wait is Wait.BODY or (wait is Wait.HEAD and self._silent):
             self._refuse(Refused(408, "the request came too slowly"))
         elif wait is Wait.ROOM:
-            peer = self.client[0] if self.client else ""
-            self._watch.complain("client.too_slow", peer, cure="it took no bytes of an answer; it may ask again")
+            self._watch.complain("client.too_slow", self._peer, cure="it took no bytes of an answer; it may ask again")
             reset(self.transport)
             self.abort()
         elif self.transport.is_closing() or self._is_ending:
@@ -335,24 +335,20 @@ class Connection(HttpToolsProtocol):
         refusal = error.__context__
         if isinstance(refusal, Refused):
             self._refuse(refusal)
-        elif self._taken == len(data) and self._greets_otherwise(data):
+        elif self._taken == len(data) and data.startswith(SIGNATURE):
+            cure = "add the address to trusted_proxies if it is your proxy"
+            self._watch.complain("proxy.untrusted", self._peer, cure=cure)
             self.abort()
+        elif self._taken == len(data) and data.startswith(TLS_HELLO):
+            self._watch.complain("tls.on_plain_port", self._peer, cure=PLAIN_CURE)
+            # in HTTP, as other servers answer: clients tell from it that plain HTTP is spoken here, and try that
+            self._refuse(Refused(400, USE_HTTP))
         else:
             self._refuse(Refused(400, f"this is not well-formed HTTP/1.1: {error}"))
 
-    def _greets_otherwise(self, data: bytes) -> bool:
-        """Whether a new connection begins with TLS or a PROXY header; says how to mend it."""
-        peer = self.client[0] if self.client else ""
-        if data.startswith(TLS_HELLO):
-            cure = (
-                "this port speaks plain HTTP: give the client http:// (scr trust), or set tls_certificate and tls_key"
-            )
-            self._watch.complain("tls.on_plain_port", peer, cure=cure)
-            return True
-        if data.startswith(SIGNATURE):
-            self._watch.complain("proxy.untrusted", peer, cure="add the address to trusted_proxies if it is your proxy")
-            return True
-        return False
+    @property
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _refuse(self, refusal: Refused) -> None:
         """Refuse what is coming in. Requests that were understood before it are answered first."""

@@ -14,6 +14,8 @@ from appliance.http.proxy import FIXED, SIGNATURE, Origin, TrustedProxies, lengt
 
 _TLS = 0x16  # the record type of a handshake (RFC 8446, 5.1)
 _PIECE = 65_536
+PLAIN_CURE = "this port speaks plain HTTP: give the client http:// (scr trust), or set tls_certificate and tls_key"
+USE_HTTP = "this registry speaks plain HTTP on this port, and TLS came; use http:// in the address (scr trust)"
 _USE_HTTPS = (
     "This registry speaks HTTPS on this port, and plain HTTP came. Use https:// in the address; for docker, take the"
     " registry out of insecure-registries and make its certificate known (scr trust docker)."
@@ -78,10 +80,7 @@ class Greets(msgspec.Struct, frozen=True):
     def _judge(self, first: bytes, origin: Origin | None) -> Greeting | Turned:
         is_tls = first[0] == _TLS
         if is_tls and not self.has_tls:
-            cure = (
-                "this port speaks plain HTTP: give the client http:// (scr trust), or set tls_certificate and tls_key"
-            )
-            return Turned("tls.on_plain_port", cure)
+            return Turned("tls.on_plain_port", PLAIN_CURE, USE_HTTP)
         if is_tls or self.has_plain:
             return Greeting(is_tls, origin)
         if not first.isalpha():

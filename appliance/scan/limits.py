@@ -2,19 +2,26 @@
 
 import msgspec
 
-from appliance.errors import Invalid
-
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
 
-class Unreadable(Invalid):
-    """The bytes are not what their place or name promises. It never leaves the scanner: it becomes a sentence."""
+class Shortcoming(Exception):
+    """Why something was not read. It never leaves the scanner: it becomes a sentence of the report."""
+
+    def __init__(self, message: str) -> None:
+        """Keep `message`, the sentence."""
+        super().__init__(message)
+        self.message = message
 
 
-class LimitReached(Invalid):
-    """The bytes may be well-formed, and ask for more than we give. It never leaves the scanner either."""
+class Unreadable(Shortcoming):
+    """The bytes are not what their place or name promises."""
+
+
+class LimitReached(Shortcoming):
+    """The bytes may be well-formed, and ask for more than we give."""
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from appliance.errors import ScrError
+from appliance.scan.limits import Shortcoming
 
 
 class Stream:
@@ -76,7 +76,7 @@ class Stream:
     def _pull(self) -> bool:
         try:
             piece = next(self._pieces, None)
-        except ScrError:
+        except Shortcoming:
             self._is_broken = True
             raise
         if piece is None:

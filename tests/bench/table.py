@@ -100,7 +100,7 @@ def _times(row: Row, series: Series) -> str:
 
 
 def _cpu(row: Row, series: Series) -> str:
-    if not series.samples:
+    if not series.samples or row.unit in (Unit.SECONDS, Unit.MEMORY):
         return ""
     if row.is_by_size:
         return f"{series.cpu_per_gib_s:.2f} s/G" if series.cpu_per_gib_s else ""

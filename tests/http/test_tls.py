@@ -160,11 +160,16 @@ def test_a_key_of_another_certificate_keeps_the_one_before(server: Server, autho
     wait_until(lambda: sum("tls.certificate_loaded" in line for line in server.log) > 0)
 
 
-def test_tls_at_a_plain_port_ends_with_the_cure_in_the_log(tmp_path: Path) -> None:
-    with Server(tmp_path) as plain, Raw(plain) as raw:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            ssl.create_default_context().wrap_socket(raw.socket, server_hostname="localhost")
+@pytest.mark.parametrize("setting", ["", 'trusted_proxies = ["127.0.0.9"]\n'])  # both ways of accepting
+def test_tls_at_a_plain_port_is_answered_in_http_with_the_cure_in_the_log(tmp_path: Path, setting: str) -> None:
+    with Server(tmp_path, f"[server]\n{setting}") as plain, Raw(plain) as raw:
+        hello = ssl.MemoryBIO()
+        with pytest.raises(ssl.SSLWantReadError):
+            ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
 
+        answer = raw.ask(hello.read())  # clients of Go and containerd try http:// when they see this
+
+        assert (answer.status, b"plain HTTP" in answer.body) == (400, True)
         assert "tls_certificate" in wait_for_line(plain, "tls.on_plain_port")
 
 

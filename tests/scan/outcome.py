@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from appliance.errors import ScrError
 from appliance.scan.detector import Fact
+from appliance.scan.limits import Shortcoming
 
 Value = TypeVar("Value")
 
@@ -13,7 +14,7 @@ def outcome(call: Callable[[], Value]) -> Value | str:
     """Return what `call` returns, or the sentence of the program's own error."""
     try:
         return call()
-    except ScrError as error:
+    except (ScrError, Shortcoming) as error:
         return error.message
 
 
@@ -23,7 +24,7 @@ def gathered(facts: Iterator[Fact]) -> tuple[list[Fact], str]:
     while True:
         try:
             fact = next(facts, None)
-        except ScrError as error:
+        except (ScrError, Shortcoming) as error:
             return found, error.message
         if fact is None:
             return found, ""

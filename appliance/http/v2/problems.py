@@ -28,6 +28,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.QueryInvalid: (400, "PAGINATION_NUMBER_INVALID"),
     errors.ConfigInvalid: (500, "UNKNOWN"),
     errors.LayoutInvalid: (400, "MANIFEST_INVALID"),
+    errors.FeedInvalid: (400, "UNSUPPORTED"),
     errors.TooLarge: (413, "SIZE_INVALID"),
     errors.OutOfRange: (416, "BLOB_UPLOAD_INVALID"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),

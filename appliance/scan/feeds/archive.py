@@ -7,8 +7,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds.bbolt import Data
-from appliance.scan.feeds.invalid import FeedInvalid
 
 _LARGEST = 64 << 20  # bytes of one file; the largest records list every version of the Linux kernel in some 10 MB
 _TOTAL = 64 << 30  # bytes of all files together; all records of all ecosystems have some 10 GB

@@ -13,7 +13,7 @@ import mmap
 import struct
 from collections.abc import Iterator
 
-from appliance.scan.feeds.invalid import FeedInvalid
+from appliance.errors import FeedInvalid
 
 Data = bytes | mmap.mmap
 

@@ -12,8 +12,9 @@ from typing import Protocol
 import msgspec
 
 from appliance.domain.vulnerability import Inventory, Package
+from appliance.errors import FeedInvalid
 from appliance.scan import purl
-from appliance.scan.feeds.invalid import UNREADABLE, FeedInvalid
+from appliance.scan.feeds.unreadable import UNREADABLE
 
 SCHEMA = 1
 

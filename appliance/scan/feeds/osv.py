@@ -22,10 +22,11 @@ from appliance.domain.vulnerability import (
     VendorSeverity,
     Vulnerability,
 )
+from appliance.errors import FeedInvalid
 from appliance.scan import namespaces
 from appliance.scan.feeds.archive import read_json_files
 from appliance.scan.feeds.bbolt import Data
-from appliance.scan.feeds.invalid import UNREADABLE, FeedInvalid
+from appliance.scan.feeds.unreadable import UNREADABLE
 from appliance.scan.matching.verdict import is_within
 from appliance.scan.versions import SCHEMES, Scheme, VersionInvalid
 

@@ -28,9 +28,10 @@ from appliance.domain.vulnerability import (
     VendorSeverity,
     Vulnerability,
 )
+from appliance.errors import FeedInvalid
 from appliance.scan import namespaces
 from appliance.scan.feeds.bbolt import Bucket, Data, Reader
-from appliance.scan.feeds.invalid import UNREADABLE, FeedInvalid
+from appliance.scan.feeds.unreadable import UNREADABLE
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds.bbolt import Bucket, Reader
-from appliance.scan.feeds.invalid import FeedInvalid
 from tests.scan.bolt_file import PAGE, Tree, meta, write
 
 Plain = dict[bytes, Union[bytes, "Plain"]]

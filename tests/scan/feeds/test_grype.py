@@ -18,9 +18,9 @@ from appliance.domain.vulnerability import (
     VendorSeverity,
     Vulnerability,
 )
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds import grype
 from appliance.scan.feeds.grype import AffectedRow, VulnerabilityRow
-from appliance.scan.feeds.invalid import FeedInvalid
 from appliance.scan.match import match
 from tests.scan.expected import FIXTURES
 from tests.scan.feeds.grype_file import GrypeFile, read_flaws

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.domain.vulnerability import Ecosystem, Inventory, Package
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds import java_db
-from appliance.scan.feeds.invalid import FeedInvalid
 from appliance.scan.feeds.java_db import JavaArchive
 from tests.scan.expected import FIXTURES
 

@@ -20,8 +20,8 @@ from appliance.domain.vulnerability import (
     VendorSeverity,
     Vulnerability,
 )
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds import osv
-from appliance.scan.feeds.invalid import FeedInvalid
 from appliance.scan.matching.verdict import is_vulnerable
 from appliance.scan.versions import SCHEMES, VersionInvalid
 from tests.scan.expected import FIXTURES

@@ -20,8 +20,8 @@ from appliance.domain.vulnerability import (
     VendorSeverity,
     Vulnerability,
 )
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds import trivy
-from appliance.scan.feeds.invalid import FeedInvalid
 from tests.scan import bolt_file
 from tests.scan.expected import FIXTURES
 

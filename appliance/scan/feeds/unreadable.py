@@ -1,0 +1,5 @@
+"""What decoding a hostile record may raise."""
+
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
