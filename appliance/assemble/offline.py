@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from appliance.assemble import rules_of
 from appliance.assemble.folder import DataFolder
+from appliance.assemble.settings import rules_of
 from appliance.assemble.timetable import Clock
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.assemble import names_of
+from appliance.assemble.settings import names_of
 from appliance.config import Sources, load
 from tests import make
 from tests.make.server import Server

@@ -1,0 +1,166 @@
+"""The life of the process: start, serve, reload, stop.
+
+Start: folder (lock), database, store, front, sockets, and only then the ready lines and the timetable. Stop is the
+reverse: no new connections, running transfers finish, what was counted is written, the database closes, the lock goes.
+"""
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Any
+
+from appliance.assemble.doors import Doors
+from appliance.assemble.folder import DataFolder
+from appliance.assemble.reload import Lookout, read_again
+from appliance.assemble.settings import rules_of
+from appliance.assemble.stock import Opened, open_stock
+from appliance.assemble.timetable import Clock, Timetable
+from appliance.assemble.upkeep import Upkeep
+from appliance.blobstore.files import Files
+from appliance.config import Config, Loaded, Sources
+from appliance.errors import ConfigInvalid
+from appliance.http.api.running import Running
+from appliance.http.health import Check, Checks
+from appliance.logs import Log
+from appliance.services.tally import Pulls
+
+_THREADS = 8  # workers for files, hashing, listings and passwords; two cores are busy with half of them
+
+
+class Appliance:
+    """The running program: its parts, and what connects them."""
+
+    def __init__(self, sources: Sources, loaded: Loaded, log: Log, files: Files) -> None:
+        """Prepare to run with what `sources` gave as `loaded`."""
+        self._sources = sources
+        self._loaded = loaded
+        self._log = log
+        self._files = files
+        self._clock = Clock(log)
+        self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="worker")
+        self._pulls = Pulls()
+        self._checks = Checks()
+        self._fault = ""  # of the last reload
+
+    @property
+    def _config(self) -> Config:
+        return self._loaded.config
+
+    async def run(self) -> None:
+        """Start, serve until told to stop, stop."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._complain)
+        stopping, hurrying = asyncio.Event(), asyncio.Event()
+
+        def stop() -> None:
+            (hurrying if stopping.is_set() else stopping).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        lookout = Lookout(lambda: self._loaded.files, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, lookout.ring)
+        async with AsyncExitStack() as stack:
+            stack.callback(self._executor.shutdown)
+            self._folder = stack.enter_context(DataFolder(self._config.storage.data_dir, self._files))
+            self._opened = await open_stock(
+                stack, self._folder, self._config, self._files, self._executor, self._pulls, self._clock, self._log
+            )
+            self._add_checks()
+            await self._open_doors(stack, self._opened)
+            self._timetable = Timetable(self._log)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._upkeep.entries()]
+                tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
+                tasks.append(group.create_task(self._watch(lookout)))
+                self._doors.say_ready(self._config)
+                await stopping.wait()
+                self._log.info("scr.stopping", grace_s=self._config.server.shutdown_grace.seconds)
+                tasks.append(group.create_task(self._hurry(hurrying)))
+                await self._doors.listeners.close(self._config.server.shutdown_grace.seconds)
+                for task in tasks:
+                    task.cancel()
+
+    async def _open_doors(self, stack: AsyncExitStack, opened: Opened) -> None:
+        running = Running(
+            opened.started,
+            lambda: self._doors.urls,
+            lambda: self._config.server.public_url,
+            self._checks.report,
+        )
+        self._upkeep = Upkeep(
+            lambda: self._config,
+            self._folder,
+            opened,
+            self._pulls,
+            self._clock,
+            running.under_way,
+            self._executor,
+            self._log,
+        )
+        self._doors = Doors(self._config, opened, running, self._pulls, self._executor, self._log)
+        await self._doors.open(stack, self._config, self._checks)
+
+    def _add_checks(self) -> None:
+        self._checks.add("database", self._check_database, is_vital=True)
+        self._checks.add("disk", self._check_disk)
+        self._checks.add("configuration", self._check_configuration)
+
+    async def _hurry(self, hurrying: asyncio.Event) -> None:
+        """Break off running transfers at a second signal."""
+        await hurrying.wait()
+        await self._doors.listeners.close(0)
+
+    async def _watch(self, lookout: Lookout) -> None:
+        """Watch the files where the system can; where it cannot, the look every two seconds is enough."""
+        try:
+            await lookout.watch()
+        except (OSError, RuntimeError) as error:  # too many watches, or the folder went away
+            self._log.warn("config.watch_ended", reason=repr(error), cure="none needed: the files are looked at anyway")
+
+    async def _reload(self, is_asked: bool) -> None:  # noqa: FBT001 - the lookout's own word
+        """Take over what may change while running; whatever is wrong changes nothing."""
+        try:
+            change = await asyncio.get_running_loop().run_in_executor(
+                self._executor, read_again, self._sources, self._loaded
+            )
+        except ConfigInvalid as error:
+            self._fault = error.message
+            self._log.error("config.refused", reason=error.message, cure="mend it; what was in force stays in force")
+            return
+        except Exception as error:  # noqa: BLE001 - a mistake of ours in here must not take the server with it
+            self._fault = repr(error)
+            self._log.error("config.refused", reason=repr(error), cure="restart scr; what was in force stays in force")
+            return
+        was, self._loaded, self._fault = self._config, change.loaded, ""
+        self._apply(was)
+        if change.applied or is_asked:
+            self._log.info("config.reloaded", changed=", ".join(change.applied) or "nothing")
+        if change.waiting:
+            self._log.warn("config.needs_restart", keys=", ".join(change.waiting), cure="restart scr to apply them")
+
+    def _apply(self, was: Config) -> None:
+        """Swap everything that follows the configuration, each whole."""
+        config = self._config
+        self._log.configure(level=config.log.level, form=config.log.format)
+        self._opened.stock.rules = rules_of(config)
+        self._upkeep.follow_disk()
+        self._doors.apply(config, was)
+        self._timetable.change()
+
+    async def _check_database(self) -> Check:
+        await self._opened.stock.db.read(lambda reader: reader.one("SELECT 1"))
+        return Check("database", ok=True)
+
+    async def _check_disk(self) -> Check:
+        is_well = self._folder.free_bytes() >= self._opened.stock.uploads.min_free
+        return Check("disk", ok=is_well, detail="" if is_well else "nothing new is taken: free the disk, delete images")
+
+    async def _check_configuration(self) -> Check:
+        detail = "the last change of the configuration was refused: see the log" if self._fault else ""
+        return Check("configuration", ok=not self._fault, detail=detail)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what no task handled: once, without a traceback."""
+        del loop
+        self._log.error("task.failed", what=str(context.get("message", "")), reason=repr(context.get("exception")))

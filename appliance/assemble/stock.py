@@ -1,0 +1,80 @@
+"""Opens what every service works with: the database and the store, and gives a new appliance its id and registry."""
+
+import asyncio
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from appliance.assemble.folder import DataFolder
+from appliance.assemble.settings import rules_of
+from appliance.assemble.timetable import Clock
+from appliance.blobstore.files import Files
+from appliance.blobstore.local import LocalStore
+from appliance.blobstore.upload import Uploads
+from appliance.config import Config
+from appliance.db import facts, registries
+from appliance.db.database import Database, Transaction
+from appliance.domain.admission import Site
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import DEFAULT_REGISTRY
+from appliance.domain.registry import RegistryId, Visibility
+from appliance.logs import Log
+from appliance.services.stock import Stock, new_public_id
+from appliance.services.tally import Pulls
+
+_STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at the start
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The stock, the default registry, when it was opened, and whether the last stop was clean."""
+
+    stock: Stock
+    site: Site
+    started: Timestamp
+    was_clean: bool
+
+
+async def open_stock(
+    stack: AsyncExitStack,
+    folder: DataFolder,
+    config: Config,
+    files: Files,
+    executor: Executor,
+    pulls: Pulls,
+    clock: Clock,
+    log: Log,
+) -> Opened:
+    """Open database and store; leaving `stack` writes what was counted and closes them."""
+    database = Database(folder.path / "scr.sqlite", executor, log)
+
+    async def close() -> None:
+        await pulls.flush(database)
+        await database.write(lambda tx: facts.put(tx, _STOPPED, str(clock.now())))
+        await asyncio.get_running_loop().run_in_executor(None, database.close)
+
+    stack.push_async_callback(close)
+    store = LocalStore(folder.path, files, executor)
+    uploads = Uploads(folder.path / "uploads", files, executor, config.storage.min_free.of(folder.size_bytes()))
+    stock = Stock(database, store, uploads, rules_of(config), log, clock.now)
+    started = clock.now()
+    site, stopped_at = await database.write(lambda tx: _prepare(tx, started))
+    if stopped_at is not None and started < stopped_at - Clock.JUMP:
+        clock.distrust(started - stopped_at, config.storage.recycle)
+    return Opened(stock, site, started, was_clean=stopped_at is not None)
+
+
+def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, Timestamp | None]:
+    """Give the appliance its id and its default registry; return them and when it was last stopped, if it was."""
+    appliance = facts.find(tx, "appliance")
+    if appliance is None:
+        appliance = new_public_id()
+        facts.put(tx, "appliance", appliance)
+    found = registries.find(tx, DEFAULT_REGISTRY)
+    number = found.id if found else None
+    if number is None:
+        number = registries.insert(tx, DEFAULT_REGISTRY, new_public_id(), Visibility.PRIVATE, "scr", now)
+    stopped_at = facts.find(tx, _STOPPED)
+    facts.put(tx, _STOPPED, "")
+    site = Site(appliance, RegistryId(number), DEFAULT_REGISTRY)
+    return site, Timestamp(int(stopped_at)) if stopped_at else None
