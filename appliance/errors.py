@@ -152,6 +152,10 @@ class Conflict(ScrError):
     """The state of the resource does not allow it now."""
 
 
+class Stale(Conflict):
+    """Somebody else changed the resource since the client read it (If-Match)."""
+
+
 class UploadBusy(Conflict):
     """Another request is writing to the upload session."""
 

@@ -13,14 +13,13 @@ from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Uploads
 from appliance.config import Config
-from appliance.db import facts, registries
+from appliance.db import facts
 from appliance.db.database import Database, Transaction
 from appliance.domain.admission import Site
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import DEFAULT_REGISTRY
-from appliance.domain.registry import RegistryId, Visibility
 from appliance.logs import Log
-from appliance.services.stock import Stock, new_public_id
+from appliance.services.provision import claim_site
+from appliance.services.stock import Stock
 from appliance.services.tally import Pulls
 
 _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at the start
@@ -66,15 +65,7 @@ async def open_stock(
 
 def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, Timestamp | None]:
     """Give the appliance its id and its default registry; return them and when it was last stopped, if it was."""
-    appliance = facts.find(tx, "appliance")
-    if appliance is None:
-        appliance = new_public_id()
-        facts.put(tx, "appliance", appliance)
-    found = registries.find(tx, DEFAULT_REGISTRY)
-    number = found.id if found else None
-    if number is None:
-        number = registries.insert(tx, DEFAULT_REGISTRY, new_public_id(), Visibility.PRIVATE, "scr", now)
+    site = claim_site(tx, "scr", now)
     stopped_at = facts.find(tx, _STOPPED)
     facts.put(tx, _STOPPED, "")
-    site = Site(appliance, RegistryId(number), DEFAULT_REGISTRY)
     return site, Timestamp(int(stopped_at)) if stopped_at else None

@@ -8,7 +8,7 @@ from appliance.db.database import Transaction, Values
 from appliance.domain.admission import Caller
 from appliance.domain.moment import Timestamp
 
-Detail = Mapping[str, str | int | list[str]]  # what changed, by name
+Detail = Mapping[str, object]  # what changed, by name; values that JSON can hold
 
 
 class About(msgspec.Struct, frozen=True):

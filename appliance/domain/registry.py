@@ -22,14 +22,81 @@ class Visibility(enum.StrEnum):
     PUBLIC = "public"
 
 
+class EndpointType(enum.StrEnum):
+    """Which endpoints a registry has."""
+
+    PRIVATE = "private"
+    BOTH = "private+public"
+
+
+class RegistryState(enum.StrEnum):
+    """What a registry is doing (manual 2, "Registry status")."""
+
+    CREATING = "Creating"
+    RUNNING = "Running"
+    EDITING = "Editing"
+    TERMINATING = "Terminating"
+    ERROR = "Error"
+    UNKNOWN = "Unknown"
+
+
+class RepositoryState(enum.StrEnum):
+    """What a repository is doing (manual 2.1, "Repository status"); images and manifests have the same states."""
+
+    ACTIVE = "Active"
+    EDITING = "Editing"
+    DELETING = "Deleting"
+    INACTIVE = "Inactive"  # its deletion failed: only that may be asked for again
+
+
+class RegistrySettings(msgspec.Struct, frozen=True):
+    """What a person chooses of a registry. Quotas are None where there is none."""
+
+    name: RegistryName
+    description: str = ""
+    visibility: Visibility = Visibility.PRIVATE
+    endpoint: EndpointType = EndpointType.PRIVATE
+    private_access_control: bool = False  # its allowlist decides who may use the private endpoint
+    public_access_control: bool = False
+    port: int | None = None  # of a listener of its own
+    quota_bytes: int | None = None
+    quota_images: int | None = None
+    managed: bool = False  # declared in scr.toml, and changed there only
+
+
 class Registry(msgspec.Struct, frozen=True):
     """A named collection of repositories with its own endpoints."""
 
     id: RegistryId
     public_id: str
-    name: RegistryName
-    visibility: Visibility
+    settings: RegistrySettings
+    revision: int  # grows with every edit
     created_at: Timestamp
+    created_by: str
+    modified_at: Timestamp
+    modified_by: str
+    ready_at: Timestamp | None  # None while what its creation does outside of the database is not done
+    removed_at: Timestamp | None
+    purging: bool  # removed, and its data has begun to go
+
+    @property
+    def name(self) -> RegistryName:
+        """What it is called."""
+        return self.settings.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves: made, and not removed."""
+        return self.ready_at is not None and self.removed_at is None
+
+
+class RegistryUsage(msgspec.Struct, frozen=True, rename="camel"):
+    """What a registry uses, in bytes; what was deleted counts until collection has freed it."""
+
+    blob_bytes: int  # every blob once: what it would take alone
+    sole_bytes: int  # of these, blobs that no other registry uses: what deleting it would free
+    apparent_bytes: int  # every blob once for each image that uses it
+    manifest_bytes: int
 
 
 class RepositoryRow(msgspec.Struct, frozen=True, rename="camel"):

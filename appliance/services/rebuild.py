@@ -17,15 +17,14 @@ from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.salvage import salvage
 from appliance.blobstore.store import Lying
-from appliance.db import activity, blobs, facts, images, integrity, manifests, registries
-from appliance.db.activity import About
+from appliance.db import activity, blobs, images, integrity, manifests, registries
+from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
 from appliance.domain.access import Action, Principal, PrincipalKind
 from appliance.domain.admission import FULL_ACCESS, Caller, Grant, Site, admit_management
 from appliance.domain.manifest import Manifest, digest_of, parse_manifest
 from appliance.domain.moment import DAY, Timestamp
 from appliance.domain.names import (
-    DEFAULT_REGISTRY,
     Digest,
     ImageName,
     ImagePath,
@@ -33,10 +32,11 @@ from appliance.domain.names import (
     algorithm_of,
     hex_of,
 )
-from appliance.domain.registry import BlobId, ImageId, StoredBlob, Visibility
+from appliance.domain.registry import BlobId, ImageId, StoredBlob
 from appliance.errors import Conflict, ManifestInvalid, StoreFailed, Unsupported
+from appliance.services.provision import claim_site
 from appliance.services.push import claim_image
-from appliance.services.stock import Stock, new_generation, new_public_id
+from appliance.services.stock import Stock, new_generation
 
 RECOVERED = RepositoryName("recovered")
 KEPT = 30 * DAY  # milliseconds that blobs without a manifest are kept, for whoever can use them
@@ -127,18 +127,8 @@ async def rebuild(stock: Stock, basis: Basis) -> Rebuilt:
 
 def _claim_site(tx: Transaction, now: Timestamp) -> Site:
     """Return the default registry, made where the snapshot has none; every registry is private from now on."""
-    appliance = facts.find(tx, "appliance")
-    if appliance is None:
-        appliance = new_public_id()
-        facts.put(tx, "appliance", appliance)
     registries.hide_all(tx)
-    found = registries.find(tx, DEFAULT_REGISTRY)
-    number = (
-        found.id
-        if found
-        else registries.insert(tx, DEFAULT_REGISTRY, new_public_id(), Visibility.PRIVATE, "rebuild", now)
-    )
-    return Site(appliance, number, DEFAULT_REGISTRY)
+    return claim_site(tx, "rebuild", now)
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -278,7 +268,7 @@ def _insert(tx: Transaction, *, stock: Stock, grant: Grant, parts: list[tuple[Ma
                 blobs.link(tx, image, stored.id, now, now)
     images.show(tx, image, now)
     about = About(registry=grant.image.registry, image=image)
-    detail: dict[str, str | int | list[str]] = {"path": str(grant.path), "manifests": count}
+    detail: Detail = {"path": str(grant.path), "manifests": count}
     activity.record(tx, "image.recovered", grant.caller, about, detail, now)
     return count
 

@@ -13,16 +13,16 @@ import msgspec
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Upload, Uploads
-from appliance.db import registries
-from appliance.db.database import Database, Transaction
+from appliance.db.database import Database
 from appliance.domain.access import LOCAL
 from appliance.domain.admission import FULL_ACCESS, Caller, Grant
 from appliance.domain.moment import HOUR, SECOND, Timestamp
-from appliance.domain.names import DEFAULT_REGISTRY, Digest, Tag, is_digest, parse_digest, parse_image_path, parse_tag
-from appliance.domain.registry import ImageRef, RegistryId, Visibility
+from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_image_path, parse_tag
+from appliance.domain.registry import ImageRef, RegistryId
 from appliance.logs import Log
 from appliance.services import collect, push
 from appliance.services.collect import Collected
+from appliance.services.provision import claim_site
 from appliance.services.push import ManifestPut
 from appliance.services.stock import Rules, Stock
 from tests.make.images import Blob, Manifest
@@ -72,12 +72,7 @@ class World:
 
     async def prepare(self) -> None:
         """Make the default registry, where it is missing."""
-
-        def make(tx: Transaction) -> None:
-            if registries.find(tx, DEFAULT_REGISTRY) is None:
-                registries.insert(tx, DEFAULT_REGISTRY, "r", Visibility.PRIVATE, "test", self._now())
-
-        await self.database.write(make)
+        await self.database.write(lambda tx: claim_site(tx, "test", self._now()))
 
     async def start_upload(self, path: str) -> Upload:
         """Begin an upload session."""

@@ -12,17 +12,18 @@ import pytest
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Upload, Uploads
-from appliance.db import blobs, images, manifests, registries, tags
+from appliance.db import blobs, images, manifests, tags
 from appliance.db.database import Database
 from appliance.domain.access import LOCAL
 from appliance.domain.admission import FULL_ACCESS, Caller, Grant, Site, admit
 from appliance.domain.moment import SECOND, Timestamp
 from appliance.domain.names import DEFAULT_REGISTRY, Digest, Tag, parse_image_path
-from appliance.domain.registry import ImageId, ImageRef, RegistryId, StoredBlob, Visibility
+from appliance.domain.registry import ImageId, ImageRef, RegistryId, StoredBlob
 from appliance.errors import BlobBroken
 from appliance.logs import Log
 from appliance.services import collect, push
 from appliance.services.collect import Collected
+from appliance.services.provision import claim_site
 from appliance.services.push import ManifestPut, Placed
 from appliance.services.stock import Rules, Stock
 from tests import make
@@ -47,9 +48,7 @@ class House:
         self.site = Site("a1", RegistryId(1), DEFAULT_REGISTRY)
 
     async def open(self) -> None:
-        await self.stock.db.write(
-            lambda tx: registries.insert(tx, DEFAULT_REGISTRY, "r1", Visibility.PRIVATE, "test", Timestamp(self.now))
-        )
+        await self.stock.db.write(lambda tx: claim_site(tx, "test", Timestamp(self.now)))
 
     def set_rules(self, **changed: object) -> None:
         self.stock.rules = msgspec.structs.replace(self.stock.rules, **changed)

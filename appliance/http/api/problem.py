@@ -25,6 +25,7 @@ STATUSES: dict[type[ScrError], int] = {
     errors.Misdirected: 421,
     errors.Unsupported: 405,
     errors.Conflict: 409,
+    errors.Stale: 412,
     errors.FolderBusy: 500,
     errors.Unavailable: 503,
     errors.TooManyRequests: 429,

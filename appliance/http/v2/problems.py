@@ -42,6 +42,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.Unsupported: (405, "UNSUPPORTED"),
     errors.BlobNeeded: (405, "UNSUPPORTED"),
     errors.Conflict: (409, "BLOB_UPLOAD_INVALID"),
+    errors.Stale: (412, "UNSUPPORTED"),
     errors.UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
     errors.FolderBusy: (500, "UNKNOWN"),
     errors.Unavailable: (503, "UNAVAILABLE"),
