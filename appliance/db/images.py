@@ -3,8 +3,8 @@
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.repositories import Made
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import ImageName, ImagePath, RepositoryName, natural_key
-from appliance.domain.registry import ImageId, ImageRef, ImageRow, RegistryId, RepositoryId
+from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName, natural_key
+from appliance.domain.registry import ImageId, ImageRef, ImageRow, Place, RegistryId, RepositoryId
 
 _FIND = """
 SELECT i.id FROM images i JOIN repositories r ON r.id = i.repository_id
@@ -110,15 +110,22 @@ def find_row(reader: Reader, image: ImageRef) -> ImageRow | None:
     return _shown(row) if row else None
 
 
-def find_path(reader: Reader, registry: RegistryId, public_id: str) -> ImagePath | None:
-    """Return the path of the visible image that has this public id, or None."""
-    row = reader.one(
-        "SELECT r.name, i.name FROM images i JOIN repositories r ON r.id = i.repository_id"
-        " WHERE i.public_id = ? AND i.registry_id = ? AND i.shown_at IS NOT NULL AND i.removed_at IS NULL"
-        " AND r.removed_at IS NULL",
-        (public_id, registry),
+_LOCATE = """
+SELECT g.id, g.name, r.name, i.name FROM images i JOIN repositories r ON r.id = i.repository_id
+JOIN registries g ON g.id = i.registry_id
+WHERE i.public_id = ? AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
+  AND g.removed_at IS NULL
+"""
+
+
+def locate(reader: Reader, public_id: str) -> Place | None:
+    """Return where the visible image that has this public id lives, in whichever registry, or None."""
+    row = reader.one(_LOCATE, (public_id,))
+    return (
+        Place(RegistryId(row[0]), RegistryName(row[1]), ImagePath(RepositoryName(row[2]), ImageName(row[3])))
+        if row
+        else None
     )
-    return ImagePath(RepositoryName(row[0]), ImageName(row[1])) if row else None
 
 
 def _shown(row: Row) -> ImageRow:

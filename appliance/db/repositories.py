@@ -4,8 +4,8 @@ import msgspec
 
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import RepositoryName, natural_key
-from appliance.domain.registry import ImageId, RegistryId, RepositoryId, RepositoryRow
+from appliance.domain.names import RegistryName, RepositoryName, natural_key, of_repository
+from appliance.domain.registry import ImageId, Place, RegistryId, RepositoryId, RepositoryRow
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -76,13 +76,14 @@ def find_row(reader: Reader, registry: RegistryId, name: RepositoryName) -> Repo
     return _shown(row) if row else None
 
 
-def find_name(reader: Reader, registry: RegistryId, public_id: str) -> RepositoryName | None:
-    """Return the name of the live repository that has this public id, or None."""
+def locate(reader: Reader, public_id: str) -> Place | None:
+    """Return where the live repository that has this public id lives, in whichever registry, or None."""
     row = reader.one(
-        "SELECT name FROM repositories WHERE public_id = ? AND registry_id = ? AND removed_at IS NULL",
-        (public_id, registry),
+        "SELECT g.id, g.name, r.name FROM repositories r JOIN registries g ON g.id = r.registry_id"
+        " WHERE r.public_id = ? AND r.removed_at IS NULL AND g.removed_at IS NULL",
+        (public_id,),
     )
-    return RepositoryName(row[0]) if row else None
+    return Place(RegistryId(row[0]), RegistryName(row[1]), of_repository(RepositoryName(row[2]))) if row else None
 
 
 def _shown(row: Row) -> RepositoryRow:

@@ -91,6 +91,11 @@ def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
     return evaluate(caller.policies, action, resource).allowed
 
 
+def may_registry(caller: Caller, site: Site, action: Action) -> bool:
+    """Whether `caller` could do `action` on the registry itself; for lists."""
+    return caller.policies is FULL_ACCESS or evaluate(caller.policies, action, srn(site.appliance, site.name)).allowed
+
+
 def _need(caller: Caller, action: Action, resource: str) -> None:
     verdict = evaluate(caller.policies, action, resource)
     if not verdict.allowed:

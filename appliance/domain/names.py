@@ -42,6 +42,11 @@ class ImagePath(msgspec.Struct, frozen=True):
         return f"{self.repository}/{self.image}"
 
 
+def of_repository(name: RepositoryName) -> ImagePath:
+    """Return the path that stands for the repository itself: its image part is empty."""
+    return ImagePath(name, ImageName(""))
+
+
 def parse_digest(text: str) -> Digest:
     """Return `text` as a Digest.
 

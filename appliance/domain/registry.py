@@ -169,6 +169,14 @@ class StoredBlob(msgspec.Struct, frozen=True, gc=False):
     sums: bytes
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a repository or an image lives, found by its public id; a repository's path has an empty image part."""
+
+    registry: RegistryId
+    registry_name: RegistryName
+    path: ImagePath
+
+
 class ImageRef(msgspec.Struct, frozen=True):
     """An image within a registry, by name: what a request is about before anything is looked up."""
 

@@ -1,17 +1,27 @@
 """Who asks and for which registry, as the front found out; every handler asks it for its action."""
 
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 from litestar.types import Scope
 
+from appliance.db import registries
+from appliance.domain import names
 from appliance.domain.access import Action
-from appliance.domain.admission import Caller, Grant, Site, admit_management, admit_registry, may
-from appliance.domain.names import ImageName, ImagePath, RepositoryName
-from appliance.errors import AccessDenied, ScrError
+from appliance.domain.admission import Caller, Grant, Site, admit_management, admit_registry, may, may_registry
+from appliance.domain.names import ImagePath
+from appliance.domain.registry import RegistryId
+from appliance.errors import AccessDenied, RegistryUnknown, ScrError
 from appliance.services.stock import Stock
+
+RegistryOf = Annotated[
+    str | None, QueryParameter(name="registry", description="name of the registry; else the one that is asked")
+]
+
+
+_NOWHERE = RegistryId(0)  # no row has it
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -19,6 +29,25 @@ class Asking(msgspec.Struct, frozen=True):
 
     caller: Caller
     site: Site
+
+    def at(self, registry: RegistryId, name: names.RegistryName) -> "Asking":
+        """Return the same caller asking in another registry."""
+        return Asking(self.caller, Site(self.site.appliance, registry, name))
+
+    def at_name(self, stock: Stock, text: str | None) -> "Asking":
+        """Return the same caller asking in the registry of that name; None: where the request came in.
+
+        A registry that is not there is told to those only who might view it; to others it is one without anything in
+        it that they may see. Raises NameInvalid, RegistryUnknown.
+        """
+        if text is None:
+            return self
+        name = names.parse_registry_name(text)
+        found = registries.find(stock.db.reader, name)
+        asking = self.at(found.id if found else _NOWHERE, name)
+        if found is None and may_registry(self.caller, asking.site, Action.VIEW_REGISTRY):
+            raise RegistryUnknown(f"there is no registry {name!r}; see: scr registry list")
+        return asking
 
     def check(self, action: Action) -> None:
         """Check `action` on the registry itself. Raises AccessDenied."""
@@ -40,11 +69,6 @@ class Asking(msgspec.Struct, frozen=True):
     def may(self, path: ImagePath, action: Action) -> bool:
         """Whether `action` on the image would be allowed: what a list leaves out."""
         return may(self.caller, self.site, path, action)
-
-
-def of_repository(name: RepositoryName) -> ImagePath:
-    """Return the path that stands for the repository itself in a question for access."""
-    return ImagePath(name, ImageName(""))
 
 
 def provide_asking(scope: Scope) -> Asking:

@@ -8,10 +8,11 @@ from litestar.params import FromPath, FromQuery
 
 from appliance.db import images
 from appliance.domain.access import Action
-from appliance.domain.names import ImagePath, parse_image_path, parse_repository_name
+from appliance.domain.admission import Grant
+from appliance.domain.names import parse_image_path, parse_repository_name
 from appliance.domain.registry import ImageRef, ImageRow
 from appliance.errors import NameUnknown
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
 from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment_or_none
 from appliance.services.delete import delete_image
 from appliance.services.stock import Stock
@@ -42,6 +43,7 @@ class Images(Controller):
         self,
         stock: InStock,
         asking: InAsking,
+        registry: RegistryOf = None,
         path: FromQuery[str | None] = None,
         repository: FromQuery[str | None] = None,
         name: Name = "",
@@ -49,16 +51,17 @@ class Images(Controller):
         limit: Limit = 100,
     ) -> Page[Image]:
         """List images by path, of one `repository` or all; `path` finds the one of that path."""
-        registry = asking.site.registry
+        asking = asking.at_name(stock, registry)
+        site = asking.site
         if path is not None:
             wanted = parse_image_path(path)
             asking.grant(wanted, Action.VIEW_REPOSITORY)
-            row = await stock.db.read(lambda reader: images.find_row(reader, ImageRef(registry, wanted)))
+            row = await stock.db.read(lambda reader: images.find_row(reader, ImageRef(site.registry, wanted)))
             return Page([_show(row)] if row else [], None)
         only = None if repository is None else parse_repository_name(repository)
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: images.list_page(reader, registry, only, last, count, name)
+                lambda reader: images.list_page(reader, site.registry, only, last, count, name)
             ),
             lambda row: row.path,
             lambda row: asking.may(parse_image_path(row.path), Action.VIEW_REPOSITORY),
@@ -70,8 +73,8 @@ class Images(Controller):
     @get("/{image_id:str}")
     async def show(self, stock: InStock, asking: InAsking, image_id: FromPath[str]) -> Image:
         """Show an image."""
-        path = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
-        row = await stock.db.read(lambda reader: images.find_row(reader, ImageRef(asking.site.registry, path)))
+        image = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image
+        row = await stock.db.read(lambda reader: images.find_row(reader, image))
         if row is None:
             raise _unknown(image_id)
         return _show(row)
@@ -81,17 +84,17 @@ class Images(Controller):
         self, stock: InStock, asking: InAsking, image_id: FromPath[str], *, purge: FromQuery[bool] = False
     ) -> None:
         """Delete an image with all its manifests and tags; `purge` frees the bytes at once."""
-        path = find_image(stock, asking, image_id, Action.DELETE)
-        await delete_image(stock, asking.grant(path, Action.DELETE), stock.clock(), purge=purge)
+        grant = find_image(stock, asking, image_id, Action.DELETE)
+        await delete_image(stock, grant, stock.clock(), purge=purge)
 
 
-def find_image(stock: Stock, asking: Asking, image_id: str, action: Action) -> ImagePath:
-    """Return the path behind an id, if the caller may do `action` there. Raises NameUnknown, AccessDenied."""
-    path = images.find_path(stock.db.reader, asking.site.registry, image_id)
-    if path is None:
+def find_image(stock: Stock, asking: Asking, image_id: str, action: Action) -> Grant:
+    """Return the grant for `action` on the image behind an id. Raises NameUnknown, AccessDenied."""
+    place = images.locate(stock.db.reader, image_id)
+    if place is None:
         raise _unknown(image_id)
-    asking.grant_found(path, Action.VIEW_REPOSITORY, action, _unknown(image_id))
-    return path
+    there = asking.at(place.registry, place.registry_name)
+    return there.grant_found(place.path, Action.VIEW_REPOSITORY, action, _unknown(image_id))
 
 
 def _unknown(image_id: str) -> NameUnknown:

@@ -8,10 +8,11 @@ from litestar.params import FromPath, FromQuery
 
 from appliance.db import repositories
 from appliance.domain.access import Action
-from appliance.domain.names import RepositoryName, parse_repository_name
+from appliance.domain.admission import Grant
+from appliance.domain.names import of_repository, parse_repository_name
 from appliance.domain.registry import RepositoryRow
 from appliance.errors import NameUnknown, QueryInvalid
-from appliance.http.api.asking import Asking, InAsking, InStock, of_repository
+from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
 from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment
 from appliance.services.delete import delete_repository
 from appliance.services.stock import Stock
@@ -39,21 +40,23 @@ class Repositories(Controller):
         self,
         stock: InStock,
         asking: InAsking,
+        registry: RegistryOf = None,
         path: FromQuery[str | None] = None,
         name: Name = "",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Repository]:
         """List repositories by name; `path` finds the one of that name."""
+        asking = asking.at_name(stock, registry)
+        site = asking.site
         if path is not None:
             wanted = parse_repository_name(path)
             asking.grant(of_repository(wanted), Action.VIEW_REPOSITORY)
-            row = repositories.find_row(stock.db.reader, asking.site.registry, wanted)
+            row = repositories.find_row(stock.db.reader, site.registry, wanted)
             return Page([_show(row)] if row else [], None)
-        registry = asking.site.registry
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: repositories.list_page(reader, registry, last, count, name)
+                lambda reader: repositories.list_page(reader, site.registry, last, count, name)
             ),
             lambda row: row.name,
             lambda row: asking.may(of_repository(row.name), Action.VIEW_REPOSITORY),
@@ -65,8 +68,8 @@ class Repositories(Controller):
     @get("/{repository_id:str}")
     async def show(self, stock: InStock, asking: InAsking, repository_id: FromPath[str]) -> Repository:
         """Show a repository."""
-        name = _find(stock, asking, repository_id, Action.VIEW_REPOSITORY)
-        row = repositories.find_row(stock.db.reader, asking.site.registry, name)
+        grant = _find(stock, asking, repository_id, Action.VIEW_REPOSITORY)
+        row = repositories.find_row(stock.db.reader, grant.image.registry, grant.path.repository)
         if row is None:
             raise _unknown(repository_id)
         return _show(row)
@@ -82,20 +85,20 @@ class Repositories(Controller):
         purge: FromQuery[bool] = False,
     ) -> None:
         """Delete a repository with all its images; `confirm` repeats its name, `purge` frees the bytes at once."""
-        name = _find(stock, asking, repository_id, Action.MANAGE_REPOSITORY)
+        grant = _find(stock, asking, repository_id, Action.MANAGE_REPOSITORY)
+        name = grant.path.repository
         if confirm != name:
             raise QueryInvalid(f"this deletes repository {name} and all its images; repeat its name: ?confirm={name}")
-        grant = asking.grant(of_repository(name), Action.MANAGE_REPOSITORY)
         await delete_repository(stock, grant, name, stock.clock(), purge=purge)
 
 
-def _find(stock: Stock, asking: Asking, repository_id: str, action: Action) -> RepositoryName:
-    """Return the name behind an id, if the caller may do `action` there. Raises NameUnknown, AccessDenied."""
-    name = repositories.find_name(stock.db.reader, asking.site.registry, repository_id)
-    if name is None:
+def _find(stock: Stock, asking: Asking, repository_id: str, action: Action) -> Grant:
+    """Return the grant for `action` on the repository behind an id. Raises NameUnknown, AccessDenied."""
+    place = repositories.locate(stock.db.reader, repository_id)
+    if place is None:
         raise _unknown(repository_id)
-    asking.grant_found(of_repository(name), Action.VIEW_REPOSITORY, action, _unknown(repository_id))
-    return name
+    there = asking.at(place.registry, place.registry_name)
+    return there.grant_found(place.path, Action.VIEW_REPOSITORY, action, _unknown(repository_id))
 
 
 def _unknown(repository_id: str) -> NameUnknown:

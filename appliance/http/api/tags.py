@@ -11,7 +11,7 @@ from appliance.domain.access import Action
 from appliance.domain.names import ImagePath, parse_image_path, parse_tag
 from appliance.domain.registry import ImageRef, TagRow
 from appliance.errors import ManifestUnknown, NameUnknown
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import InAsking, InStock, RegistryOf
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment
 from appliance.services.delete import delete_tag
@@ -44,17 +44,18 @@ class Tags(Controller):
         stock: InStock,
         asking: InAsking,
         path: FromQuery[str],
+        registry: RegistryOf = None,
         name: Name = "",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[TagOfImage]:
         """List the tags of the image `path`, or find the one tag that `path` names (`pay/api:1`)."""
+        asking = asking.at_name(stock, registry)
         image, colon, tag = path.partition(":")
-        wanted = parse_image_path(image)
-        asking.grant(wanted, Action.VIEW_REPOSITORY)
+        wanted = asking.grant(parse_image_path(image), Action.VIEW_REPOSITORY).image
         if not colon:
-            return await _list(stock, asking, wanted, name, cursor, limit)
-        found = _find(stock, asking, wanted, tag)
+            return await _list(stock, wanted, name, cursor, limit)
+        found = _find(stock, wanted, tag)
         return Page([found] if found else [], None)
 
     @get("/images/{image_id:str}/tags")
@@ -68,29 +69,29 @@ class Tags(Controller):
         limit: Limit = 100,
     ) -> Page[TagOfImage]:
         """List the tags of an image by name."""
-        path = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
-        return await _list(stock, asking, path, name, cursor, limit)
+        image = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image
+        return await _list(stock, image, name, cursor, limit)
 
     @get("/images/{image_id:str}/tags/{tag:str}")
     async def show(self, stock: InStock, asking: InAsking, image_id: FromPath[str], tag: FromPath[str]) -> TagOfImage:
         """Show a tag."""
-        path = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
-        found = _find(stock, asking, path, tag)
+        image = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image
+        found = _find(stock, image, tag)
         if found is None:
-            raise ManifestUnknown(f"{path} has no tag {tag[:128]!r}")
+            raise ManifestUnknown(f"{image} has no tag {tag[:128]!r}")
         return found
 
     @delete("/images/{image_id:str}/tags/{tag:str}")
     async def delete(self, stock: InStock, asking: InAsking, image_id: FromPath[str], tag: FromPath[str]) -> None:
         """Delete a tag; the manifest it names stays, by its digest."""
-        path = find_image(stock, asking, image_id, Action.DELETE)
-        await delete_tag(stock, asking.grant(path, Action.DELETE), parse_tag(tag), stock.clock())
+        grant = find_image(stock, asking, image_id, Action.DELETE)
+        await delete_tag(stock, grant, parse_tag(tag), stock.clock())
 
 
-async def _list(stock: Stock, asking: Asking, path: ImagePath, name: str, cursor: str, limit: int) -> Page[TagOfImage]:
-    image = images.find_shown(stock.db.reader, ImageRef(asking.site.registry, path))
+async def _list(stock: Stock, wanted: ImageRef, name: str, cursor: str, limit: int) -> Page[TagOfImage]:
+    image = images.find_shown(stock.db.reader, wanted)
     if image is None:
-        raise NameUnknown(f"there is no image {path}")
+        raise NameUnknown(f"there is no image {wanted}")
     page = await collect_page(
         lambda last, count: stock.db.read(lambda reader: tags.list_page(reader, image, last, count, name)),
         lambda row: row.name,
@@ -98,14 +99,14 @@ async def _list(stock: Stock, asking: Asking, path: ImagePath, name: str, cursor
         cursor,
         limit,
     )
-    return Page([_show(path, row) for row in page.items], page.next)
+    return Page([_show(wanted.path, row) for row in page.items], page.next)
 
 
-def _find(stock: Stock, asking: Asking, path: ImagePath, text: str) -> TagOfImage | None:
+def _find(stock: Stock, wanted: ImageRef, text: str) -> TagOfImage | None:
     tag = parse_tag(text)
-    image = images.find_shown(stock.db.reader, ImageRef(asking.site.registry, path))
+    image = images.find_shown(stock.db.reader, wanted)
     row = tags.find_row(stock.db.reader, image, tag) if image is not None else None
-    return _show(path, row) if row else None
+    return _show(wanted.path, row) if row else None
 
 
 def _show(path: ImagePath, row: TagRow) -> TagOfImage:
