@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
+from appliance.assemble.jobs import make_scheduler
 from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.settings import rules_of
 from appliance.assemble.stock import Opened, open_stock
@@ -69,8 +70,10 @@ class Appliance:
             self._add_checks()
             await self._open_doors(stack, self._opened)
             self._timetable = Timetable(self._log)
+            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._upkeep.entries()]
+                tasks.append(group.create_task(self._scheduler.run()))
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
                 tasks.append(group.create_task(self._watch(lookout)))
                 self._doors.say_ready(self._config)
@@ -147,6 +150,7 @@ class Appliance:
         self._upkeep.follow_disk()
         self._doors.apply(config, was)
         self._timetable.change()
+        self._scheduler.change()
 
     async def _check_database(self) -> Check:
         await self._opened.stock.db.read(lambda reader: reader.one("SELECT 1"))

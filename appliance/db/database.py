@@ -58,6 +58,12 @@ class Reader:
 class Transaction(Reader):
     """What a writing function may do. It exists only inside the writer thread."""
 
+    rings = False  # whether this commit has something for the scheduler
+
+    def ring(self) -> None:
+        """Wake the scheduler once this is committed."""
+        self.rings = True
+
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement; return how many rows it changed."""
         self._connection.execute(sql, values)
@@ -117,6 +123,8 @@ class Database:
         self._closed = False
         self._gate = threading.Lock()  # nothing is asked for behind the None that ends the writer
         self.epoch = 0  # grows with every commit; caches of decisions are keyed by it
+        self.bell: Callable[[], None] = lambda: None  # called in the writer after a commit that rings
+        self._rings = False
         _fix_page_format(path, vfs)
         self._writer = self._connect()
         self._writer.pragma("journal_mode", "wal")
@@ -239,6 +247,7 @@ class Database:
             _fail(batch, StoreFailed(f"the database failed: {error}"), error)
 
     def _attempt(self, batch: list[_Request[object]]) -> None:
+        self._rings = False
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             for request in batch:
@@ -250,11 +259,15 @@ class Database:
                 self._writer.execute("ROLLBACK")
             raise
         self.epoch += 1
+        if self._rings:
+            self.bell()
 
     def _one(self, request: _Request[object]) -> None:
         self._writer.execute("SAVEPOINT one")
+        tx = Transaction(self._writer)
         try:
-            request.result = request.function(Transaction(self._writer))
+            request.result = request.function(tx)
+            self._rings |= tx.rings
         except (apsw.FullError, apsw.IOError):
             raise  # of the whole commit
         except BaseException as error:  # noqa: BLE001 - handed to whoever asked
