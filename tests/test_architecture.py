@@ -12,15 +12,16 @@ LONGEST = 400  # lines; a longer file has two subjects
 # part of appliance/ -> the parts it may import besides itself
 ARROWS: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
-    "cli": frozenset({"assemble", "config", "services", "domain", "assets", "errors", "logs"}),
+    "cli": frozenset({"assemble", "config", "services", "domain", "program", "assets", "errors", "logs"}),
     "http": frozenset({"services", "domain", "db", "blobstore", "assets", "errors", "logs", "metrics"}),
     "scheduler": frozenset({"db", "domain", "errors", "logs", "metrics"}),
-    "services": frozenset({"db", "blobstore", "scan", "domain", "assets", "errors", "logs", "metrics"}),
+    "services": frozenset({"db", "blobstore", "scan", "domain", "program", "assets", "errors", "logs", "metrics"}),
     "scan": frozenset({"domain", "assets", "errors"}),
     "blobstore": frozenset({"domain", "errors", "logs", "metrics"}),
     "db": frozenset({"domain", "assets", "errors", "logs", "metrics"}),
     "domain": frozenset({"errors"}),
     "config": frozenset({"domain", "assets", "errors"}),
+    "program": frozenset({"assets"}),
     "assets": frozenset({"errors"}),
     "metrics": frozenset(),
     "logs": frozenset(),

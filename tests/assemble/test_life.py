@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from appliance.services.keys import hash_password
 from tests.make.client import Client
-from tests.make.server import ROOT, Server
+from tests.make.server import ROOT, SCR, Server
 
 Until = Callable[[Callable[[], bool], str], None]
 PASSWORD = "correct horse"  # noqa: S105 - of a test's own user
@@ -53,7 +52,7 @@ def refusal(folder: Path, *options: str, environment: dict[str, str] | None = No
     """Return what `scr serve` says when it does not start; it must end with 1 and without a traceback."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("SCR_")}
     ended = subprocess.run(
-        [sys.executable, "-m", "appliance", "serve", *options],
+        [*SCR, "serve", *options],
         cwd=folder,
         env={**known, "PYTHONPATH": str(ROOT), **(environment or {})},
         stdin=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.bench.exchange import Broken, Exchange, context_of
 from tests.bench.generator import ROOT
 from tests.bench.jobs import Where
 from tests.bench.processes import cpu_seconds, resident
+from tests.make.server import SCR
 
 _START_S = 60.0
 _STOP_S = 60.0
@@ -162,7 +162,7 @@ class Registry(ABC):
 
 
 class Scr(Registry):
-    """`python -m appliance serve`, as the working tree is, by the interpreter that runs the benchmark."""
+    """`scr serve` as the working tree is, by the interpreter that runs the benchmark, or $SCR_TEST_PROGRAM."""
 
     name = "scr"
 
@@ -173,7 +173,7 @@ class Scr(Registry):
             chain, key = self.certificate.chain, self.certificate.key
             text += _SCR_TLS.format(tls=self.tls.port, certificate=chain, key=key)
         config.write_text(text)
-        return [[sys.executable, "-m", "appliance", "serve", "--config", str(config)]]
+        return [[*SCR, "serve", "--config", str(config)]]
 
 
 class Distribution(Registry):

@@ -107,7 +107,10 @@ def test_version_is_what_the_package_says(capsys: pytest.CaptureFixture[str]) ->
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"scr {__version__}\n"
     assert main(["version", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["version"] == __version__
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["version"] == __version__
+    assert facts["build"] == {"tool": "source", "id": ""}
+    assert facts["libraries"]["msgspec"]
 
 
 def test_the_short_commands_load_nothing_of_the_server() -> None:

@@ -1,6 +1,7 @@
 """The real server on a disk of the test's making, and what must be true of its folder afterwards."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -24,7 +25,7 @@ upload_expiry = "1h"
 class CrashingServer(Server):
     """`scr serve` whose disk follows a plan."""
 
-    program = ("tests.crash.serve",)
+    program = (sys.executable, "-m", "tests.crash.serve")
 
     def __init__(self, folder: Path, config: str = CONFIG) -> None:
         """Serve from `folder` with a disk that works."""

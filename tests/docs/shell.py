@@ -7,13 +7,14 @@
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 from tests import make
 from tests.clients.programs import BIN, Program
 from tests.docs.pages import ROOT, Example
+from tests.make.server import SCR
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for one module
 _RUN_S = 240
@@ -36,7 +37,7 @@ class Shell:
         (self.folder / "data").symlink_to(plain.data)
         (self.folder / "ca.crt").write_text((secure.folder / "tls" / "ca.crt").read_text())
         (self.folder / "password.txt").write_text(PASSWORD + "\n")
-        self._add("scr", f'exec env PYTHONPATH="{ROOT}" "{sys.executable}" -m appliance "$@"')
+        self._add("scr", f'exec env PYTHONPATH="{ROOT}" {shlex.join(SCR)} "$@"')
 
     def knows(self, name: str) -> bool:
         """Whether the program `name` was added."""

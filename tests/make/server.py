@@ -1,7 +1,11 @@
-"""The real server as a child process on a port of the system's choice."""
+"""The real server as a child process on a port of the system's choice.
+
+It is `python -m appliance` of the working tree, or the program that $SCR_TEST_PROGRAM names: a packaged one.
+"""
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +19,7 @@ from tests.make.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY = re.compile(r'scr \S+ serving (?P<url>https?://\S+) \(registry "local"\)')
+SCR = tuple(shlex.split(os.environ.get("SCR_TEST_PROGRAM", ""))) or (sys.executable, "-m", "appliance")
 _START_S = 60  # far more than a start takes; a loaded machine must not fail a test
 _STOP_S = 45  # the server gives running transfers 30 s
 
@@ -25,7 +30,7 @@ class Server:
     `config` is the text of a scr.toml; `environment` and `options` are added to those of the command.
     """
 
-    program: tuple[str, ...] = ("appliance", "serve")  # what Python runs
+    program: tuple[str, ...] = (*SCR, "serve")
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class Server:
         assert self._process is None, "the server runs already"
         self._ready.clear()
         self.url = ""
-        command = [sys.executable, "-m", *self.program, "--config", str(self.config)]
+        command = [*self.program, "--config", str(self.config)]
         command += ["--data-dir", str(self.data), "--listen", "127.0.0.1:0", *self._options]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._environment}
         self._process = subprocess.Popen(
