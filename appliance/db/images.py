@@ -1,10 +1,20 @@
 """Images: found by path, made by a first upload, shown from the first manifest on."""
 
+import msgspec
+
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.repositories import Made
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName, natural_key
 from appliance.domain.registry import ImageId, ImageRef, ImageRow, Place, RegistryId, RepositoryId
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What of an image's policy is asked without reading it: whether it limits pulls, when tag deletion is due."""
+
+    is_limited: bool = False
+    retention_at: Timestamp | None = None
+
 
 _FIND = """
 SELECT i.id FROM images i JOIN repositories r ON r.id = i.repository_id
@@ -24,7 +34,13 @@ def find_shown(reader: Reader, image: ImageRef) -> ImageId | None:
     return ImageId(row[0]) if row else None
 
 
-def insert(tx: Transaction, image: ImageRef, repository: RepositoryId, made: Made) -> ImageId:
+def insert(
+    tx: Transaction,
+    image: ImageRef,
+    repository: RepositoryId,
+    made: Made,
+    standing: Standing = Standing(),  # noqa: B008 - frozen
+) -> ImageId:
     """Make the image in `repository`, hidden until its first manifest."""
     path: ImagePath = image.path
     values: Values = {
@@ -35,15 +51,23 @@ def insert(tx: Transaction, image: ImageRef, repository: RepositoryId, made: Mad
         "path": str(path),
         "sort": natural_key(path.image),
         "policy": made.policy,
+        "limited": standing.is_limited,
+        "retention": standing.retention_at,
         "now": made.now,
         "by": made.by,
     }
     sql = (
-        "INSERT INTO images (public_id, registry_id, repository_id, name, path, sort_key, policy,"
-        " created_at, created_by, modified_at, modified_by)"
-        " VALUES (:public, :registry, :repository, :name, :path, :sort, :policy, :now, :by, :now, :by)"
+        "INSERT INTO images (public_id, registry_id, repository_id, name, path, sort_key, policy, limited,"
+        " retention_at, created_at, created_by, modified_at, modified_by)"
+        " VALUES (:public, :registry, :repository, :name, :path, :sort, :policy, :limited,"
+        " :retention, :now, :by, :now, :by)"
     )
     return ImageId(tx.insert(sql, values))
+
+
+def note_push(tx: Transaction, image: ImageId, now: Timestamp) -> None:
+    """Write down that the image got a manifest."""
+    tx.execute("UPDATE images SET pushed_at = ? WHERE id = ?", (now, image))
 
 
 def show(tx: Transaction, image: ImageId, now: Timestamp) -> bool:
@@ -73,7 +97,7 @@ SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
        (SELECT count(*) FROM tags t WHERE t.image_id = i.id),
        (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id
         WHERE l.image_id = i.id AND l.removed_at IS NULL),
-       (SELECT max(m.pushed_at) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL)
+       i.pushed_at
 FROM images i JOIN repositories r ON r.id = i.repository_id
 WHERE i.registry_id = :registry AND i.path > :last AND i.path < :end
   AND instr(i.path, :contains) AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
@@ -142,16 +166,77 @@ def _shown(row: Row) -> ImageRow:
     )
 
 
-def is_locked(reader: Reader, image: ImageId) -> bool:
-    """Whether the image or its repository is locked."""
-    sql = "SELECT i.locked OR r.locked FROM images i JOIN repositories r ON r.id = i.repository_id WHERE i.id = ?"
-    row = reader.one(sql, (image,))
-    return bool(row and row[0])
+_LOCK = """
+SELECT CASE WHEN r.locked THEN 'repository ' || r.name WHEN i.locked THEN 'image ' || i.path END
+FROM images i JOIN repositories r ON r.id = i.repository_id WHERE i.id = ?
+"""
+
+
+def find_lock(reader: Reader, image: ImageId) -> str | None:
+    """Return which lock holds the whole image, in words ("image pay/api"), or None. A repository's is read live."""
+    row = reader.one(_LOCK, (image,))
+    return row[0] if row else None
 
 
 def remove(tx: Transaction, image: ImageId, now: Timestamp) -> None:
     """Take the image away from all readers at once; collection purges it later."""
     tx.execute("UPDATE images SET removed_at = :now WHERE id = :id AND removed_at IS NULL", {"now": now, "id": image})
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """What stands in the way of a removed image's return."""
+
+    is_purging: bool
+    is_repository_removed: bool
+    is_name_taken: bool
+
+
+_REMOVAL = """
+SELECT i.purging, r.removed_at IS NOT NULL, EXISTS (
+  SELECT 1 FROM images o WHERE o.repository_id = i.repository_id AND o.name = i.name AND o.removed_at IS NULL)
+FROM images i JOIN repositories r ON r.id = i.repository_id WHERE i.id = ? AND i.removed_at IS NOT NULL
+"""
+
+
+def find_removal(reader: Reader, image: ImageId) -> Removal | None:
+    """Return what stands in the way of the image's return; None where it is not removed, or gone."""
+    row = reader.one(_REMOVAL, (image,))
+    return Removal(*map(bool, row)) if row else None
+
+
+def restore(tx: Transaction, image: ImageId) -> None:
+    """Give the image back to all readers."""
+    tx.execute("UPDATE images SET removed_at = NULL WHERE id = ?", (image,))
+
+
+def begin_purge(tx: Transaction, image: ImageId) -> None:
+    """Write down that its data begin to go: from now on it cannot come back."""
+    tx.execute("UPDATE images SET purging = 1 WHERE id = ? AND NOT purging", (image,))
+
+
+def is_live(reader: Reader, image: ImageId) -> bool:
+    """Whether the image and its repository are there for readers."""
+    sql = (
+        "SELECT 1 FROM images i JOIN repositories r ON r.id = i.repository_id"
+        " WHERE i.id = ? AND i.removed_at IS NULL AND r.removed_at IS NULL"
+    )
+    return reader.one(sql, (image,)) is not None
+
+
+def count_content(reader: Reader, image: ImageId) -> tuple[int, int]:
+    """Return how many live manifests and tags the image has."""
+    sql = (
+        "SELECT (SELECT count(*) FROM manifests WHERE image_id = :id AND removed_at IS NULL),"
+        " (SELECT count(*) FROM tags WHERE image_id = :id)"
+    )
+    row = reader.one(sql, {"id": image}) or (0, 0)
+    return row[0], row[1]
+
+
+def repository_of(reader: Reader, image: ImageId) -> RepositoryId:
+    """Return the repository of an image that is there; 0 where it is not."""
+    row = reader.one("SELECT repository_id FROM images WHERE id = ?", (image,))
+    return RepositoryId(row[0] if row else 0)
 
 
 def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:

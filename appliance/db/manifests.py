@@ -38,6 +38,11 @@ def find_in(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId,
     return (ManifestId(row[0]), bool(row[1])) if row else None
 
 
+def is_removed(reader: Reader, manifest: ManifestId) -> bool:
+    """Whether the row is there and taken away from readers."""
+    return reader.one("SELECT 1 FROM manifests WHERE id = ? AND removed_at IS NOT NULL", (manifest,)) is not None
+
+
 def missing(reader: Reader, image: ImageId, digests: list[Digest]) -> list[Digest]:
     """Return those of `digests` that are no live manifest of `image`."""
     return [digest for digest in digests if (found := find_in(reader, image, digest)) is None or found[1]]

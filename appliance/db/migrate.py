@@ -3,6 +3,7 @@
 import apsw
 
 from appliance import assets
+from appliance.domain.names import natural_key
 from appliance.errors import ConfigInvalid
 
 APPLICATION_ID = 0x53435231  # "SCR1", in the file's header
@@ -28,6 +29,7 @@ def run(connection: apsw.Connection) -> int:
         raise ConfigInvalid(
             f"the data folder has format {found}, and this scr knows {latest()}: a newer scr wrote it; run that one",
         )
+    connection.create_scalar_function("natural_key", _natural_key, 1, deterministic=True)
     applied = 0
     for name in assets.list_names(_PACKAGE, ".sql"):
         number = int(name[:4])
@@ -38,3 +40,8 @@ def run(connection: apsw.Connection) -> int:
             connection.pragma("user_version", number)
         applied += 1
     return applied
+
+
+def _natural_key(*values: object) -> str:
+    """Return the sort key of a name, for rows that were written before there was one."""
+    return natural_key(str(values[0]))

@@ -105,6 +105,22 @@ def remove(tx: Transaction, repository: RepositoryId, now: Timestamp) -> None:
     )
 
 
+def is_restorable(reader: Reader, repository: RepositoryId) -> bool:
+    """Whether the repository is removed and all of it is still there."""
+    sql = "SELECT 1 FROM repositories WHERE id = ? AND removed_at IS NOT NULL AND NOT purging"
+    return reader.one(sql, (repository,)) is not None
+
+
+def restore(tx: Transaction, repository: RepositoryId) -> None:
+    """Give the repository and its images back to all readers."""
+    tx.execute("UPDATE repositories SET removed_at = NULL WHERE id = ?", (repository,))
+
+
+def begin_purge(tx: Transaction, repository: RepositoryId) -> None:
+    """Write down that its data begin to go: from now on it cannot come back."""
+    tx.execute("UPDATE repositories SET purging = 1 WHERE id = ? AND NOT purging", (repository,))
+
+
 def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[RepositoryId]:
     """Return repositories removed at or before `before`."""
     sql = "SELECT id FROM repositories WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"

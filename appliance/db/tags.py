@@ -2,7 +2,7 @@
 
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, Tag, from_bytes
+from appliance.domain.names import Digest, Tag, from_bytes, natural_key
 from appliance.domain.registry import ImageId, ImageRef, ManifestId, TagRow
 
 _KEEP = """
@@ -12,8 +12,8 @@ FROM tags t JOIN manifests m ON m.id = t.manifest_id
 WHERE t.image_id = :image AND t.name = :tag
 """
 _POINT = """
-INSERT INTO tags (image_id, name, manifest_id, seq, pushed_at, pushed_by)
-VALUES (:image, :tag, :manifest, :seq, :now, :by)
+INSERT INTO tags (image_id, name, sort_key, manifest_id, seq, pushed_at, pushed_by)
+VALUES (:image, :tag, :sort, :manifest, :seq, :now, :by)
 ON CONFLICT (image_id, name) DO UPDATE SET manifest_id = :manifest, seq = :seq, pushed_at = :now, pushed_by = :by
 """
 
@@ -25,13 +25,22 @@ def find(reader: Reader, image: ImageId, tag: Tag) -> tuple[ManifestId, bool] | 
 
 
 def point(tx: Transaction, image: ImageId, tag: Tag, manifest: ManifestId, seq: int, by: str, now: Timestamp) -> None:
-    """Make `tag` name `manifest`; what it named before goes to the history. Locks were checked, in `tx`."""
+    """Make `tag` name `manifest`; what it named before goes to the history. For guard.py alone, which asks locks."""
     tx.execute(_KEEP, {"image": image, "tag": tag, "now": now, "by": by, "reason": "moved"})
-    tx.execute(_POINT, {"image": image, "tag": tag, "manifest": manifest, "seq": seq, "by": by, "now": now})
+    values: Values = {
+        "image": image,
+        "tag": tag,
+        "sort": natural_key(tag),
+        "manifest": manifest,
+        "seq": seq,
+        "by": by,
+        "now": now,
+    }
+    tx.execute(_POINT, values)
 
 
 def remove(tx: Transaction, image: ImageId, tag: Tag, by: str, now: Timestamp, reason: str) -> None:
-    """Take `tag` away; the history keeps what it named."""
+    """Take `tag` away; the history keeps what it named. For guard.py, and for collection of what went."""
     tx.execute(_KEEP, {"image": image, "tag": tag, "now": now, "by": by, "reason": reason})
     tx.execute("DELETE FROM tags WHERE image_id = ? AND name = ?", (image, tag))
 
@@ -46,6 +55,23 @@ def any_locked(reader: Reader, image: ImageId) -> Tag | None:
     """Return a locked tag of `image`, or None."""
     row = reader.one("SELECT name FROM tags WHERE image_id = ? AND locked LIMIT 1", (image,))
     return Tag(row[0]) if row else None
+
+
+_LOCKED_ABOVE = """
+WITH RECURSIVE above (id, digest) AS (
+  SELECT id, digest FROM manifests WHERE id = :manifest
+  UNION
+  SELECT p.id, p.digest FROM above JOIN needs n ON n.image_id = :image AND n.digest = above.digest AND n.kind = 2
+  JOIN manifests p ON p.id = n.manifest_id AND p.removed_at IS NULL
+)
+SELECT t.name, t.manifest_id = :manifest FROM above JOIN tags t ON t.manifest_id = above.id WHERE t.locked
+"""
+
+
+def locked_above(reader: Reader, image: ImageId, manifest: ManifestId) -> list[tuple[Tag, bool]]:
+    """Return locked tags of `manifest` (True) and of the live indexes that list it, at any depth (False)."""
+    rows = reader.rows(_LOCKED_ABOVE, {"image": image, "manifest": manifest})
+    return [(Tag(row[0]), bool(row[1])) for row in rows]
 
 
 _NAMES = """

@@ -33,6 +33,11 @@ class PullLimit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     high: Threshold = 1
     ignore_unfixed: bool = False
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it may refuse anything."""
+        return self.refuse_unscanned or self.refuse_critical or self.refuse_high
+
 
 class TagDeletion(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which digests go by themselves."""
@@ -47,6 +52,11 @@ class TagDeletion(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     keep_patterns: tuple[str, ...] = ()
     keep_pulled: bool = False
     keep_pulled_days: Days = 30
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it may delete anything."""
+        return self.enabled and (self.untagged or self.old or self.count)
 
 
 class ImagePolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.blobstore.store import Lying
-from appliance.db import blobs, facts, images, manifests, repositories, tags
+from appliance.db import blobs, deletions, facts, images, manifests, repositories, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
@@ -51,6 +51,9 @@ async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) ->
 
     def close(tx: Transaction) -> None:
         tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
+        for _ in range(10 * SLICE):
+            if not deletions.forget(tx, Timestamp(now - stock.rules.recycle), SLICE):
+                break
         facts.put(tx, "collected_at", str(now))
 
     await stock.db.write(close)
@@ -139,6 +142,7 @@ async def _purge_removed(stock: Stock, before: Timestamp, now: Timestamp) -> int
     def of_repositories(tx: Transaction) -> int:
         images_gone = 0
         for repository in repositories.list_removed(tx, before, SLICE):
+            repositories.begin_purge(tx, repository)
             for image in repositories.live_images(tx, repository, SLICE):
                 images.remove(tx, image, before)
                 images_gone += 1
@@ -147,6 +151,7 @@ async def _purge_removed(stock: Stock, before: Timestamp, now: Timestamp) -> int
     def of_images(tx: Transaction) -> int:
         found = 0
         for image in images.list_removed(tx, before, SLICE):
+            images.begin_purge(tx, image)
             for manifest in manifests.list_of_image(tx, image, SLICE):
                 found += _purge_manifest(tx, manifest, now)
             found += tags.drop_of_image(tx, image, now, SLICE)

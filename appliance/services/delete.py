@@ -1,28 +1,44 @@
-"""Taking things away: at once for readers, for good when the recycle time ends (collect.py)."""
+"""Taking things away: at once for readers, for good when the recycle time ends (collect.py).
 
-from appliance.db import activity, blobs, images, manifests, repositories, tags
+What one act took away is written down as one deletion: undo.py brings it back together until then.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance.db import activity, blobs, deletions, images, manifests, repositories, tags
 from appliance.db.activity import About, Detail
-from appliance.db.database import Transaction
+from appliance.db.database import Reader, Transaction
+from appliance.db.deletions import DeletionId, Taken
 from appliance.domain.admission import Grant
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, RepositoryName, Tag, is_signature
+from appliance.domain.names import Digest, RepositoryName, Tag
 from appliance.domain.registry import ImageId, ManifestId
-from appliance.errors import BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown, TagLocked
-from appliance.services.stock import Stock
+from appliance.errors import BlobNeeded, BlobUnknown, Conflict, ManifestUnknown, NameUnknown
+from appliance.services import guard
+from appliance.services.stock import Stock, new_public_id
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A digest that cannot be deleted, and why."""
+
+    digest: Digest
+    reason: str
 
 
 async def delete_tag(stock: Stock, grant: Grant, tag: Tag, now: Timestamp) -> None:
     """Take `tag` away; its manifest stays, by digest. Raises ManifestUnknown, TagLocked. Spec: end-9."""
 
     def record(tx: Transaction) -> None:
-        image = _image(tx, grant)
-        found = tags.find(tx, image, tag)
-        if found is None:
+        image = find_image(tx, grant)
+        digest = tags.digest_of(tx, image, tag)
+        if digest is None:
             raise ManifestUnknown(f"{grant.path} has no tag {tag}")
-        if not is_signature(tag) and (found[1] or images.is_locked(tx, image)):
-            raise TagLocked(f"tag {tag} is locked; unlock it before deleting it")
-        digest = tags.digest_of(tx, image, tag) or ""
-        tags.remove(tx, image, tag, str(grant.principal), now, "deleted")
+        guard.drop_tag(tx, image, tag, str(grant.principal), now, "deleted")
+        deletion = begin_deletion(tx, stock, grant, image, "tag", now)
+        if deletion is not None:
+            deletions.add(tx, deletion, [(tag, digest)], [])
         _record(tx, "tag.deleted", grant, image, {"tag": tag, "digest": digest}, now)
 
     await stock.db.write(record)
@@ -35,14 +51,55 @@ async def delete_manifest(stock: Stock, grant: Grant, digest: Digest, now: Times
     """
 
     def record(tx: Transaction) -> None:
-        image = _image(tx, grant)
-        found = manifests.find_in(tx, image, digest)
-        if found is None or found[1]:
+        image = find_image(tx, grant)
+        found = _live(tx, image, digest)
+        if found is None:
             raise ManifestUnknown(f"{grant.path} has no manifest {digest}")
-        gone = _drop_manifest(tx, image, found[0], str(grant.principal), now)
-        _record(tx, "manifest.deleted", grant, image, {"digest": digest, "tags": [*gone]}, now)
+        deletion = begin_deletion(tx, stock, grant, image, "manifest", now)
+        drop_manifest(tx, grant, image, found, digest, deletion, now)
 
     await stock.db.write(record)
+
+
+async def delete_manifests(
+    stock: Stock, grant: Grant, digests: Sequence[Digest], now: Timestamp, *, skip_refused: bool = False
+) -> list[Refused]:
+    """Take several manifests away together; return what was refused, which without `skip_refused` is nothing.
+
+    Raises Conflict where one is refused: then none has gone. Raises NameUnknown.
+    """
+
+    def record(tx: Transaction) -> list[Refused]:
+        image = find_image(tx, grant)
+        refused = list_refused(tx, grant, image, digests)
+        if refused and not skip_refused:
+            first = refused[0]
+            raise Conflict(
+                f"nothing was deleted: {len(refused)} of {len(digests)} digests are refused, {first.digest} among them"
+                f" ({first.reason}); leave them out"
+            )
+        out = {one.digest for one in refused}
+        going = [digest for digest in dict.fromkeys(digests) if digest not in out]
+        deletion = begin_deletion(tx, stock, grant, image, "manifest", now) if going else None
+        for digest in going:
+            found = _live(tx, image, digest)
+            if found is not None:
+                drop_manifest(tx, grant, image, found, digest, deletion, now)
+        return refused
+
+    return await stock.db.write(record)
+
+
+def list_refused(reader: Reader, grant: Grant, image: ImageId, digests: Sequence[Digest]) -> list[Refused]:
+    """Return those of `digests` that are not there or held by a lock."""
+    refused = []
+    for digest in dict.fromkeys(digests):
+        found = _live(reader, image, digest)
+        if found is None:
+            refused.append(Refused(digest, f"{grant.path} has no such manifest"))
+        elif held := guard.find_hold(reader, image, found):
+            refused.append(Refused(digest, held))
+    return refused
 
 
 async def delete_blob(stock: Stock, grant: Grant, digest: Digest, now: Timestamp) -> None:
@@ -66,9 +123,9 @@ async def delete_image(stock: Stock, grant: Grant, now: Timestamp, *, purge: boo
     """
 
     def record(tx: Transaction) -> None:
-        image = _image(tx, grant)
-        _check_unlocked(tx, image)
-        images.remove(tx, image, _since(stock, now, purge=purge))
+        image = find_image(tx, grant)
+        guard.drop_image(tx, image, _since(stock, now, purge=purge))
+        begin_deletion(tx, stock, grant, image, "image", now, purge=purge)
         _record(tx, "image.deleted", grant, image, {"path": str(grant.path)}, now)
 
     await stock.db.write(record)
@@ -80,49 +137,62 @@ async def delete_repository(
     """Take the repository and all its images away. Raises NameUnknown, TagLocked."""
 
     def record(tx: Transaction) -> None:
-        repository = repositories.find(tx, grant.image.registry, name)
+        registry = grant.image.registry
+        repository = repositories.find(tx, registry, name)
         if repository is None:
             raise NameUnknown(f"there is no repository {name!r}")
-        if held := repositories.find_lock(tx, repository):
-            raise TagLocked(f"{held} is locked; unlock it before deleting the repository")
-        repositories.remove(tx, repository, _since(stock, now, purge=purge))
-        about = About(registry=grant.image.registry, repository=repository)
+        guard.drop_repository(tx, repository, _since(stock, now, purge=purge))
+        if not purge and stock.rules.recycle:
+            taken = Taken("repository", registry, repository, None, name)
+            deletions.insert(tx, new_public_id(), taken, str(grant.principal), now)
+        about = About(registry=registry, repository=repository)
         activity.record(tx, "repository.deleted", grant.caller, about, {"name": name}, now)
 
     await stock.db.write(record)
 
 
-def _drop_manifest(tx: Transaction, image: ImageId, manifest: ManifestId, by: str, now: Timestamp) -> list[Tag]:
-    """Remove `manifest` and its tags; return the tags. Raises TagLocked."""
-    names = tags.of_manifest(tx, manifest)
-    if images.is_locked(tx, image):
-        raise TagLocked("the image or its repository is locked; unlock it before deleting from it")
-    for name, is_locked in names:
-        if is_locked:
-            raise TagLocked(f"tag {name} of this manifest is locked; unlock it before deleting the manifest")
-    for name, _ in names:
-        tags.remove(tx, image, name, by, now, "manifest deleted")
-    manifests.remove(tx, manifest, now)
-    return [name for name, _ in names]
+def find_image(reader: Reader, grant: Grant) -> ImageId:
+    """Return the image of `grant`. Raises NameUnknown."""
+    image = images.find(reader, grant.image)
+    if image is None:
+        raise NameUnknown(f"there is no image {grant.path}")
+    return image
 
 
-def _check_unlocked(tx: Transaction, image: ImageId) -> None:
-    if images.is_locked(tx, image):
-        raise TagLocked("the image or its repository is locked; unlock it first")
-    if locked := tags.any_locked(tx, image):
-        raise TagLocked(f"tag {locked} is locked; unlock it first")
+def begin_deletion(
+    tx: Transaction, stock: Stock, grant: Grant, image: ImageId, kind: str, now: Timestamp, *, purge: bool = False
+) -> DeletionId | None:
+    """Begin the record that undo needs; None where there will be nothing to bring back."""
+    if purge or not stock.rules.recycle:
+        return None
+    taken = Taken(kind, grant.image.registry, images.repository_of(tx, image), image, str(grant.path))
+    return deletions.insert(tx, new_public_id(), taken, str(grant.principal), now)
+
+
+def drop_manifest(
+    tx: Transaction,
+    grant: Grant,
+    image: ImageId,
+    manifest: ManifestId,
+    digest: Digest,
+    deletion: DeletionId | None,
+    now: Timestamp,
+) -> None:
+    """Take one manifest with its tags away, and write it down. Raises TagLocked."""
+    gone = guard.drop_manifest(tx, image, manifest, str(grant.principal), now, "manifest deleted")
+    if deletion is not None:
+        deletions.add(tx, deletion, [(tag, digest) for tag in gone], [manifest])
+    _record(tx, "manifest.deleted", grant, image, {"digest": digest, "tags": [*gone]}, now)
+
+
+def _live(reader: Reader, image: ImageId, digest: Digest) -> ManifestId | None:
+    found = manifests.find_in(reader, image, digest)
+    return None if found is None or found[1] else found[0]
 
 
 def _since(stock: Stock, now: Timestamp, *, purge: bool) -> Timestamp:
     """Return the time of removal to write down: for a purge one whose recycle time is over already."""
     return Timestamp(now - stock.rules.recycle) if purge else now
-
-
-def _image(tx: Transaction, grant: Grant) -> ImageId:
-    image = images.find(tx, grant.image)
-    if image is None:
-        raise NameUnknown(f"there is no image {grant.path}")
-    return image
 
 
 def _record(tx: Transaction, kind: str, grant: Grant, image: ImageId, detail: Detail, now: Timestamp) -> None:

@@ -12,25 +12,27 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 
 from appliance.blobstore.upload import Session, Upload
-from appliance.db import activity, blobs, images, manifests, repositories, tags
+from appliance.db import activity, blobs, images, manifests, repositories
 from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
+from appliance.db.images import Standing
 from appliance.db.repositories import Made
 from appliance.domain import image_policy
 from appliance.domain.admission import Grant
+from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.manifest import Manifest, carries_itself, parse_manifest
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, Tag, algorithm_of, is_signature, parse_image_path
-from appliance.domain.registry import BlobId, ImageId, ImageRef, ManifestId, StoredBlob
+from appliance.domain.names import Digest, Tag, algorithm_of, parse_image_path
+from appliance.domain.registry import BlobId, ImageId, ImageRef, StoredBlob
 from appliance.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     NameUnknown,
     ScrError,
     StoreFailed,
-    TagLocked,
     UploadUnknown,
 )
+from appliance.services import guard
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
@@ -246,14 +248,16 @@ def _record_manifest(
         if is_back:
             manifests.revive(tx, row)
     is_first = images.show(tx, image, now)
-    moved = _movable(tx, image, row, wanted)
+    if is_back:
+        images.note_push(tx, image, now)
+    moved = [tag for tag in dict.fromkeys(wanted) if guard.must_move(tx, image, tag, row)]
     if is_back or is_first or moved:
         about = About(registry=grant.image.registry, image=image)
         names: list[str] = [*moved]
         detail: Detail = {"digest": manifest.digest, "tags": names, "path": str(grant.path)}
         seq = activity.record(tx, "image.created" if is_first else "image.pushed", grant.caller, about, detail, now)
         for tag in moved:
-            tags.point(tx, image, tag, row, seq, by, now)
+            guard.point(tx, image, tag, row, seq, by, now)
     return _Recorded(lost_blobs, lost_children, is_new=found is None)
 
 
@@ -271,19 +275,6 @@ def _check_content(
     if lost_children and not rules.sparse_indexes:
         raise ManifestBlobUnknown(f"{lost_children[0]} is not in {grant.path}; push it before the index")
     return lost_blobs, lost_children
-
-
-def _movable(tx: Transaction, image: ImageId, row: ManifestId, wanted: tuple[Tag, ...]) -> list[Tag]:
-    """Return those of `wanted` that do not name `row` yet. Raises TagLocked when a lock holds one: then none moves."""
-    moved = []
-    for tag in dict.fromkeys(wanted):
-        current = tags.find(tx, image, tag)
-        if current is not None and current[0] == row:
-            continue  # a retry of a push that was acknowledged
-        if current is not None and not is_signature(tag) and (current[1] or images.is_locked(tx, image)):
-            raise TagLocked(f"tag {tag} is locked; unlock it, or push another tag")
-        moved.append(tag)
-    return moved
 
 
 def _warnings(lost_blobs: list[Digest], lost_children: list[Digest]) -> tuple[str, ...]:
@@ -322,7 +313,14 @@ def claim_image(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp) -> 
             tx, "repository.created", grant.caller, about, {"name": image.path.repository, "by": "push"}, now
         )
     made = Made(new_public_id(), repositories.policy_of(tx, repository), by, now)
-    return images.insert(tx, image, repository, made)
+    standing = standing_of(image_policy.from_json(made.policy), rules, now)
+    return images.insert(tx, image, repository, made, standing)
+
+
+def standing_of(policy: ImagePolicy, rules: Rules, now: Timestamp) -> Standing:
+    """Return what is asked of `policy` without reading it, as of its coming into force now."""
+    retention_at = Timestamp(now + rules.retention_first) if policy.tag_deletion.is_on else None
+    return Standing(policy.pull_limit.is_on, retention_at)
 
 
 def _check_repository(stock: Stock, image: ImageRef) -> None:

@@ -28,6 +28,8 @@ class Rules(msgspec.Struct, frozen=True):
     grace: int = HOUR
     upload_expiry: int = DAY
     history_keep: int = 400 * DAY
+    retention_first: int = 2 * DAY
+    retention_every: int = DAY
     default_policy: ImagePolicy = DEFAULT_POLICY
 
 

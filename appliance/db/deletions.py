@@ -1,0 +1,174 @@
+"""Deletions: what one act took away together, and can bring back together until collection takes it."""
+
+from collections.abc import Iterable
+from typing import NewType
+
+import msgspec
+
+from appliance.db.database import Reader, Row, Transaction, Values
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
+from appliance.domain.registry import ImageId, ManifestId, RegistryId, RepositoryId
+
+DeletionId = NewType("DeletionId", int)
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """One act. `tags` and `manifests` count what it took, those of a whole image or repository not."""
+
+    id: DeletionId
+    public_id: str
+    kind: str  # tag, manifest, image, repository, retention
+    registry: RegistryId
+    repository: RepositoryId
+    image: ImageId | None
+    path: str
+    tags: int
+    manifests: int
+    deleted_at: Timestamp
+    deleted_by: str
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a deletion is about."""
+
+    kind: str
+    registry: RegistryId
+    repository: RepositoryId
+    image: ImageId | None
+    path: str
+
+
+def insert(tx: Transaction, public_id: str, taken: Taken, by: str, now: Timestamp) -> DeletionId:
+    """Begin the record of a deletion that happens now."""
+    values: Values = {
+        "public": public_id,
+        "kind": taken.kind,
+        "registry": taken.registry,
+        "repository": taken.repository,
+        "image": taken.image,
+        "path": taken.path,
+        "now": now,
+        "by": by,
+    }
+    sql = (
+        "INSERT INTO deletions (public_id, kind, registry_id, repository_id, image_id, path, deleted_at, deleted_by)"
+        " VALUES (:public, :kind, :registry, :repository, :image, :path, :now, :by)"
+    )
+    return DeletionId(tx.insert(sql, values))
+
+
+def add(
+    tx: Transaction, deletion: DeletionId, tags: Iterable[tuple[Tag, Digest]], manifests: Iterable[ManifestId]
+) -> None:
+    """Write down that `tags` and `manifests` went with it."""
+    gone_tags, gone_manifests = list(tags), list(manifests)
+    tx.execute_many(
+        "INSERT OR REPLACE INTO deleted_tags (deletion_id, name, digest) VALUES (:deletion, :name, :digest)",
+        ({"deletion": deletion, "name": name, "digest": to_bytes(digest)} for name, digest in gone_tags),
+    )
+    tx.execute_many(
+        "INSERT OR IGNORE INTO deleted_manifests (deletion_id, manifest_id) VALUES (:deletion, :manifest)",
+        ({"deletion": deletion, "manifest": manifest} for manifest in gone_manifests),
+    )
+    counts: Values = {"id": deletion, "tags": len(gone_tags), "manifests": len(gone_manifests)}
+    tx.execute("UPDATE deletions SET tags = tags + :tags, manifests = manifests + :manifests WHERE id = :id", counts)
+
+
+_COLUMNS = "id, public_id, kind, registry_id, repository_id, image_id, path, tags, manifests, deleted_at, deleted_by"
+_LIST = f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = :of AND id < :last ORDER BY id DESC LIMIT :limit"
+_LIST_OF_IMAGE = _LIST.replace("registry_id = :of", "image_id = :of")
+_LIST_OF_REPOSITORY = _LIST.replace("registry_id = :of", "repository_id = :of")
+
+
+def list_page(reader: Reader, registry: RegistryId, last: int, limit: int) -> list[Deletion]:
+    """Return up to `limit` deletions of `registry` before the row `last`, newest first."""
+    return [_deletion(row) for row in reader.rows(_LIST, {"of": registry, "last": last, "limit": limit})]
+
+
+def list_of_image(reader: Reader, image: ImageId, last: int, limit: int) -> list[Deletion]:
+    """Return the same of one image."""
+    return [_deletion(row) for row in reader.rows(_LIST_OF_IMAGE, {"of": image, "last": last, "limit": limit})]
+
+
+def list_of_repository(reader: Reader, repository: RepositoryId, last: int, limit: int) -> list[Deletion]:
+    """Return the same of one repository and its images."""
+    values: Values = {"of": repository, "last": last, "limit": limit}
+    return [_deletion(row) for row in reader.rows(_LIST_OF_REPOSITORY, values)]
+
+
+def find(reader: Reader, registry: RegistryId, public_id: str) -> Deletion | None:
+    """Return the deletion of that public id, or None."""
+    row = reader.one(f"SELECT {_COLUMNS} FROM deletions WHERE public_id = ? AND registry_id = ?", (public_id, registry))
+    return _deletion(row) if row else None
+
+
+def list_manifests(reader: Reader, deletion: DeletionId, limit: int) -> list[ManifestId]:
+    """Return up to `limit` manifests that went with it and did not come back yet."""
+    rows = reader.rows("SELECT manifest_id FROM deleted_manifests WHERE deletion_id = ? LIMIT ?", (deletion, limit))
+    return [ManifestId(row[0]) for row in rows]
+
+
+def list_tags(reader: Reader, deletion: DeletionId, limit: int) -> list[tuple[Tag, Digest]]:
+    """Return up to `limit` tags that went with it and did not come back yet, with what they named."""
+    rows = reader.rows("SELECT name, digest FROM deleted_tags WHERE deletion_id = ? LIMIT ?", (deletion, limit))
+    return [(Tag(row[0]), from_bytes(row[1])) for row in rows]
+
+
+def settle_manifests(tx: Transaction, deletion: DeletionId, manifests: Iterable[ManifestId]) -> None:
+    """Forget `manifests` of it: they came back, or never will."""
+    tx.execute_many(
+        "DELETE FROM deleted_manifests WHERE deletion_id = :deletion AND manifest_id = :manifest",
+        ({"deletion": deletion, "manifest": manifest} for manifest in manifests),
+    )
+
+
+def settle_tags(tx: Transaction, deletion: DeletionId, names: Iterable[Tag]) -> None:
+    """Forget tags of it: they came back, or never will."""
+    tx.execute_many(
+        "DELETE FROM deleted_tags WHERE deletion_id = :deletion AND name = :name",
+        ({"deletion": deletion, "name": name} for name in names),
+    )
+
+
+def close(tx: Transaction, deletion: DeletionId, limit: int) -> bool:
+    """Delete the record, its rows first and at most `limit` of each; False while some are left."""
+    for table, column in (("deleted_tags", "name"), ("deleted_manifests", "manifest_id")):
+        tx.execute(
+            f"DELETE FROM {table} WHERE deletion_id = :id AND {column} IN"
+            f" (SELECT {column} FROM {table} WHERE deletion_id = :id LIMIT :limit)",
+            {"id": deletion, "limit": limit},
+        )
+    return (
+        tx.execute(
+            "DELETE FROM deletions WHERE id = :id AND NOT EXISTS (SELECT 1 FROM deleted_tags WHERE deletion_id = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM deleted_manifests WHERE deletion_id = :id)",
+            {"id": deletion},
+        )
+        == 1
+    )
+
+
+def forget(tx: Transaction, before: Timestamp, limit: int) -> bool:
+    """Forget a deletion that happened at or before `before`, at most `limit` of its rows; False: there is none left."""
+    row = tx.one("SELECT id FROM deletions WHERE deleted_at <= ? ORDER BY deleted_at LIMIT 1", (before,))
+    if row is None:
+        return False
+    close(tx, DeletionId(row[0]), limit)
+    return True
+
+
+def _deletion(row: Row) -> Deletion:
+    return Deletion(
+        DeletionId(row[0]),
+        row[1],
+        row[2],
+        RegistryId(row[3]),
+        RepositoryId(row[4]),
+        None if row[5] is None else ImageId(row[5]),
+        row[6],
+        row[7],
+        row[8],
+        Timestamp(row[9]),
+        row[10],
+    )
