@@ -14,12 +14,14 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from appliance import __version__
 from appliance.cli import settings
 from appliance.cli.parser import Parser
 from appliance.errors import ConfigInvalid, Denied, ScrError, Unauthorized, Unavailable, Unknown
 
 T = TypeVar("T")
 
+_AGENT = f"scr/{__version__}"
 _TIMEOUT_S = 3600.0  # a scrub answers when it has read everything
 _FAMILIES: dict[int, type[ScrError]] = {401: Unauthorized, 403: Denied, 404: Unknown}
 
@@ -163,7 +165,7 @@ class Client:
         connection = self._connection
         try:
             try:
-                connection.request(method, path, body, {**self._headers, **headers})
+                connection.request(method, path, body, {"User-Agent": _AGENT, **self._headers, **headers})
             except (BrokenPipeError, ConnectionResetError):
                 if body is None:
                     raise

@@ -18,11 +18,12 @@ from appliance.errors import AccessDenied, Denied
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, from where, with which policies in force."""
+    """Who asks, from where, with which policies in force. `client` is the program's own word, for changes only."""
 
     principal: Principal
     policies: tuple[AccessPolicy, ...]
     address: str
+    client: str = ""
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ import msgspec
 from appliance.domain.admission import Arrival, Caller, Site, admit_open, split_host
 from appliance.errors import Denied, Invalid, Misdirected, ScrError, Unauthorized
 from appliance.http.admit import OPERATOR, Doorkeeper
+from appliance.http.agent import agent_of
 from appliance.http.api import problem
 from appliance.http.proxy import TrustedProxies
 from appliance.http.v2 import problems
@@ -27,6 +28,7 @@ _HOST = re.compile(
 _SAME = (b"same-origin", b"none")
 _REMEMBERED = 1000  # Hosts and header names; they are few, and whoever sends many pays for it alone
 _CHALLENGE = (b"www-authenticate", b'Basic realm="scr"')
+_READING = ("GET", "HEAD")
 _NO_BROWSER_PATHS = ("/v2", "/api", "/token", "/metrics")
 
 AsgiApp = Callable[[Any, Any, Any], Any]
@@ -88,6 +90,8 @@ class Front:
         except ScrError as error:
             await _refuse(scope, send, error, has_challenge=not door.is_beside_tls)
             return
+        if scope["method"] not in _READING:  # the record of a change names the program too
+            caller = msgspec.structs.replace(caller, client=agent_of(headers))
         if path.startswith("/v2/") or path == "/v2":
             await self.api(scope, receive, send, caller, site)
         else:
