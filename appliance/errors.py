@@ -42,6 +42,10 @@ class PageUnknown(Unknown):
     """No such path or route."""
 
 
+class AccountUnknown(Unknown):
+    """No user, group, role, access policy or access key of that name or id."""
+
+
 class Invalid(ScrError):
     """What the client or the operator wrote cannot be used as it stands."""
 
@@ -76,6 +80,14 @@ class UploadInvalid(Invalid):
 
 class QueryInvalid(Invalid):
     """A query parameter or request field is wrong."""
+
+
+class PolicyInvalid(Invalid):
+    """Not an access policy: a statement that could never count, or one that means something else than it says."""
+
+
+class AccountInvalid(Invalid):
+    """A user, group, role or access key cannot be made or changed so."""
 
 
 class ConfigInvalid(Invalid):
@@ -154,6 +166,18 @@ class Conflict(ScrError):
 
 class Stale(Conflict):
     """Somebody else changed the resource since the client read it (If-Match)."""
+
+
+class AccountExists(Conflict):
+    """There is a user, group, role, access policy or access key of that name already."""
+
+
+class AccountManaged(Conflict):
+    """`scr.toml` declares it, or the program itself: it is not changed here."""
+
+
+class AccountInUse(Conflict):
+    """An access policy is attached to somebody, so that its deletion would change what they may do."""
 
 
 class UploadBusy(Conflict):

@@ -1,9 +1,17 @@
-"""Who may do what: principals, actions, access policies, and the one function that evaluates them."""
+"""Who may do what: principals, actions, resource names and access policies as values; `rights.py` evaluates them."""
 
 import enum
-from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, NewType
 
 import msgspec
+
+from appliance.domain.names import ImagePath, RegistryName
+
+PrincipalId = NewType("PrincipalId", int)
+GroupId = NewType("GroupId", int)
+PolicyId = NewType("PolicyId", int)
+KeyId = NewType("KeyId", int)
 
 
 class PrincipalKind(enum.StrEnum):
@@ -43,14 +51,60 @@ class Action(enum.StrEnum):
     VIEW_REPOSITORY = "ViewRepository"
     MANAGE_REGISTRY = "ManageRegistry"
     MANAGE_REPOSITORY = "ManageRepository"
+    VIEW_USER = "ViewUser"
+    MANAGE_USER = "ManageUser"
+    VIEW_GROUP = "ViewGroup"
+    MANAGE_GROUP = "ManageGroup"
+    VIEW_ROLE = "ViewRole"
+    MANAGE_ROLE = "ManageRole"
+    VIEW_POLICY = "ViewAccessPolicy"
+    MANAGE_POLICY = "ManageAccessPolicy"
+    VIEW_KEY = "ViewAccessKey"  # of the user or role that the resource names
+    MANAGE_KEY = "ManageAccessKey"
 
 
-class Statement(msgspec.Struct, frozen=True):
+class Holder(enum.StrEnum):
+    """What has a page of its own in accounts, and what policies are attached to (all but a policy)."""
+
+    USER = "user"
+    ROLE = "role"
+    GROUP = "group"
+    POLICY = "policy"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A user, role, group or access policy by name."""
+
+    kind: Holder
+    name: str
+
+    def __str__(self) -> str:
+        """Return `kind:name`."""
+        return f"{self.kind}:{self.name}"
+
+
+class Conditions(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """When a statement counts: from these source addresses and networks (empty: all), not from those, within a time.
+
+    Unlike in the manual they work on registry endpoints too, and only narrow what the allowlist admits.
+    """
+
+    applied_addresses: tuple[str, ...] = ()
+    excluded_addresses: tuple[str, ...] = ()
+    not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    not_after: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+ALWAYS = Conditions()
+
+
+class Statement(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """Allow or deny `actions` on `resources` (SRN patterns; `*` matches any characters, `/` included)."""
 
     effect: str  # "allow" or "deny"
     actions: tuple[str, ...]  # action names, `*` allowed at the end
     resources: tuple[str, ...]
+    conditions: Conditions = ALWAYS
 
 
 class AccessPolicy(msgspec.Struct, frozen=True):
@@ -58,13 +112,6 @@ class AccessPolicy(msgspec.Struct, frozen=True):
 
     name: str
     statements: tuple[Statement, ...]
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """Whether it is allowed, and the rule that decided."""
-
-    allowed: bool
-    reason: str
 
 
 def _built_in(name: str, *actions: str) -> AccessPolicy:
@@ -92,24 +139,19 @@ def srn(appliance: str, registry: str, repository: str = "", image: str = "") ->
     return text
 
 
-def evaluate(policies: Iterable[AccessPolicy], action: str, resource: str) -> Verdict:
-    """Decide `action` on `resource` (an SRN): a deny wins, then an allow, else it is denied.
+def account_srn(appliance: str, account: Account) -> str:
+    """Return the resource name of a user, role, group or policy: `srn:scr:<appliance>:user/<name>`."""
+    return f"srn:scr:{appliance}:{account.kind}/{account.name}"
 
-    An effect that is no word of ours counts as deny: a policy written wrongly lets nobody in.
+
+def resources_of(appliance: str, registry: RegistryName, path: ImagePath) -> tuple[str, ...]:
+    """Return what a statement may name to mean the image at `path`: the image itself, or its repository.
+
+    The actions are the repository's (`PullRepositoryImages`): on a repository they mean all its images. Where the image
+    part is empty it is the repository alone.
     """
-    allowed: Verdict | None = None
-    for policy in policies:
-        for statement in policy.statements:
-            if not (_names(statement.actions, action) and _names(statement.resources, resource)):
-                continue
-            if statement.effect != "allow":
-                return Verdict(allowed=False, reason=f"policy {policy.name} denies {action}")
-            allowed = allowed or Verdict(allowed=True, reason=f"policy {policy.name} allows {action}")
-    return allowed or Verdict(allowed=False, reason=f"no policy allows {action}")
-
-
-def _names(patterns: tuple[str, ...], text: str) -> bool:
-    return any(matches(pattern, text) for pattern in patterns)
+    repository = srn(appliance, registry, path.repository)
+    return (f"{repository}/image/{path.image}", repository) if path.image else (repository,)
 
 
 def matches(pattern: str, text: str) -> bool:

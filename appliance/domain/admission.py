@@ -5,25 +5,32 @@ lock.
 The doors hand over facts; what is decided here touches neither network nor database.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
-from appliance.domain.access import LOCAL, AccessPolicy, Action, Principal, evaluate, srn
+from appliance.domain.access import LOCAL, Account, Action, Principal, account_srn, resources_of, srn
+from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImagePath, RegistryName
 from appliance.domain.registry import ImageRef, RegistryId
+from appliance.domain.rights import FullRights, Rights, parse_address
 from appliance.errors import AccessDenied, Denied
+
+FULL_ACCESS = FullRights(())  # compared by identity where it saves time
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, from where, with which policies in force. `client` is the program's own word, for changes only."""
+    """Who asks, from where, with which rights; `at` is when, where these depend on the time.
+
+    `client` is the program's own word, for changes only.
+    """
 
     principal: Principal
-    policies: tuple[AccessPolicy, ...]
+    rights: Rights
     address: str
     client: str = ""
+    at: Timestamp = Timestamp(0)
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -51,7 +58,11 @@ class Site(msgspec.Struct, frozen=True):
     name: RegistryName
 
 
-FULL_ACCESS = (AccessPolicy("local administrator", ()),)  # a marker: compared by identity, see `admit`
+class AccountGrant(msgspec.Struct, frozen=True):
+    """The proof that a caller may change a user, group, role or access policy, or the access keys of one."""
+
+    caller: Caller
+    account: Account
 
 
 def admit(caller: Caller, site: Site, path: ImagePath, actions: Sequence[Action]) -> Grant:
@@ -60,11 +71,11 @@ def admit(caller: Caller, site: Site, path: ImagePath, actions: Sequence[Action]
     Decided on the path, before any look-up, so that a refusal says nothing about what exists.
     Raises AccessDenied.
     """
-    if caller.policies is not FULL_ACCESS:
-        resource = srn(site.appliance, site.name, path.repository, path.image)
-        _need(caller, Action.LOGIN, srn(site.appliance, site.name))
+    if caller.rights is not FULL_ACCESS:
+        _need(caller, Action.LOGIN, (srn(site.appliance, site.name),))
+        resources = resources_of(site.appliance, site.name, path)
         for action in actions:
-            _need(caller, action, resource)
+            _need(caller, action, resources)
     return Grant(caller, ImageRef(site.registry, path))
 
 
@@ -73,35 +84,44 @@ def admit_management(caller: Caller, site: Site, path: ImagePath, action: Action
 
     For what goes through the management API, which needs no `LoginContainerRegistry`. Raises AccessDenied.
     """
-    if caller.policies is not FULL_ACCESS:
-        _need(caller, action, srn(site.appliance, site.name, path.repository, path.image))
+    _need(caller, action, resources_of(site.appliance, site.name, path))
     return Grant(caller, ImageRef(site.registry, path))
 
 
 def admit_registry(caller: Caller, site: Site, action: Action) -> None:
     """Check `action` on the registry itself. Raises AccessDenied."""
-    if caller.policies is not FULL_ACCESS:
-        _need(caller, action, srn(site.appliance, site.name))
+    _need(caller, action, (srn(site.appliance, site.name),))
+
+
+def admit_account(caller: Caller, appliance: str, account: Account, action: Action) -> AccountGrant:
+    """Return the grant for `action` on a user, group, role or policy, which need not exist. Raises AccessDenied."""
+    _need(caller, action, (account_srn(appliance, account),))
+    return AccountGrant(caller, account)
 
 
 def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
     """Whether `caller` could do `action` on the image at `path`; for lists and mount sources."""
-    if caller.policies is FULL_ACCESS:
+    if caller.rights is FULL_ACCESS:
         return True
-    resource = srn(site.appliance, site.name, path.repository, path.image)
-    return evaluate(caller.policies, action, resource).allowed
+    resources = resources_of(site.appliance, site.name, path)
+    return caller.rights.evaluate(action, resources, caller.address, caller.at).allowed
 
 
 def may_registry(caller: Caller, site: Site, action: Action) -> bool:
     """Whether `caller` could do `action` on the registry itself; for lists."""
-    return caller.policies is FULL_ACCESS or evaluate(caller.policies, action, srn(site.appliance, site.name)).allowed
+    return caller.rights.evaluate(action, (srn(site.appliance, site.name),), caller.address, caller.at).allowed
 
 
-def _need(caller: Caller, action: Action, resource: str) -> None:
-    verdict = evaluate(caller.policies, action, resource)
+def may_account(caller: Caller, appliance: str, account: Account, action: Action) -> bool:
+    """Whether `caller` could do `action` on the user, group, role or policy; for lists."""
+    return caller.rights.evaluate(action, (account_srn(appliance, account),), caller.address, caller.at).allowed
+
+
+def _need(caller: Caller, action: Action, resources: Sequence[str]) -> None:
+    verdict = caller.rights.evaluate(action, resources, caller.address, caller.at)
     if not verdict.allowed:
         raise AccessDenied(
-            f"{caller.principal.name} may not do this: {verdict.reason} on {resource};"
+            f"{caller.principal.name} may not do this: {verdict.reason} on {resources[0]};"
             f" ask the administrator for a policy with {action}",
         )
 
@@ -134,12 +154,8 @@ def admit_open(arrival: Arrival) -> Caller:
 @lru_cache(maxsize=4096)  # asked of every request: parsing an address takes longer than finding a manifest
 def is_loopback(address: str) -> bool:
     """Whether `address` (IPv4, IPv6, or IPv4-mapped) is a loopback address; False for anything else."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_loopback
+    parsed = parse_address(address)
+    return parsed is not None and parsed.is_loopback
 
 
 @lru_cache(maxsize=4096)

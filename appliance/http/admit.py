@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.domain.access import BUILT_IN, AccessPolicy, Principal, PrincipalKind
+from appliance.domain.access import BUILT_IN, Principal, PrincipalKind
 from appliance.domain.admission import FULL_ACCESS, Caller
+from appliance.domain.rights import Rights
 from appliance.errors import TooManyRequests, Unauthorized
 from appliance.http.slowdown import Slowdown, source_of
 from appliance.logs import Log
@@ -82,7 +83,7 @@ class Doorkeeper:
                 self._log.warn("login.failed", user=user.name if user else "(unknown)", address=address)
             raise Unauthorized(_WRONG)
         self._slowdown.succeed(source)
-        caller = Caller(Principal(PrincipalKind.USER, user.name), _policies(user), address)
+        caller = Caller(Principal(PrincipalKind.USER, user.name), _rights(user), address)
         _keep(self._right, key, (caller, now + CACHE_S))
         return caller
 
@@ -122,8 +123,8 @@ def _keep(known: dict[bytes, Entry], key: bytes, entry: Entry) -> None:
     known[key] = entry
 
 
-def _policies(user: User) -> tuple[AccessPolicy, ...]:
-    return tuple(BUILT_IN[name] for name in user.policies)
+def _rights(user: User) -> Rights:
+    return Rights(BUILT_IN[name] for name in user.policies)
 
 
 def _basic(authorization: bytes) -> tuple[str, str]:

@@ -1,16 +1,23 @@
 import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.access import BUILT_IN, AccessPolicy, Action, Statement, evaluate, matches, srn
+from appliance.domain.access import BUILT_IN, AccessPolicy, Action, Statement, matches, srn
+from appliance.domain.moment import Timestamp
+from appliance.domain.rights import Rights, Verdict
 
 PAY = srn("a1", "local", "pay", "api")
 
 
 def policy(effect: str, actions: tuple[str, ...], resources: tuple[str, ...] = ("*",)) -> AccessPolicy:
     return AccessPolicy(f"{effect} {actions}", (Statement(effect, actions, resources),))
+
+
+def evaluate(policies: Iterable[AccessPolicy], action: Action, resource: str) -> Verdict:
+    return Rights(policies).evaluate(action, (resource,), "192.0.2.1", Timestamp(0))
 
 
 ALLOW, DENY = policy("allow", ("*",)), policy("deny", (Action.PUSH,))
@@ -43,7 +50,7 @@ def test_an_effect_that_is_no_word_of_ours_lets_nobody_in(effect: str) -> None:
     [
         ("ScrPullOnlyAccess", {Action.LOGIN, Action.PULL}),
         ("ScrPullPushOnlyAccess", {Action.LOGIN, Action.PULL, Action.PUSH}),
-        ("ScrViewOnlyAccess", {Action.VIEW_REGISTRY, Action.VIEW_REPOSITORY}),
+        ("ScrViewOnlyAccess", {action for action in Action if action.startswith("View")}),
         ("ScrFullAccess", set(Action)),
     ],
 )

@@ -1,7 +1,17 @@
 import msgspec
 import pytest
 
-from appliance.domain.access import ANONYMOUS, BUILT_IN, AccessPolicy, Action, Principal, PrincipalKind, Statement, srn
+from appliance.domain.access import (
+    ANONYMOUS,
+    BUILT_IN,
+    LOCAL,
+    AccessPolicy,
+    Action,
+    Principal,
+    PrincipalKind,
+    Statement,
+    srn,
+)
 from appliance.domain.admission import (
     FULL_ACCESS,
     Arrival,
@@ -16,6 +26,7 @@ from appliance.domain.admission import (
 )
 from appliance.domain.names import DEFAULT_REGISTRY, parse_image_path
 from appliance.domain.registry import RegistryId
+from appliance.domain.rights import Rights
 from appliance.errors import AccessDenied, Denied
 
 SITE = Site("a1", RegistryId(1), DEFAULT_REGISTRY)
@@ -24,7 +35,7 @@ HERE = Arrival("127.0.0.1", "127.0.0.1", 5000, "localhost:5000", "1.1", forwarde
 
 
 def caller(*policies: AccessPolicy) -> Caller:
-    return Caller(Principal(PrincipalKind.USER, "ada"), policies, "192.0.2.1")
+    return Caller(Principal(PrincipalKind.USER, "ada"), Rights(policies), "192.0.2.1")
 
 
 def test_a_grant_names_who_and_what() -> None:
@@ -62,7 +73,7 @@ def test_a_right_on_one_image_is_none_on_its_neighbour() -> None:
 
 
 def test_who_has_no_policy_may_nothing() -> None:
-    nobody = Caller(ANONYMOUS, (), "192.0.2.1")
+    nobody = Caller(ANONYMOUS, Rights(()), "192.0.2.1")
 
     assert not any(may(nobody, SITE, PAY, action) for action in Action)
     for action in Action:
@@ -70,9 +81,10 @@ def test_who_has_no_policy_may_nothing() -> None:
             admit_registry(nobody, SITE, action)
 
 
-def test_the_full_access_of_zero_configuration_cannot_be_written_in_a_policy() -> None:
-    alike = caller(AccessPolicy(FULL_ACCESS[0].name, FULL_ACCESS[0].statements))
+def test_the_administrator_of_zero_configuration_is_one_value_and_no_policy() -> None:
+    alike = Caller(LOCAL, Rights(()), "127.0.0.1")
 
+    assert admit_open(HERE).rights is FULL_ACCESS
     assert not may(alike, SITE, PAY, Action.PULL)
 
 

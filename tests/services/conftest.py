@@ -12,8 +12,8 @@ import pytest
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Upload, Uploads
-from appliance.db import blobs, images, manifests, tags
-from appliance.db.database import Database
+from appliance.db import blobs, facts, images, manifests, tags
+from appliance.db.database import Database, Transaction
 from appliance.domain.access import LOCAL
 from appliance.domain.admission import FULL_ACCESS, Caller, Grant, Site, admit
 from appliance.domain.moment import SECOND, Timestamp
@@ -48,7 +48,11 @@ class House:
         self.site = Site("a1", RegistryId(1), DEFAULT_REGISTRY)
 
     async def open(self) -> None:
-        await self.stock.db.write(lambda tx: claim_site(tx, "test", Timestamp(self.now)))
+        def prepare(tx: Transaction) -> None:
+            facts.put(tx, "appliance", self.site.appliance)
+            claim_site(tx, "test", Timestamp(self.now))
+
+        await self.stock.db.write(prepare)
 
     def set_rules(self, **changed: object) -> None:
         self.stock.rules = msgspec.structs.replace(self.stock.rules, **changed)

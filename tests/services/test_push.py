@@ -120,7 +120,7 @@ async def test_the_same_manifest_pushed_by_many_at_once_lies_there_once(house: H
 async def test_a_session_is_its_principals_and_its_images_alone(house: House) -> None:
     grant = house.grant("pay/api")
     upload = await house.begin("pay/api")
-    eve = Caller(Principal(PrincipalKind.USER, "eve"), grant.caller.policies, "127.0.0.1")
+    eve = Caller(Principal(PrincipalKind.USER, "eve"), grant.caller.rights, "127.0.0.1")
     elsewhere = ImageRef(type(grant.image.registry)(2), grant.path)
 
     for wrong in (Grant(eve, grant.image), house.grant("pay/web"), Grant(grant.caller, elsewhere)):

@@ -1,0 +1,177 @@
+"""Access keys: several a principal; the secret is kept as SHA-256 only."""
+
+import msgspec
+
+from appliance.db.database import Reader, Row, Transaction, Values
+from appliance.db.principals import PROOF, proof_of
+from appliance.domain.access import KeyId, PrincipalId
+from appliance.domain.accounts import KeyProof, KeyRow
+from appliance.domain.moment import Timestamp
+
+_COLUMNS = (
+    "id, access_key, principal_id, name, description, enabled, expires_at, earlier_until, managed,"
+    " last_used_at, coalesce(last_used_from, ''), created_at, created_by, modified_at, modified_by"
+)
+_PROOF = f"""
+SELECT {PROOF}, k.id, k.access_key, k.secret_hash, k.generation, k.earlier_hash, k.earlier_until, k.enabled,
+       k.expires_at
+FROM access_keys k JOIN principals p ON p.id = k.principal_id
+"""
+
+
+def find(reader: Reader, access_key: str) -> KeyRow | None:
+    """Return the access key, or None."""
+    return _row(reader.one(f"SELECT {_COLUMNS} FROM access_keys WHERE access_key = ?", (access_key,)))
+
+
+def find_named(reader: Reader, owner: PrincipalId, name: str) -> KeyRow | None:
+    """Return the key that its owner calls `name`, or None."""
+    sql = f"SELECT {_COLUMNS} FROM access_keys WHERE principal_id = ? AND name = ?"
+    return _row(reader.one(sql, (owner, name)))
+
+
+def find_proof(reader: Reader, access_key: str) -> KeyProof | None:
+    """Return what the secret of an access key is checked against, or None."""
+    return _proof(reader.one(_PROOF + "WHERE k.access_key = ?", (access_key,)))
+
+
+def find_proof_by_row(reader: Reader, key: KeyId) -> KeyProof | None:
+    """Return the same for a key's inner id."""
+    return _proof(reader.one(_PROOF + "WHERE k.id = ?", (key,)))
+
+
+def list_of(reader: Reader, owner: PrincipalId, *, last: str = "", limit: int = 1000) -> list[KeyRow]:
+    """Return up to `limit` keys of a principal by name, behind the name `last`."""
+    sql = f"SELECT {_COLUMNS} FROM access_keys WHERE principal_id = ? AND name > ? ORDER BY name LIMIT ?"
+    return [found for row in reader.rows(sql, (owner, last, limit)) if (found := _row(row)) is not None]
+
+
+def count(reader: Reader, owner: PrincipalId) -> int:
+    """Return how many keys a principal has."""
+    row = reader.one("SELECT count(*) FROM access_keys WHERE principal_id = ?", (owner,))
+    return int(row[0]) if row else 0
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """An access key to be made."""
+
+    access_key: str
+    owner: PrincipalId
+    name: str
+    description: str
+    secret_hash: bytes
+    expires_at: Timestamp | None
+    managed: bool
+    by: str
+    now: Timestamp
+
+
+def insert(tx: Transaction, new: NewKey) -> KeyId:
+    """Make an access key."""
+    sql = (
+        "INSERT INTO access_keys (access_key, principal_id, name, description, secret_hash, expires_at, managed,"
+        " created_at, created_by, modified_at, modified_by) VALUES (:access_key, :owner, :name, :description,"
+        " :secret_hash, :expires_at, :managed, :now, :by, :now, :by)"
+    )
+    return KeyId(tx.insert(sql, msgspec.structs.asdict(new)))
+
+
+_UPDATE = """
+UPDATE access_keys SET name = :name, description = :description, enabled = :enabled, expires_at = :expires,
+  managed = :managed, modified_at = :now, modified_by = :by
+WHERE id = :id
+"""
+
+
+def update(tx: Transaction, row: KeyRow, by: str, now: Timestamp) -> None:
+    """Write what may be edited of a key."""
+    values: Values = {
+        "id": row.row,
+        "name": row.name,
+        "description": row.description,
+        "enabled": row.enabled,
+        "expires": row.expires_at,
+        "managed": row.managed,
+        "by": by,
+        "now": now,
+    }
+    tx.execute(_UPDATE, values)
+
+
+def rotate(tx: Transaction, key: KeyId, secret_hash: bytes, earlier_until: Timestamp | None) -> None:
+    """Put another secret in place; with `earlier_until` the one before is good until then, too.
+
+    Without an overlap the generation skips one, so that nothing counts as the one before.
+    """
+    values: Values = {
+        "id": key,
+        "hash": secret_hash,
+        "until": earlier_until,
+        "step": 1 if earlier_until is not None else 2,
+    }
+    tx.execute(
+        "UPDATE access_keys SET earlier_hash = CASE WHEN :until IS NULL THEN NULL ELSE secret_hash END,"
+        " earlier_until = :until, secret_hash = :hash, generation = generation + :step WHERE id = :id",
+        values,
+    )
+
+
+def end_sign_ins(tx: Transaction, key: KeyId) -> None:
+    """Let everything that the key opened end, the secret before a rotation with it."""
+    tx.execute(
+        "UPDATE access_keys SET generation = generation + 2, earlier_hash = NULL, earlier_until = NULL WHERE id = ?",
+        (key,),
+    )
+
+
+def touch(tx: Transaction, key: KeyId, address: str, at: Timestamp) -> None:
+    """Note the last use of a key."""
+    tx.execute(
+        "UPDATE access_keys SET last_used_at = :at, last_used_from = :address"
+        " WHERE id = :id AND coalesce(last_used_at, 0) <= :at",
+        {"id": key, "address": address, "at": at},
+    )
+
+
+def delete(tx: Transaction, key: KeyId) -> None:
+    """Delete a key and what it opened."""
+    tx.execute("DELETE FROM sign_ins WHERE key_id = ?", (key,))
+    tx.execute("DELETE FROM access_keys WHERE id = ?", (key,))
+
+
+def _proof(row: Row | None) -> KeyProof | None:
+    if row is None:
+        return None
+    return KeyProof(
+        key=KeyId(row[7]),
+        access_key=row[8],
+        owner=proof_of(row),
+        secret_hash=row[9],
+        generation=row[10],
+        earlier_hash=row[11],
+        earlier_until=None if row[12] is None else Timestamp(row[12]),
+        enabled=bool(row[13]),
+        expires_at=None if row[14] is None else Timestamp(row[14]),
+    )
+
+
+def _row(row: Row | None) -> KeyRow | None:
+    if row is None:
+        return None
+    return KeyRow(
+        row=KeyId(row[0]),
+        access_key=row[1],
+        owner=PrincipalId(row[2]),
+        name=row[3],
+        description=row[4],
+        enabled=bool(row[5]),
+        expires_at=None if row[6] is None else Timestamp(row[6]),
+        earlier_until=None if row[7] is None else Timestamp(row[7]),
+        managed=bool(row[8]),
+        last_used_at=None if row[9] is None else Timestamp(row[9]),
+        last_used_from=row[10],
+        created_at=Timestamp(row[11]),
+        created_by=row[12],
+        modified_at=Timestamp(row[13]),
+        modified_by=row[14],
+    )

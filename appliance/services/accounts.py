@@ -1,0 +1,269 @@
+"""Users, roles and groups: made, edited, deleted. Each change is recorded and ends remembered decisions.
+
+What `scr.toml` declares is changed there only; `declare.py` passes `managed` to say that it is the file that speaks.
+"""
+
+import msgspec
+
+from appliance.db import access_epoch, activity, principals, user_groups
+from appliance.db.activity import About, Detail
+from appliance.db.database import Transaction
+from appliance.db.principals import NewPrincipal
+from appliance.domain.access import Holder, PrincipalKind
+from appliance.domain.accounts import (
+    BY_DEFAULT,
+    GroupRow,
+    PrincipalRow,
+    SignIn,
+    check_description,
+    check_name,
+    check_user_name,
+)
+from appliance.domain.admission import AccountGrant
+from appliance.domain.moment import Timestamp
+from appliance.errors import AccountExists, AccountManaged, AccountUnknown
+from appliance.services.stock import Stock, new_public_id
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """A user or role to be made; its name is the grant's. `password_hash` is argon2id or bcrypt, None for none."""
+
+    description: str = ""
+    password_hash: str | None = None
+    sign_in: SignIn = BY_DEFAULT
+    managed: bool = False
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What changes of a user, role or group; None leaves it as it is. A group has a description only."""
+
+    description: str | None = None
+    sign_in: SignIn | None = None
+    enabled: bool | None = None
+
+
+async def create(stock: Stock, grant: AccountGrant, new: NewAccount, now: Timestamp) -> PrincipalRow:
+    """Make the user or role that the grant names.
+
+    Raises AccountExists with its id, AccountInvalid.
+    """
+    return await stock.db.write(lambda tx: create_in(tx, grant, new, now))
+
+
+def create_in(tx: Transaction, grant: AccountGrant, new: NewAccount, now: Timestamp) -> PrincipalRow:
+    """Do what `create` does within a transaction."""
+    kind, name = kind_of(grant.account.kind), grant.account.name
+    if kind is PrincipalKind.USER:
+        check_user_name(name)
+    else:
+        check_name(name, "role")
+    check_description(new.description)
+    if (known := principals.find(tx, kind, name)) is not None:
+        raise AccountExists(f"there is a {kind} {name} already, with the id {known.id}; edit it")
+    by = str(grant.caller.principal)
+    made = NewPrincipal(
+        new_public_id(), kind, name, new.description, new.password_hash, new.sign_in, new.managed, by, now
+    )
+    row = principals.find_row(tx, principals.insert(tx, made))
+    assert row is not None  # noqa: S101 - it was made in this transaction
+    note(tx, f"{kind}.created", grant, row.id, {"name": name, "after": _shown(row)}, now)
+    return row
+
+
+async def edit(stock: Stock, grant: AccountGrant, change: Edit, now: Timestamp) -> PrincipalRow:
+    """Change the user or role that the grant names. Raises AccountUnknown, AccountManaged, AccountInvalid."""
+    return await stock.db.write(lambda tx: edit_in(tx, grant, change, now))
+
+
+def edit_in(
+    tx: Transaction, grant: AccountGrant, change: Edit, now: Timestamp, *, managed: bool = False
+) -> PrincipalRow:
+    """Do what `edit` does within a transaction; who is disabled has lost every token and session at once."""
+    before = find_principal(tx, grant)
+    guard(before.managed, str(grant.account), by_file=managed)
+    given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+    after = msgspec.structs.replace(before, **given, managed=managed)
+    check_description(after.description)
+    if after == before:
+        return before
+    principals.update(tx, after, str(grant.caller.principal), now)
+    if before.enabled and not after.enabled:
+        principals.end_sign_ins(tx, before.row)
+    detail: Detail = {"name": before.name, "before": _shown(before), "after": _shown(after)}
+    note(tx, f"{before.kind}.edited", grant, before.id, detail, now)
+    return find_principal(tx, grant)
+
+
+async def set_password(stock: Stock, grant: AccountGrant, password_hash: str | None, now: Timestamp) -> None:
+    """Give a user another password, or none: what the earlier one opened ends.
+
+    Raises AccountUnknown, AccountManaged.
+    """
+    await stock.db.write(lambda tx: set_password_in(tx, grant, password_hash, now))
+
+
+def set_password_in(
+    tx: Transaction, grant: AccountGrant, password_hash: str | None, now: Timestamp, *, managed: bool = False
+) -> None:
+    """Do what `set_password` does within a transaction; the same hash again changes nothing."""
+    row = find_principal(tx, grant)
+    guard(row.managed, str(grant.account), by_file=managed)
+    if principals.password_hash_of(tx, row.row) == password_hash:
+        return
+    principals.set_password(tx, row.row, password_hash)
+    detail: Detail = {"name": row.name, "hasPassword": password_hash is not None}
+    note(tx, f"{row.kind}.password_changed", grant, row.id, detail, now)
+
+
+async def delete(stock: Stock, grant: AccountGrant, now: Timestamp) -> None:
+    """Delete the user or role that the grant names, with its keys. Raises AccountUnknown, AccountManaged."""
+
+    def remove(tx: Transaction) -> None:
+        row = find_principal(tx, grant)
+        guard(row.managed, str(grant.account))
+        principals.delete(tx, row.row, row.kind)
+        note(tx, f"{row.kind}.deleted", grant, row.id, {"name": row.name, "before": _shown(row)}, now)
+
+    await stock.db.write(remove)
+
+
+async def create_group(stock: Stock, grant: AccountGrant, description: str, now: Timestamp) -> GroupRow:
+    """Make the group that the grant names. Raises AccountExists, AccountInvalid."""
+    return await stock.db.write(lambda tx: create_group_in(tx, grant, description, now))
+
+
+def create_group_in(
+    tx: Transaction, grant: AccountGrant, description: str, now: Timestamp, *, managed: bool = False
+) -> GroupRow:
+    """Do what `create_group` does within a transaction."""
+    name = check_name(grant.account.name, "group")
+    check_description(description)
+    if (known := user_groups.find(tx, name)) is not None:
+        raise AccountExists(f"there is a group {name} already, with the id {known.id}; edit it")
+    by = str(grant.caller.principal)
+    user_groups.insert(tx, new_public_id(), name, description, by, now, managed=managed)
+    row = find_group(tx, grant)
+    note(tx, "group.created", grant, row.id, {"name": name, "after": {"description": description}}, now)
+    return row
+
+
+async def edit_group(stock: Stock, grant: AccountGrant, description: str, now: Timestamp) -> GroupRow:
+    """Change the group that the grant names. Raises AccountUnknown, AccountManaged, AccountInvalid."""
+    return await stock.db.write(lambda tx: edit_group_in(tx, grant, description, now))
+
+
+def edit_group_in(
+    tx: Transaction, grant: AccountGrant, description: str, now: Timestamp, *, managed: bool = False
+) -> GroupRow:
+    """Do what `edit_group` does within a transaction."""
+    before = find_group(tx, grant)
+    guard(before.managed, str(grant.account), by_file=managed)
+    after = msgspec.structs.replace(before, description=check_description(description), managed=managed)
+    if after == before:
+        return before
+    user_groups.update(tx, after, str(grant.caller.principal), now)
+    detail: Detail = {
+        "name": before.name,
+        "before": {"description": before.description},
+        "after": {"description": description},
+    }
+    note(tx, "group.edited", grant, before.id, detail, now)
+    return find_group(tx, grant)
+
+
+async def add_member(stock: Stock, grant: AccountGrant, user: str, now: Timestamp) -> bool:
+    """Put `user` into the group that the grant names; False if it was in it. Raises AccountUnknown."""
+    return await stock.db.write(lambda tx: change_member_in(tx, grant, user, now, is_member=True))
+
+
+async def remove_member(stock: Stock, grant: AccountGrant, user: str, now: Timestamp) -> bool:
+    """Take `user` out of the group that the grant names; False if it was not in it. Raises AccountUnknown."""
+    return await stock.db.write(lambda tx: change_member_in(tx, grant, user, now, is_member=False))
+
+
+def change_member_in(
+    tx: Transaction, grant: AccountGrant, user: str, now: Timestamp, *, is_member: bool, managed: bool = False
+) -> bool:
+    """Put `user` into the group, or take it out, within a transaction; False if nothing changed.
+
+    A membership that scr.toml declares ends there only.
+    """
+    group = find_group(tx, grant)
+    found = principals.find(tx, PrincipalKind.USER, user)
+    if found is None:
+        raise AccountUnknown(f"there is no user {user[:80]!r}; a group has users only")
+    if is_member:
+        is_changed = user_groups.add_member(tx, group.row, found.row, now, managed=managed)
+    else:
+        if found.row in user_groups.list_managed_members(tx, group.row):
+            guard(is_managed=True, what=f"{user} in group {group.name}", by_file=managed)
+        is_changed = user_groups.remove_member(tx, group.row, found.row)
+    if is_changed:
+        kind = "group.member_added" if is_member else "group.member_removed"
+        note(tx, kind, grant, group.id, {"name": group.name, "user": user}, now)
+    return is_changed
+
+
+async def delete_group(stock: Stock, grant: AccountGrant, now: Timestamp) -> None:
+    """Delete the group that the grant names; its users stay. Raises AccountUnknown, AccountManaged."""
+
+    def remove(tx: Transaction) -> None:
+        row = find_group(tx, grant)
+        guard(row.managed, str(grant.account))
+        user_groups.delete(tx, row.row)
+        note(tx, "group.deleted", grant, row.id, {"name": row.name, "before": {"description": row.description}}, now)
+
+    await stock.db.write(remove)
+
+
+def find_principal(tx: Transaction, grant: AccountGrant) -> PrincipalRow:
+    """Return the user or role that the grant names. Raises AccountUnknown."""
+    kind, name = kind_of(grant.account.kind), grant.account.name
+    row = principals.find(tx, kind, name)
+    if row is None:
+        raise AccountUnknown(f"there is no {kind} {name[:80]!r}")
+    return row
+
+
+def find_group(tx: Transaction, grant: AccountGrant) -> GroupRow:
+    """Return the group that the grant names. Raises AccountUnknown."""
+    row = user_groups.find(tx, grant.account.name)
+    if row is None or grant.account.kind is not Holder.GROUP:
+        raise AccountUnknown(f"there is no group {grant.account.name[:80]!r}")
+    return row
+
+
+def kind_of(holder: Holder) -> PrincipalKind:
+    """Return the kind of principal. Raises AccountUnknown for a group or policy, which is none."""
+    if holder is Holder.USER:
+        return PrincipalKind.USER
+    if holder is Holder.ROLE:
+        return PrincipalKind.ROLE
+    raise AccountUnknown(f"a {holder} is no user and no role")
+
+
+def guard(is_managed: bool, what: str, *, by_file: bool = False) -> None:  # noqa: FBT001 - it is the question
+    """Let the file alone change what it declares. Raises AccountManaged."""
+    if is_managed and not by_file:
+        raise AccountManaged(f"{what} is declared in scr.toml; change it there, or take it out of the file first")
+
+
+def note(tx: Transaction, kind: str, grant: AccountGrant, public_id: str, detail: Detail, now: Timestamp) -> None:
+    """Record the change and end decisions made before it."""
+    about = About(subject=str(grant.account))
+    activity.record(tx, kind, grant.caller, about, {"id": public_id, **detail}, now)
+    access_epoch.bump(tx)
+
+
+def _shown(row: PrincipalRow) -> Detail:
+    """Return what the activity log shows of a user or role."""
+    return {
+        "description": row.description,
+        "signIn": {
+            "registry": [str(method) for method in row.sign_in.registry],
+            "api": [str(method) for method in row.sign_in.api],
+            "console": [str(method) for method in row.sign_in.console],
+        },
+        "enabled": row.enabled,
+        "managed": row.managed,
+    }

@@ -1,0 +1,187 @@
+"""Access keys of users and roles: made, edited, rotated with an overlap, deleted. A secret is shown once and not kept.
+
+A secret key is 256 random bits, so that a plain SHA-256 of it tells nothing; the prefix lets scanners of secrets find
+one that was left in a file.
+"""
+
+import hashlib
+import secrets
+
+import msgspec
+
+from appliance.db import access_keys
+from appliance.db.access_keys import NewKey
+from appliance.db.activity import Detail
+from appliance.db.database import Transaction
+from appliance.domain.access import PrincipalId
+from appliance.domain.accounts import KeyRow, check_description, check_name, new_access_key
+from appliance.domain.admission import AccountGrant
+from appliance.domain.moment import DAY, Timestamp
+from appliance.errors import AccountExists, AccountInvalid, AccountUnknown
+from appliance.services.accounts import find_principal, guard, note
+from appliance.services.stock import Stock
+
+MAX_KEYS = 100  # of a principal
+MAX_OVERLAP = 90 * DAY
+SECRET_PREFIX = "scrs_"  # noqa: S105 - how every secret key begins
+
+
+class MadeKey(msgspec.Struct, frozen=True):
+    """A new access key, or one with a new secret; `secret_key` is told this once."""
+
+    row: KeyRow
+    secret_key: str
+
+
+class KeyEdit(msgspec.Struct, frozen=True):
+    """What changes of a key; None leaves it as it is, `has_expiry` False takes the expiry away."""
+
+    name: str | None = None
+    description: str | None = None
+    enabled: bool | None = None
+    expires_at: Timestamp | None = None
+    has_expiry: bool = True
+
+
+def hash_secret(secret_key: str) -> bytes:
+    """Return what is kept of a secret key, refresh token or session: its SHA-256."""
+    return hashlib.sha256(secret_key.encode()).digest()
+
+
+async def create(
+    stock: Stock,
+    grant: AccountGrant,
+    name: str,
+    now: Timestamp,
+    *,
+    description: str = "",
+    expires_at: Timestamp | None = None,
+) -> MadeKey:
+    """Make an access key of the user or role that the grant names.
+
+    Raises AccountUnknown, AccountExists, AccountInvalid.
+    """
+    secret_key = SECRET_PREFIX + secrets.token_urlsafe(32)
+    new = NewKey(
+        access_key=new_access_key(),
+        owner=PrincipalId(0),
+        name=check_name(name, "access key"),
+        description=check_description(description),
+        secret_hash=hash_secret(secret_key),
+        expires_at=_check_expiry(expires_at, now),
+        managed=False,
+        by=str(grant.caller.principal),
+        now=now,
+    )
+    return MadeKey(await stock.db.write(lambda tx: create_in(tx, grant, new, now)), secret_key)
+
+
+def create_in(tx: Transaction, grant: AccountGrant, new: NewKey, now: Timestamp) -> KeyRow:
+    """Make the key `new`, whoever its owner is said to be, for the principal that the grant names."""
+    owner = find_principal(tx, grant)
+    if (known := access_keys.find_named(tx, owner.row, new.name)) is not None:
+        raise AccountExists(f"{grant.account} has a key {new.name} already, {known.access_key}; rotate or delete it")
+    if access_keys.count(tx, owner.row) >= MAX_KEYS:
+        raise AccountInvalid(f"{grant.account} has {MAX_KEYS} access keys, as many as there may be; delete some")
+    access_keys.insert(tx, msgspec.structs.replace(new, owner=owner.row))
+    row = _find(tx, grant, new.access_key)
+    note(tx, "key.created", grant, owner.id, {"accessKey": row.access_key, "after": _shown(row)}, now)
+    return row
+
+
+async def edit(stock: Stock, grant: AccountGrant, access_key: str, change: KeyEdit, now: Timestamp) -> KeyRow:
+    """Change a key of the principal that the grant names. Disabled, it has lost its tokens and sessions for good.
+
+    Raises AccountUnknown, AccountManaged, AccountExists, AccountInvalid.
+    """
+    if change.expires_at is not None:
+        _check_expiry(change.expires_at, now)
+
+    def write(tx: Transaction) -> KeyRow:
+        before = _find(tx, grant, access_key)
+        guard(before.managed, f"the access key {access_key}")
+        after = _changed(before, change)
+        if after.name != before.name and access_keys.find_named(tx, before.owner, after.name) is not None:
+            raise AccountExists(f"{grant.account} has a key {after.name} already; choose another name")
+        if after != before:
+            write_in(tx, grant, before, after, now)
+        return _find(tx, grant, access_key)
+
+    return await stock.db.write(write)
+
+
+def write_in(tx: Transaction, grant: AccountGrant, before: KeyRow, after: KeyRow, now: Timestamp) -> None:
+    """Put `after` in the place of `before`."""
+    access_keys.update(tx, after, str(grant.caller.principal), now)
+    if before.enabled and not after.enabled:
+        access_keys.end_sign_ins(tx, before.row)
+    detail: Detail = {"accessKey": before.access_key, "before": _shown(before), "after": _shown(after)}
+    note(tx, "key.edited", grant, find_principal(tx, grant).id, detail, now)
+
+
+async def rotate(stock: Stock, grant: AccountGrant, access_key: str, overlap: int, now: Timestamp) -> MadeKey:
+    """Give a key a new secret; the one before stays good for `overlap` milliseconds (0: it ends at once).
+
+    Raises AccountUnknown, AccountManaged, AccountInvalid.
+    """
+    if not 0 <= overlap <= MAX_OVERLAP:
+        raise AccountInvalid(f"the overlap may be up to {MAX_OVERLAP // DAY} days; rotate again later")
+    secret_key = SECRET_PREFIX + secrets.token_urlsafe(32)
+    until = Timestamp(now + overlap) if overlap else None
+
+    def write(tx: Transaction) -> KeyRow:
+        row = _find(tx, grant, access_key)
+        guard(row.managed, f"the access key {access_key}")
+        access_keys.rotate(tx, row.row, hash_secret(secret_key), until)
+        detail: Detail = {"accessKey": access_key, "overlapMs": overlap}
+        note(tx, "key.rotated", grant, find_principal(tx, grant).id, detail, now)
+        return _find(tx, grant, access_key)
+
+    return MadeKey(await stock.db.write(write), secret_key)
+
+
+async def delete(stock: Stock, grant: AccountGrant, access_key: str, now: Timestamp) -> None:
+    """Delete a key of the principal that the grant names. Raises AccountUnknown, AccountManaged."""
+
+    def remove(tx: Transaction) -> None:
+        row = _find(tx, grant, access_key)
+        guard(row.managed, f"the access key {access_key}")
+        access_keys.delete(tx, row.row)
+        detail: Detail = {"accessKey": access_key, "before": _shown(row)}
+        note(tx, "key.deleted", grant, find_principal(tx, grant).id, detail, now)
+
+    await stock.db.write(remove)
+
+
+def _find(tx: Transaction, grant: AccountGrant, access_key: str) -> KeyRow:
+    """Return a key of the principal that the grant names. Raises AccountUnknown, for another's key too."""
+    owner = find_principal(tx, grant)
+    row = access_keys.find(tx, access_key)
+    if row is None or row.owner != owner.row:
+        raise AccountUnknown(f"{grant.account} has no access key {access_key[:40]!r}")
+    return row
+
+
+def _changed(row: KeyRow, change: KeyEdit) -> KeyRow:
+    """Return the key as it will be. Raises AccountInvalid."""
+    after = row
+    if change.name is not None:
+        after = msgspec.structs.replace(after, name=check_name(change.name, "access key"))
+    if change.description is not None:
+        after = msgspec.structs.replace(after, description=check_description(change.description))
+    if change.enabled is not None:
+        after = msgspec.structs.replace(after, enabled=change.enabled)
+    if change.expires_at is not None or not change.has_expiry:
+        after = msgspec.structs.replace(after, expires_at=change.expires_at if change.has_expiry else None)
+    return after
+
+
+def _check_expiry(at: Timestamp | None, now: Timestamp) -> Timestamp | None:
+    if at is not None and at <= now:
+        raise AccountInvalid("the expiry is in the past; choose a later time, or disable the key")
+    return at
+
+
+def _shown(row: KeyRow) -> Detail:
+    """Return what the activity log shows of a key."""
+    return {"name": row.name, "description": row.description, "enabled": row.enabled, "expiresAt": row.expires_at}
