@@ -204,6 +204,10 @@ class StoreFailed(Unavailable):
     """The store answered with an error, or its bytes are not what was written."""
 
 
+class StoreDown(StoreFailed):
+    """The object store cannot be reached, or does not do what it is asked; what waits for it is kept."""
+
+
 class BlobBroken(StoreFailed):
     """A chunk of a blob is not what was sealed; the blob is quarantined."""
 

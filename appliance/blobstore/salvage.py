@@ -1,35 +1,77 @@
-"""Reads blobs that no row describes: what is left after the database is lost. Nothing is checked here."""
+"""Reads blobs that no row describes: what is left after the database is lost."""
 
 import hashlib
+from collections.abc import Callable, Iterator
 
-import msgspec
-
-from appliance.blobstore.local import LocalStore
+from appliance.blobstore.cipher import HEADER, PIECE, SEALED, TAG, WHOLE, piece_count
+from appliance.blobstore.forms import PLAIN, Forms
+from appliance.blobstore.store import Lying, Salvaged
 from appliance.blobstore.sums import CHUNK, Summer
-from appliance.domain.names import Digest, algorithm_of, hex_of
-from appliance.errors import StoreFailed
+from appliance.domain.names import algorithm_of, hex_of
+from appliance.errors import BlobBroken
+
+_PIECES = CHUNK // PIECE
 
 
-class Salvaged(msgspec.Struct, frozen=True):
-    """What lies there: its size in bytes, its sums, and whether it is what its name says."""
+def salvage(one: Lying, forms: Forms, read: Callable[[int], bytes]) -> Salvaged:
+    """Read a generation whole (blocking); `read` gives the next bytes of its file, b"" at its end.
 
-    size: int
-    sums: bytes
-    is_whole: bool
-
-
-def salvage(store: LocalStore, digest: Digest, generation: str) -> Salvaged:
-    """Read a generation whole (blocking). Raises StoreFailed."""
-    state = hashlib.new(algorithm_of(digest))
-    summer = Summer()
+    Raises StoreFailed where an encrypted one cannot be opened for want of its key.
+    """
+    state = hashlib.new(algorithm_of(one.digest))
     size = 0
-    path = store.path_of(digest, generation)
     try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(CHUNK):
-                state.update(piece)
-                summer.update(piece)
-                size += len(piece)
-    except OSError as error:
-        raise StoreFailed(f"the store failed: read {path.name}: {error.strerror}; see the host's disk") from error
-    return Salvaged(size, summer.finish(), state.hexdigest() == hex_of(digest))
+        sums, pieces = _open_plain(read) if one.form == PLAIN else _open_encrypted(one, forms, read)
+        for piece in pieces:
+            state.update(piece)
+            size += len(piece)
+    except BlobBroken:
+        return Salvaged(size, b"", is_whole=False)
+    return Salvaged(size, sums(), state.hexdigest() == hex_of(one.digest))
+
+
+def _open_plain(read: Callable[[int], bytes]) -> tuple[Callable[[], bytes], Iterator[bytes]]:
+    summer = Summer()
+
+    def pieces() -> Iterator[bytes]:
+        while piece := read(CHUNK):
+            summer.update(piece)
+            yield piece
+
+    return summer.finish, pieces()
+
+
+def _open_encrypted(
+    one: Lying, forms: Forms, read: Callable[[int], bytes]
+) -> tuple[Callable[[], bytes], Iterator[bytearray]]:
+    exactly = _Exactly(read)
+    header = exactly.take(HEADER)
+    cipher = forms.ring().of(header)
+    found = cipher.check(header)
+    if found.digest != one.digest or found.magic != WHOLE:
+        raise BlobBroken(f"the file of {one.digest} is another's")
+
+    def pieces() -> Iterator[bytearray]:
+        for first in range(0, piece_count(found.size), _PIECES):
+            left = found.size - first * PIECE
+            yield cipher.open_range(
+                exactly.take(min(_PIECES * SEALED, left + TAG * piece_count(left))), found.size, first
+            )
+        if exactly.take(1):
+            raise BlobBroken(f"the file of {one.digest} is longer than it says")
+
+    return lambda: header, pieces()
+
+
+class _Exactly:
+    """Gives as many bytes as are asked for, whatever pieces they come in; fewer at the end only."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._rest = b""
+
+    def take(self, size: int) -> bytes:
+        while len(self._rest) < size and (piece := self._read(size - len(self._rest))):
+            self._rest += piece
+        found, self._rest = self._rest[:size], self._rest[size:]
+        return found

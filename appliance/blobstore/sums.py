@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from isal.isal_zlib import crc32
 
 CHUNK = 1 << 20  # bytes; the unit that is read, checked and sent
+SUM = 4  # bytes of the sum of a chunk
 
 
 class Summer:
@@ -46,10 +47,10 @@ def sums_of(pieces: Iterable[bytes]) -> bytes:
     return summer.finish()
 
 
-def is_whole(chunk: bytes | memoryview, sums: bytes, index: int) -> bool:
+def is_whole(chunk: bytes | bytearray | memoryview, sums: bytes, index: int) -> bool:
     """Whether `chunk` is the chunk number `index` that `sums` was made of."""
-    wanted = sums[4 * index : 4 * index + 4]
-    return len(wanted) == 4 and crc32(chunk) == int.from_bytes(wanted)
+    wanted = sums[SUM * index : SUM * index + SUM]
+    return len(wanted) == SUM and crc32(chunk) == int.from_bytes(wanted)
 
 
 def chunk_count(size: int) -> int:

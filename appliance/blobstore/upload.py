@@ -1,6 +1,6 @@
 """Upload sessions: bytes on their way in, always on the local disk, whatever store they end up in.
 
-    <data>/uploads/<id>         the bytes so far; the file's length is the offset
+    <data>/uploads/<id>         the bytes so far (staging.py); plain, the file's length is the offset
     <data>/uploads/<id>.json    whose session it is (Session)
 
 Nothing here is synced before the seal: a 202 promises nothing, and GET of the session tells the truth after a crash.
@@ -19,10 +19,12 @@ from pathlib import Path
 import msgspec
 
 from appliance.blobstore.files import Files
-from appliance.blobstore.sums import CHUNK, Summer
+from appliance.blobstore.forms import PLAIN, Forms
+from appliance.blobstore.staging import Staging, restage, stage
+from appliance.blobstore.sums import CHUNK
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, algorithm_of
-from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy, UploadUnknown
+from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy, UploadInvalid, UploadUnknown
 
 _SYNC_EVERY = 16 << 20  # bytes; written back early, so that the sync at the end has little left to wait for
 
@@ -36,6 +38,7 @@ class Session(msgspec.Struct, frozen=True):
     principal: str
     algorithm: str
     started: Timestamp
+    form: str = PLAIN  # that its bytes have on the disk
 
 
 _DECODER = msgspec.json.Decoder(Session)
@@ -48,25 +51,27 @@ class Sealable(msgspec.Struct, frozen=True):
     digest: Digest
     size: int
     sums: bytes
+    form: str = PLAIN
 
 
 class Upload:
     """One session. One request writes to it at a time."""
 
-    def __init__(self, uploads: "Uploads", session: Session, descriptor: int) -> None:
-        """Take over the open file `descriptor`, which is empty."""
+    def __init__(self, uploads: "Uploads", session: Session, descriptor: int, staging: Staging) -> None:
+        """Take over the open file `descriptor`, which is empty, or will be read by `reread`."""
         self.session = session
         self.offset = 0
         self._uploads = uploads
         self._descriptor = descriptor
         self._path = uploads.path_of(session.id)
         self._hash = hashlib.new(session.algorithm)
-        self._summer = Summer()
+        self._staging = staging
         self._is_busy = False
         self._is_closed = False
         self._unsynced = 0
         self._syncing: Future[None] | None = None
         self._lost: ScrError | None = None  # why bytes that were taken may be gone
+        self._sealable: Sealable | None = None  # once it is verified: the store may fail, and be asked again
         self._using = threading.Lock()  # held by a thread that uses the descriptor: a closed one may be another file's
 
     def claim(self) -> None:
@@ -81,10 +86,20 @@ class Upload:
         """Let another request write."""
         self._is_busy = False
 
-    async def receive(self, pieces: AsyncIterator[bytes]) -> None:
-        """Append `pieces` until they end. What arrived before an error or a lost client stays in the session."""
+    async def receive(self, pieces: AsyncIterator[bytes], *, closes: bool = False) -> None:
+        """Append `pieces` until they end. What arrived before an error or a lost client stays in the session.
+
+        `closes` says that the session is finished next: nothing is made ready for a restart then.
+        """
         try:
-            await self._take(pieces)
+            try:
+                await self._take(pieces)
+            except BaseException:
+                closes = False
+                raise
+            finally:
+                if not closes:
+                    await self._keep()
         finally:
             if self._lost is not None:
                 await self.cancel()
@@ -115,6 +130,12 @@ class Upload:
                 under_way = rest
         if under_way is not None:
             under_way.result()
+
+    async def _keep(self) -> None:
+        """Make the file hold all that came, where it does not anyway."""
+        if self.session.form != PLAIN and self._lost is None and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            await asyncio.wait([loop.run_in_executor(self._uploads.executor, self._keep_rest)])
 
     async def finish(self, digest: Digest) -> Sealable:
         """Verify the bytes against `digest` and sync them.
@@ -152,9 +173,8 @@ class Upload:
 
     def reread(self) -> None:
         """Hash what lies in the file already: the session comes from before a restart (blocking)."""
-        while piece := os.pread(self._descriptor, CHUNK, self.offset):
+        for piece in self._staging.reopen(self._descriptor):
             self._hash.update(piece)
-            self._summer.update(piece)
             self.offset += len(piece)
 
     def _feed(self, batch: list[bytes]) -> None:
@@ -162,21 +182,41 @@ class Upload:
         self._uploads.check_room()
         with self._using:
             self._check_usable()
+            if self._sealable is not None:
+                raise UploadInvalid("the upload was closed and waits for the store; close it again, without content")
             try:
-                self._uploads.files.write(self._descriptor, self._path, batch, self.offset)
-            except ScrError:
-                # part of the batch may lie there: the file's length must stay the offset, also after a restart
-                with contextlib.suppress(ScrError):
-                    self._uploads.files.truncate(self._descriptor, self._path, self.offset)
+                self._staging.write(self._descriptor, batch)
+            except ScrError as error:
+                self._recover(error)
                 raise
             for piece in batch:
                 self._hash.update(piece)
-                self._summer.update(piece)
                 self.offset += len(piece)
                 self._unsynced += len(piece)
-            if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+            if (
+                self._uploads.syncs
+                and self._unsynced >= _SYNC_EVERY
+                and (self._syncing is None or self._syncing.done())
+            ):
                 self._unsynced = 0
                 self._syncing = self._uploads.executor.submit(self._sync_early, os.dup(self._descriptor))
+
+    def _recover(self, error: ScrError) -> None:
+        """Take back what a failed write left: the file's length must stay the offset, also after a restart."""
+        if not self._staging.survives_failure:
+            self._lost = error
+            return
+        with contextlib.suppress(ScrError):
+            self._uploads.files.truncate(self._descriptor, self._path, self.offset)
+
+    def _keep_rest(self) -> None:
+        with self._using:
+            if self._is_closed:
+                return
+            try:
+                self._staging.keep(self._descriptor)
+            except ScrError as error:
+                self._lost = error
 
     def _sync_early(self, descriptor: int) -> None:
         """Sync what came so far. A failure is final: a second sync may succeed and the bytes be gone all the same."""
@@ -196,21 +236,25 @@ class Upload:
     def _finish(self, digest: Digest) -> Sealable:
         with self._using:
             self._check_usable()
+            if self._sealable is not None and self._sealable.digest == digest:
+                return self._sealable
             algorithm = algorithm_of(digest)
             if algorithm == self.session.algorithm:
                 found = self._hash.hexdigest()
             else:  # the client told us only now; end-4c (digest-algorithm) would have spared the second reading
-                with os.fdopen(os.dup(self._descriptor), "rb") as content:
-                    content.seek(0)
-                    found = hashlib.file_digest(content, algorithm).hexdigest()
+                state = hashlib.new(algorithm)
+                for piece in self._staging.content(self._descriptor):
+                    state.update(piece)
+                found = state.hexdigest()
             if f"{algorithm}:{found}" != digest:
                 raise DigestInvalid(
                     f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}"
                 )
-            if os.fstat(self._descriptor).st_size != self.offset:  # a failed write left something behind
-                self._uploads.files.truncate(self._descriptor, self._path, self.offset)
-            self._uploads.files.sync(self._descriptor, self._path)
-            return Sealable(self._path, digest, self.offset, self._summer.finish())
+            sums = self._staging.finish(self._descriptor, digest)
+            if self._uploads.syncs:
+                self._uploads.files.sync(self._descriptor, self._path)
+            self._sealable = Sealable(self._path, digest, self.offset, sums, self.session.form)
+            return self._sealable
 
     def _drop(self) -> None:
         with self._using:
@@ -222,12 +266,27 @@ class Upload:
 class Uploads:
     """All sessions of the data folder."""
 
-    def __init__(self, folder: Path, files: Files, executor: Executor, min_free: int) -> None:
-        """Keep sessions in `folder` (made if missing); refuse bytes below `min_free` bytes of free disk."""
+    def __init__(
+        self,
+        folder: Path,
+        files: Files,
+        executor: Executor,
+        min_free: int,
+        forms: Forms | None = None,
+        *,
+        syncs: bool = True,
+    ) -> None:
+        """Keep sessions in `folder` (made if missing); refuse bytes below `min_free` bytes of free disk.
+
+        `forms` says how the bytes lie there. `syncs` is off where a seal copies them elsewhere: until then nothing is
+        promised, and the copy is read from memory.
+        """
         self.folder = folder
         self.files = files
         self.executor = executor
         self.min_free = min_free
+        self.forms = forms or Forms()
+        self.syncs = syncs
         self._open: dict[str, Upload] = {}
         files.make_folder(folder)
 
@@ -246,6 +305,7 @@ class Uploads:
     async def create(self, session: Session) -> Upload:
         """Begin a session; its id must be new."""
         self.check_room()
+        session = msgspec.structs.replace(session, form=self.forms.new)
         upload = await asyncio.get_running_loop().run_in_executor(self.executor, self._create, session)
         self._open[session.id] = upload
         return upload
@@ -255,7 +315,8 @@ class Uploads:
         descriptor = self.files.create(path)
         try:
             self.files.write(descriptor, path, [msgspec.json.encode(session)], 0)
-            return Upload(self, session, self.files.create(self.path_of(session.id)))
+            staged = self.path_of(session.id)
+            return Upload(self, session, self.files.create(staged), stage(self.files, staged, self.forms))
         except ScrError:
             with contextlib.suppress(ScrError):
                 self.files.remove(path)
@@ -277,10 +338,16 @@ class Uploads:
     def _reopen(self, session_id: str) -> Upload | None:
         try:
             session = _DECODER.decode(self.path_of(session_id + ".json").read_bytes())
-            upload = Upload(self, session, self.files.open(self.path_of(session_id)))
+            staged = self.path_of(session_id)
+            staging = restage(self.files, staged, self.forms, session.form)
+            upload = Upload(self, session, self.files.open(staged), staging)
         except (OSError, ScrError, msgspec.DecodeError):  # a crash between the seal and the end of the session too
             return None
-        upload.reread()
+        try:
+            upload.reread()
+        except ScrError:  # encrypted, and cut off by a crash
+            upload.let_go()
+            return None
         return upload
 
     def forget(self, upload: Upload) -> None:

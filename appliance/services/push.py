@@ -29,6 +29,7 @@ from appliance.errors import (
     ManifestBlobUnknown,
     NameUnknown,
     ScrError,
+    StoreDown,
     StoreFailed,
     UploadUnknown,
 )
@@ -73,13 +74,15 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
     sealable = await upload.finish(digest)
     generation = new_generation()
     stock.sealing.add(generation)
+    sealed = StoredBlob(BlobId(0), digest, generation, stock.store.driver, sealable.form, sealable.size, sealable.sums)
+    is_kept = False
     try:
         try:
-            await stock.store.seal(sealable.staged, digest, generation)
-        except ScrError:
+            await stock.store.seal(sealable.staged, sealed)
+        except ScrError as error:
+            is_kept = isinstance(error, StoreDown)  # the bytes are here and whole: the client may close it again
             await _drop_spare(stock, stock.store.delete, digest, generation)
             raise
-        sealed = StoredBlob(BlobId(0), digest, generation, stock.store.driver, "plain", sealable.size, sealable.sums)
 
         def record(tx: Transaction) -> StoredBlob:
             image = claim_image(tx, stock.rules, grant, now)
@@ -98,8 +101,9 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
             await _drop_spare(stock, stock.store.delete, digest, generation)
     finally:
         stock.sealing.discard(generation)
-        with contextlib.suppress(ScrError):  # what became of the push is decided; idle sessions are reaped
-            await upload.cancel()
+        if not is_kept:
+            with contextlib.suppress(ScrError):  # what became of the push is decided; idle sessions are reaped
+                await upload.cancel()
     return blob
 
 

@@ -14,9 +14,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.blobstore.files import Files
-from appliance.blobstore.local import LocalStore
-from appliance.blobstore.salvage import salvage
-from appliance.blobstore.store import Lying
+from appliance.blobstore.store import BlobStore, Lying
 from appliance.db import activity, blobs, images, integrity, manifests, registries
 from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
@@ -33,7 +31,7 @@ from appliance.domain.names import (
     hex_of,
 )
 from appliance.domain.registry import BlobId, ImageId, StoredBlob
-from appliance.errors import Conflict, ManifestInvalid, StoreFailed, Unsupported
+from appliance.errors import Conflict, ManifestInvalid, StoreFailed
 from appliance.services.provision import claim_site
 from appliance.services.push import claim_image
 from appliance.services.stock import Stock, new_generation
@@ -103,12 +101,9 @@ def lay_basis(folder: Path) -> Basis:
 
 
 async def rebuild(stock: Stock, basis: Basis) -> Rebuilt:
-    """Fill the database with what lies in the store; return what came of it. Raises Unsupported for a remote store."""
-    store = stock.store
-    if not isinstance(store, LocalStore):
-        raise Unsupported("a rebuild reads a local folder; copy the store into one first")
+    """Fill the database with what lies in the store; return what came of it. Raises StoreFailed."""
     site = await stock.db.write(lambda tx: _claim_site(tx, stock.clock()))
-    run = _Run(stock, store, site)
+    run = _Run(stock, stock.store, site)
     await run.find_lost()
     await run.register_blobs()
     await run.recover_manifests()
@@ -142,7 +137,7 @@ class _Found(msgspec.Struct, frozen=True):
 class _Run:
     """One rebuild, step by step; every step is a run of small transactions and may be begun again."""
 
-    def __init__(self, stock: Stock, store: LocalStore, site: Site) -> None:
+    def __init__(self, stock: Stock, store: BlobStore, site: Site) -> None:
         self.stock = stock
         self.store = store
         self.site = site
@@ -164,17 +159,14 @@ class _Run:
             last = page[-1].id
 
     def _is_there(self, blob: StoredBlob) -> bool:
-        try:
-            return self.store.path_of(blob.digest, blob.generation).stat().st_size == blob.size
-        except FileNotFoundError:
-            return False
+        return self.store.find_size(blob) == blob.size
 
     async def register_blobs(self) -> None:
         """Hash every blob that no row knows, and register it."""
         for one in self._unknown("blob", self.store.walk_blobs()):
-            found = salvage(self.store, one.digest, one.generation)
+            found = self.store.salvage(one)
             stored = StoredBlob(
-                BlobId(0), one.digest, one.generation, self.store.driver, "plain", found.size, found.sums
+                BlobId(0), one.digest, one.generation, self.store.driver, one.form, found.size, found.sums
             )
             if not found.is_whole:
                 await self.store.quarantine(stored)

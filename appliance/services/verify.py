@@ -10,8 +10,8 @@ from functools import partial
 
 import msgspec
 
+from appliance.blobstore.forms import sums_size
 from appliance.blobstore.store import Lying
-from appliance.blobstore.sums import chunk_count
 from appliance.db import blobs, integrity, manifests
 from appliance.db.database import Reader
 from appliance.db.integrity import StoredManifest
@@ -25,7 +25,6 @@ from appliance.services.stock import Stock
 
 LISTED = 1000  # faults that are listed one by one
 _PAGE = 200  # rows read at once
-_SUM = 4  # bytes a chunk
 
 
 class Fault(msgspec.Struct, frozen=True, rename="camel"):
@@ -121,7 +120,7 @@ async def _compare_blobs(
             kind, reason = "blob-missing", "its bytes are gone from the store"
         elif one.size != blob.size:
             kind, reason = "blob-size", f"{one.size} bytes lie there, and {blob.size} were stored"
-        elif len(blob.sums) != _SUM * chunk_count(blob.size):
+        elif len(blob.sums) != sums_size(blob.form, blob.size):
             kind, reason = "blob-sums", "its row has sums of another size"
         if kind:
             await _tell_broken(stock, found, blob, kind, reason, repair=repair)

@@ -6,19 +6,31 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from appliance.blobstore.cipher import E1
 from appliance.blobstore.files import Files
+from appliance.blobstore.forms import PLAIN, Forms
+from appliance.blobstore.keyring import Keyring
 from appliance.blobstore.local import LocalStore
+from appliance.blobstore.names import BLOBS, path_of
+from appliance.blobstore.staging import stage
 from appliance.blobstore.store import BlobStore, FileSpan
-from appliance.blobstore.sums import sums_of
 from appliance.blobstore.upload import Session, Uploads
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId, StoredBlob
 
-STORES = ("local",)  # every store there is; each has to pass the same suite
+STORES = ("folder", "folder-encrypted")  # every store there is; each has to pass the same suite
+ENCRYPTED = tuple(name for name in STORES if name.endswith("-encrypted"))
+MASTER = bytes(range(32))
+
+
+def forms(*, encrypts: bool) -> Forms:
+    """Return forms with a keyring of the test's own; both forms can be read."""
+    return Forms(Keyring.make(MASTER, Timestamp(0)), encrypts=encrypts)
 
 
 @pytest.fixture(scope="session")
@@ -32,50 +44,119 @@ def executor() -> Iterator[ThreadPoolExecutor]:
         yield workers
 
 
+class Shelf(Protocol):
+    """What lies behind a store, as somebody sees and changes it who has the disk or the bucket."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's content."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+
+
+class Folder:
+    """A Shelf: the data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, name: str) -> bytes | None:
+        path = self.folder / name
+        return path.read_bytes() if path.is_file() else None
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_bytes(content)
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
 class Bench:
     """A store, and the means to put bytes into it and to break them."""
 
-    def __init__(self, folder: Path, store: BlobStore) -> None:
+    def __init__(self, folder: Path, store: BlobStore, shelf: Shelf, forms: Forms) -> None:
         self.folder = folder
         self.store = store
+        self.shelf = shelf
+        self.forms = forms
         self._numbers = itertools.count()
 
     async def seal(self, content: bytes, generation: str = "", algorithm: str = "sha256") -> StoredBlob:
         """Store `content` and return what its row would say."""
         number = next(self._numbers)
         staged = self.folder / f"staged{number}"
-        staged.write_bytes(content)
         digest = Digest(f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}")
+        sums = write_staged(staged, content, digest, self.forms)
         blob = StoredBlob(
-            BlobId(number), digest, generation or f"{number:08x}", "local", "plain", len(content), sums_of([content])
+            BlobId(number),
+            digest,
+            generation or f"{number:08x}",
+            self.store.driver,
+            self.forms.new,
+            len(content),
+            sums,
         )
-        await self.store.seal(staged, digest, blob.generation)
+        await self.store.seal(staged, blob)
         assert not staged.exists()
         return blob
 
-    def path_of(self, blob: StoredBlob) -> Path:
+    def name_of(self, blob: StoredBlob) -> str:
         """Return where the bytes lie."""
-        (found,) = (path for path in self.folder.rglob(f"*.{blob.generation}") if path.is_file())
+        return path_of(blob.digest, blob.generation, BLOBS, blob.form)
+
+    def content(self, blob: StoredBlob) -> bytes:
+        """Return the bytes as they lie there."""
+        found = self.shelf.get(self.name_of(blob))
+        assert found is not None, "nothing lies there"
         return found
 
     def flip(self, blob: StoredBlob, offset: int) -> None:
-        """Change one bit."""
-        with self.path_of(blob).open("r+b") as file:
-            byte = os.pread(file.fileno(), 1, offset)
-            os.pwrite(file.fileno(), bytes([byte[0] ^ 0x10]), offset)
+        """Change one bit of the byte that holds the content's byte `offset`."""
+        self.flip_raw(blob, offset if blob.form == PLAIN else place_in_file(offset))
+
+    def flip_raw(self, blob: StoredBlob, offset: int) -> None:
+        """Change one bit of the byte `offset` of the file."""
+        content = bytearray(self.content(blob))
+        content[offset] ^= 0x10
+        self.shelf.put(self.name_of(blob), bytes(content))
+
+    def cut(self, blob: StoredBlob, size: int) -> None:
+        """Leave the file as long as one with `size` bytes of content would be, without its end."""
+        raw = size if blob.form == PLAIN else place_in_file(size)
+        self.shelf.put(self.name_of(blob), self.content(blob)[:raw])
+
+
+def place_in_file(offset: int) -> int:
+    """Return where the byte `offset` of the content lies in an encrypted file."""
+    return 128 + offset // 65536 * 65552 + offset % 65536
+
+
+def write_staged(path: Path, content: bytes, digest: Digest, forms: Forms) -> bytes:
+    """Write `content` as an upload leaves it; return the sums of its row."""
+    staging = stage(Files(), path, forms)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        staging.write(descriptor, [content])
+        return staging.finish(descriptor, digest)
+    finally:
+        os.close(descriptor)
 
 
 @pytest.fixture(params=STORES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path, executor: ThreadPoolExecutor) -> Bench:
     """The store under test."""
-    assert request.param == "local"
-    return Bench(tmp_path, LocalStore(tmp_path, Files(), executor))
+    known = forms(encrypts=request.param.endswith("-encrypted"))
+    return Bench(tmp_path, LocalStore(tmp_path, Files(), executor, known), Folder(tmp_path), known)
 
 
-@pytest.fixture
-def uploads(tmp_path: Path, executor: ThreadPoolExecutor) -> Uploads:
+@pytest.fixture(params=[PLAIN, E1])
+def uploads(request: pytest.FixtureRequest, tmp_path: Path, executor: ThreadPoolExecutor) -> Uploads:
     """Upload sessions in an empty folder."""
-    return Uploads(tmp_path / "uploads", Files(), executor, 0)
+    return Uploads(tmp_path / "uploads", Files(), executor, 0, forms(encrypts=request.param == E1))
 
 
 def session(number: int = 1, algorithm: str = "sha256") -> Session:

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.blobstore.files import Files
-from appliance.blobstore.local import SMALL, LocalStore
+from appliance.blobstore.local import LocalStore
+from appliance.blobstore.reading import SMALL
 from appliance.blobstore.store import Lying
 from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import parse_digest
@@ -80,8 +81,7 @@ async def pieces_before_the_error(bench: Bench, blob: StoredBlob) -> bytes:
 @pytest.mark.parametrize("left", [0, 1, CHUNK, CHUNK + 1, len(LARGE) - 1])
 async def test_a_blob_that_was_cut_short_is_broken_from_there(bench: Bench, left: int) -> None:
     blob = await bench.seal(LARGE)
-    with bench.path_of(blob).open("r+b") as file:
-        file.truncate(left)
+    bench.cut(blob, left)
 
     assert await given_before_the_error(bench, blob) == LARGE[: left // CHUNK * CHUNK]
 
@@ -96,7 +96,7 @@ async def test_small_blobs_are_checked_too(bench: Bench) -> None:
 
 async def test_bytes_that_are_gone_are_a_broken_blob(bench: Bench) -> None:
     blob = await bench.seal(LARGE)
-    bench.path_of(blob).unlink()
+    bench.shelf.remove(bench.name_of(blob))
 
     with pytest.raises(BlobBroken, match="are gone"):
         await read(bench.store, blob)
@@ -106,7 +106,7 @@ async def test_bytes_that_are_gone_are_a_broken_blob(bench: Bench) -> None:
 
 async def test_reading_nothing_touches_nothing(bench: Bench) -> None:
     blob = await bench.seal(b"gone at once")
-    bench.path_of(blob).unlink()
+    bench.shelf.remove(bench.name_of(blob))
 
     assert await read(bench.store, blob, 3, 3) == b""
 
@@ -125,9 +125,10 @@ async def test_a_delete_takes_exactly_its_generation(bench: Bench) -> None:
 async def test_walking_finds_every_generation_and_nothing_else(bench: Bench) -> None:
     blobs = [await bench.seal(b"x" * size, algorithm=name) for size in (1, 2, 3) for name in ("sha256", "sha512")]
     await bench.store.keep_manifest(blobs[0].digest, "cccccccc", b"{}")
-    (bench.folder / "blobs" / "lost+found").mkdir()
-    (bench.folder / "blobs" / "sha256" / "README").write_text("put here by a person")
-    (bench.path_of(blobs[0]).parent / "notes.txt").write_text("so is this")
+    bench.shelf.put("blobs/lost+found/x", b"")
+    bench.shelf.put("blobs/sha256/README", b"put here by a person")
+    bench.shelf.put(bench.name_of(blobs[0]).rpartition("/")[0] + "/notes.txt", b"so is this")
+    bench.shelf.put(bench.name_of(blobs[0]) + ".e2", b"and this a newer program wrote")
 
     found = list(bench.store.walk_blobs())
 
@@ -161,7 +162,8 @@ async def test_a_quarantined_generation_is_put_aside_until_it_is_deleted(bench: 
     aside = list(bench.store.walk_quarantine())
     assert [(one.digest, one.generation, one.size) for one in aside] == [(broken.digest, "aaaaaaaa", 6)]
     assert [one.generation for one in bench.store.walk_blobs()] == ["bbbbbbbb"]
-    assert bench.path_of(broken).read_bytes() == b"broken"
+    assert bench.shelf.get(bench.name_of(broken)) is None
+    assert bench.shelf.get("quarantine/" + bench.name_of(broken).rpartition("/")[2]) is not None
     await bench.store.delete(broken.digest, broken.generation)
     assert list[Lying](bench.store.walk_quarantine()) == []
     assert await read(bench.store, healed) == b"broken"
@@ -170,7 +172,7 @@ async def test_a_quarantined_generation_is_put_aside_until_it_is_deleted(bench: 
 async def test_a_store_finds_what_another_process_left(bench: Bench, executor: ThreadPoolExecutor) -> None:
     blob = await bench.seal(LARGE)
 
-    again = LocalStore(bench.folder, Files(), executor)
+    again = LocalStore(bench.folder, Files(), executor, bench.forms)
 
     assert await read(again, blob) == LARGE
 
@@ -185,8 +187,7 @@ async def test_a_reader_that_leaves_early_closes_the_file(bench: Bench) -> None:
     await anext(pieces)
     await pieces.aclose()
 
-    path = bench.path_of(blob)
-    assert str(path) not in open_files()
+    assert not any(blob.generation in path for path in open_files())
 
 
 def open_files() -> set[str]:

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.blobstore.cipher import E1
 from appliance.blobstore.files import Files, failed
+from appliance.blobstore.forms import PLAIN
 from appliance.blobstore.sums import CHUNK, sums_of
 from appliance.blobstore.upload import Uploads
 from appliance.domain.names import Digest
 from appliance.errors import DigestInvalid, StorageFull, StoreFailed, UploadBusy, UploadUnknown
-from tests.blobstore.conftest import session, stream
+from tests.blobstore.conftest import forms, session, stream
 
 pytestmark = pytest.mark.anyio
 PATIENCE_S = 60
@@ -76,25 +78,33 @@ def lying(uploads: Uploads) -> set[str]:
     return {name for name, _ in uploads.walk()}
 
 
+@pytest.mark.parametrize("form", [PLAIN, E1])
 @given(pieces=st.lists(st.binary(max_size=40).map(lambda seed: seed * 30_000), max_size=8), restart=st.integers(0, 8))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_cutting_of_a_blob_gives_the_same_digest_before_and_after_a_restart(
-    tmp_path_factory: pytest.TempPathFactory, executor: ThreadPoolExecutor, pieces: list[bytes], restart: int
+    tmp_path_factory: pytest.TempPathFactory,
+    executor: ThreadPoolExecutor,
+    form: str,
+    pieces: list[bytes],
+    restart: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("data") / "uploads"
+    known = forms(encrypts=form == E1)
     content = b"".join(pieces)
 
-    upload = await Uploads(folder, Files(), executor, 0).create(session())
+    upload = await Uploads(folder, Files(), executor, 0, known).create(session())
     await upload.receive(stream(pieces[:restart]))
-    found = await Uploads(folder, Files(), executor, 0).find(upload.session.id)
+    found = await Uploads(folder, Files(), executor, 0, known).find(upload.session.id)
     assert found is not None
     assert found.offset == len(b"".join(pieces[:restart]))
     for piece in pieces[restart:]:  # one request each
         await found.receive(stream([piece]))
     sealable = await found.finish(digest_of(content))
 
-    assert (sealable.size, sealable.sums) == (len(content), sums_of([content]))
-    assert sealable.staged.read_bytes() == content
+    assert (sealable.size, sealable.form) == (len(content), form)
+    if form == PLAIN:
+        assert sealable.sums == sums_of([content])
+    assert known.open_whole(form, sealable.staged.read_bytes()) == content
     await found.cancel()
     await upload.cancel()
 
@@ -284,7 +294,7 @@ async def test_half_a_session_is_none(uploads: Uploads, executor: ThreadPoolExec
     for suffix in {"", ".json"} - {left}:
         (uploads.folder / (upload.session.id + suffix)).unlink()
 
-    restarted = Uploads(uploads.folder, Files(), executor, 0)
+    restarted = Uploads(uploads.folder, Files(), executor, 0, uploads.forms)
 
     assert await restarted.find(upload.session.id) is None
     assert await restarted.reap(2e10) == 1
@@ -296,7 +306,7 @@ async def test_a_description_that_is_torn_is_no_session(uploads: Uploads, execut
     upload = await uploads.create(session())
     (uploads.folder / f"{upload.session.id}.json").write_bytes(b'{"id": "000')
 
-    assert await Uploads(uploads.folder, Files(), executor, 0).find(upload.session.id) is None
+    assert await Uploads(uploads.folder, Files(), executor, 0, uploads.forms).find(upload.session.id) is None
     await upload.cancel()
 
 

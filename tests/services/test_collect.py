@@ -373,7 +373,8 @@ async def test_strays_are_swept_after_the_grace_time_and_nothing_else(house: Hou
     await house.push("pay/api", IMAGE, "1")
     staged = tmp_path / "staged"
     staged.write_bytes(LOOSE.data)
-    await house.stock.store.seal(staged, Digest(LOOSE.digest), "0badcafe")
+    lost = StoredBlob(BlobId(0), Digest(LOOSE.digest), "0badcafe", "local", "plain", len(LOOSE.data), b"")
+    await house.stock.store.seal(staged, lost)
     await house.stock.store.keep_manifest(Digest(OTHER.digest), "0badcafe", OTHER.body)
 
     assert (await collect.sweep_strays(house.stock)).strays == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from appliance.blobstore import local
+from appliance.blobstore.reading import BlobFile
 from appliance.domain.moment import HOUR
 from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId
@@ -95,7 +95,7 @@ async def test_a_store_that_merely_failed_quarantines_nothing(house: House, monk
 
     await house.push_blob("pay/api", BLOB)
     with monkeypatch.context() as patch:
-        patch.setattr(local, "_read", refuse)
+        patch.setattr(BlobFile, "read", refuse)
         found = await scrub.scrub(house.stock)
 
     assert (found.broken, house.has_blob("pay/api", BLOB)) == ((), True)

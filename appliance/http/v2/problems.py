@@ -55,6 +55,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.StorageFull: (507, "UNAVAILABLE"),
     errors.StoreFailed: (503, "UNAVAILABLE"),
+    errors.StoreDown: (503, "UNAVAILABLE"),
     errors.BlobBroken: (404, "BLOB_UNKNOWN"),
     errors.Stopping: (503, "UNAVAILABLE"),
 }

@@ -59,7 +59,7 @@ class Pushing:
             return
         upload.claim()
         try:
-            await upload.receive(call.pieces(call.content_length()))
+            await upload.receive(call.pieces(call.content_length()), closes=True)
             await push.finish_upload(self.stock, grant, upload, wanted, now)
         except BaseException:  # a single request that failed leaves no session behind
             await upload.cancel()
@@ -101,7 +101,7 @@ class Pushing:
         upload = await push.find_upload(self.stock, grant, session)
         upload.claim()
         try:
-            await self._receive(call, name, upload)
+            await self._receive(call, name, upload, closes=True)
             await push.finish_upload(self.stock, grant, upload, wanted, self.stock.clock())
         finally:
             upload.release()
@@ -124,7 +124,7 @@ class Pushing:
         headers += warnings_of(placed.warnings)
         await self._created(call, name, "manifests", placed.manifest.digest, headers)
 
-    async def _receive(self, call: Call, name: str, upload: Upload) -> None:
+    async def _receive(self, call: Call, name: str, upload: Upload, *, closes: bool = False) -> None:
         """Append the body to `upload`. Raises OutOfRange when it does not continue where the session ends."""
         length = call.content_length()
         text = call.header(b"content-range")
@@ -141,7 +141,7 @@ class Pushing:
         if call.content_length() == 0:
             return
         before = upload.offset
-        await upload.receive(call.pieces(length))
+        await upload.receive(call.pieces(length), closes=closes)
         if length is not None and upload.offset - before != length:
             raise SizeInvalid(f"{upload.offset - before} of {length} announced bytes came; ask the session, then go on")
 
