@@ -13,10 +13,10 @@ from typing import Any
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import make_scheduler
-from appliance.assemble.reload import Lookout, read_again
+from appliance.assemble.reload import LOOK_S, Lookout, read_again
 from appliance.assemble.settings import rules_of
 from appliance.assemble.stock import Opened, open_stock
-from appliance.assemble.timetable import Clock, Timetable
+from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
 from appliance.config import Config, Loaded, Sources
@@ -69,14 +69,17 @@ class Appliance:
             )
             self._add_checks()
             await self._open_doors(stack, self._opened)
+            self._lists = self._doors.endpoints.make_lookout()
             self._timetable = Timetable(self._log)
             self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._upkeep.entries()]
+                entries = (*self._upkeep.entries(), Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S))
+                tasks = [group.create_task(self._timetable.follow(entry)) for entry in entries]
                 tasks.append(group.create_task(self._scheduler.run()))
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
-                tasks.append(group.create_task(self._watch(lookout)))
-                self._doors.say_ready(self._config)
+                tasks.append(group.create_task(self._lists.look()))
+                tasks += [group.create_task(self._watch(one)) for one in (lookout, self._lists)]
+                self._doors.say_ready()
                 await stopping.wait()
                 self._log.info("scr.stopping", grace_s=self._config.server.shutdown_grace.seconds)
                 tasks.append(group.create_task(self._hurry(hurrying)))
@@ -101,8 +104,8 @@ class Appliance:
             self._executor,
             self._log,
         )
-        self._doors = Doors(self._config, opened, running, self._pulls, self._executor, self._log)
-        await self._doors.open(stack, self._config, self._checks)
+        self._doors = Doors(lambda: self._config, opened, running, self._pulls, self._executor, self._log)
+        await self._doors.open(stack, self._checks)
 
     def _add_checks(self) -> None:
         self._checks.add("database", self._check_database, is_vital=True)
@@ -148,7 +151,8 @@ class Appliance:
         self._log.configure(level=config.log.level, form=config.log.format)
         self._opened.stock.rules = rules_of(config)
         self._upkeep.follow_disk()
-        self._doors.apply(config, was)
+        self._doors.apply(was)
+        self._lists.ring()
         self._timetable.change()
         self._scheduler.change()
 

@@ -1,19 +1,23 @@
 """The doors: the front with what it consults, the control socket and every listener with its certificate."""
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from appliance import __version__
-from appliance.assemble.settings import limits_of, names_of
+from appliance.assemble.endpoints import Endpoints, Ports, door_of
+from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
 from appliance.config import Address, Config, ListenerSection
+from appliance.domain.endpoint import Endpoint
 from appliance.http.admit import Doorkeeper, User
 from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
 from appliance.http.certificate import Certificate
-from appliance.http.front import Door, Front
+from appliance.http.door import Door
+from appliance.http.front import Front
 from appliance.http.health import Checks
 from appliance.http.listen import Listeners
 from appliance.http.proxy import TrustedProxies
@@ -26,48 +30,79 @@ class Doors:
     """What clients come in by."""
 
     def __init__(
-        self, config: Config, opened: Opened, running: Running, pulls: Pulls, executor: Executor, log: Log
+        self,
+        config: Callable[[], Config],
+        opened: Opened,
+        running: Running,
+        pulls: Pulls,
+        executor: Executor,
+        log: Log,
     ) -> None:
-        """Make the front and the listeners; `open` opens them."""
-        self._site = opened.site
+        """Make the front and the listeners; `open` opens them. `config` returns what is in force."""
+        self._config = config
         self._executor = executor
         self._log = log
         self._certificates: dict[tuple[Path, Path], Certificate] = {}
-        self._trusted = TrustedProxies(config.server.trusted_proxies)
-        self.urls: tuple[str, ...] = ()
+        self._trusted = TrustedProxies(config().server.trusted_proxies)
+        self._urls: list[tuple[str, ListenerSection]] = []
+        self.endpoints = Endpoints(config, opened, executor, log)
         self._front = Front(
             DistributionApi(opened.stock, pulls),
             make_app(opened.stock, running),
-            self._doorkeeper(config),
+            self._doorkeeper(config()),
             opened.site,
-            names_of(config),
+            self.endpoints.entrance,
             self._trusted,
         )
-        self.listeners = Listeners(self._front, log, limits_of(config), self._trusted)
+        self._default = opened.site.name
+        self.listeners = Listeners(self._front, log, limits_of(config()), self._trusted)
+        self.ports = Ports(config(), opened, self.listeners, log)
 
-    async def open(self, stack: AsyncExitStack, config: Config, checks: Checks) -> None:
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where it listens."""
+        return (*(url for url, _ in self._urls), *self.ports.urls())
+
+    async def open(self, stack: AsyncExitStack, checks: Checks) -> None:
         """Open the control socket and every listener; leaving `stack` closes them. Raises ConfigInvalid."""
+        config = self._config()
         stack.push_async_callback(self.listeners.close, 0)
+        await self.endpoints.allowlists.refresh()
+        checks.add("allowlists", self.endpoints.allowlists.check)
+        checks.add("listeners", self.ports.check)
         await self.listeners.open_control(config.storage.data_dir / "control.sock", Door("control", is_control=True))
         for listener in config.listeners:
             await self._open_listener(listener, checks)
+        await self.follow()
 
-    def apply(self, config: Config, was: Config) -> None:
-        """Take over what of `config` may change while it runs, each whole."""
+    async def follow(self) -> None:
+        """Follow the registries: the listeners they have of their own, and the allowlists that decide."""
+        server = self._config().server
+        files = (server.tls_certificate, server.tls_key)
+        await self.ports.follow(self._certificates.get(files) if None not in files else None)  # type: ignore[arg-type]
+        self.endpoints.allowlists.follow()
+
+    def apply(self, was: Config) -> None:
+        """Take over what of the configuration may change while it runs, each whole."""
+        config = self._config()
         self.listeners.limits = limits_of(config)
         is_same = (config.user, config.is_open) == (was.user, was.is_open)  # then it keeps what it has verified
         doorkeeper = self._front.doorkeeper if is_same else self._doorkeeper(config)
-        self._front.consult(doorkeeper, names_of(config), self._trusted)
+        self._front.consult(doorkeeper, self._trusted)
+        self.endpoints.apply(was)
 
     def renew_certificates(self) -> None:
         """Read certificates again whose files have changed."""
         for certificate in self._certificates.values():
             certificate.reload()
 
-    def say_ready(self, config: Config) -> None:
+    def say_ready(self) -> None:
         """Say on stderr what is served where."""
-        for url in self.urls:
-            sys.stderr.write(f'scr {__version__} serving {url} (registry "{self._site.name}")\n')
+        config = self._config()
+        for url, listener in self._urls:
+            sys.stderr.write(f"scr {__version__} serving {url} ({self._meaning(listener)})\n")
+        for url, registry in self.ports.urls().items():
+            sys.stderr.write(f'scr {__version__} serving {url} (registry "{registry}")\n')
         sys.stderr.flush()
         if not config.user and not config.is_open:
             self._log.warn(
@@ -78,9 +113,20 @@ class Doors:
         certificate = self._certificate(listener, checks)
         scheme = "https" if certificate else "http"
         found = await self.listeners.open(
-            listener.address.host, listener.address.port, Door("main"), certificate, allow_plain=listener.allow_plain
+            listener.address.host,
+            listener.address.port,
+            door_of(listener),
+            certificate,
+            allow_plain=listener.allow_plain,
         )
-        self.urls += tuple(f"{scheme}://{Address(host, port)}" for host, port in found)
+        self._urls += [(f"{scheme}://{Address(*place)}", listener) for place in found.places]
+
+    def _meaning(self, listener: ListenerSection) -> str:
+        """Return what a listener serves, for the ready line."""
+        if listener.endpoint is Endpoint.MANAGEMENT:
+            return "management"
+        registry = f'registry "{listener.registry or self._default}"'
+        return registry if listener.endpoint is Endpoint.PRIVATE else f"{registry}, public endpoint"
 
     def _certificate(self, listener: ListenerSection, checks: Checks) -> Certificate | None:
         """Return the certificate of `listener`, loaded once for all that share it. Raises ConfigInvalid."""

@@ -7,6 +7,7 @@ secrets). A file that is missing, empty or wrong changes nothing and is said lou
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import watchfiles
@@ -16,8 +17,10 @@ from appliance.errors import ConfigInvalid
 
 LOOK_S = 2.0  # seconds between two looks
 _SETTLE_S = 0.2  # seconds a file must stay as it is before it is read: an editor may be writing it
+QUICK_STEP_MS = 100  # for what must take effect within a second: up to two steps, the settling, the reading
 _STEP_MS = 500  # the watch looks into its own queue so often; its default of 50 ms would keep an idle machine awake
 
+Section = TypeVar("Section", bound=msgspec.Struct)
 Stamp = tuple[tuple[int, int, int], ...]
 
 # read at the start only: sockets, the folder, who is believed about addresses
@@ -28,6 +31,14 @@ RESTART = (
     "server.allow_plain",
     "server.allow_insecure",
     "server.trusted_proxies",
+    "endpoint.public.listen",
+    "endpoint.public.tls_certificate",
+    "endpoint.public.tls_key",
+    "endpoint.public.allow_plain",
+    "endpoint.management.listen",
+    "endpoint.management.tls_certificate",
+    "endpoint.management.tls_key",
+    "endpoint.management.allow_plain",
     "storage.data_dir",
     "listener",
 )
@@ -66,16 +77,20 @@ def read_again(sources: Sources, current: Loaded) -> Change:
 
 def merge(current: Config, found: Config) -> Config:
     """Return `found` with what only a restart can change as it is in `current`."""
-    server = {key.partition(".")[2] for key in RESTART if key.startswith("server.")}
-    kept = {key: value for key, value in msgspec.structs.asdict(current.server).items() if key in server}
+    trusted = current.server.trusted_proxies or found.server.trusted_proxies
+    for key in RESTART:
+        found = _with_current(found, current, key.split("."))
     # a proxy that will be believed after a restart ends the open mode already
-    kept["trusted_proxies"] = current.server.trusted_proxies or found.server.trusted_proxies
-    return msgspec.structs.replace(
-        found,
-        server=msgspec.structs.replace(found.server, **kept),
-        storage=msgspec.structs.replace(found.storage, data_dir=current.storage.data_dir),
-        listener=current.listener,
-    )
+    return msgspec.structs.replace(found, server=msgspec.structs.replace(found.server, trusted_proxies=trusted))
+
+
+def _with_current(found: Section, current: Section, path: list[str]) -> Section:
+    """Return `found` with the value that stands at `path` in `current`."""
+    name, *rest = path
+    value = getattr(current, name)
+    if rest:
+        value = _with_current(getattr(found, name), value, rest)
+    return msgspec.structs.replace(found, **{name: value})
 
 
 def _differing(current: Loaded, found: Loaded) -> Iterable[str]:
@@ -98,10 +113,19 @@ def _has_text(path: Path) -> bool:
 class Lookout:
     """Calls `changed` when one of the files has changed (False), or when `ring` asked for it (True)."""
 
-    def __init__(self, files: Callable[[], tuple[Path, ...]], changed: Callable[[bool], Awaitable[None]]) -> None:
-        """Watch what `files` returns; asked anew after every change."""
+    def __init__(
+        self,
+        files: Callable[[], tuple[Path, ...]],
+        changed: Callable[[bool], Awaitable[None]],
+        *,
+        folder: Path | None = None,
+        step_ms: int = _STEP_MS,
+    ) -> None:
+        """Watch what `files` returns, asked anew at every look; files may appear and go in `folder`."""
         self._files = files
         self._changed = changed
+        self._folder = folder
+        self._step_ms = step_ms
         self._bell = asyncio.Event()
         self._is_asked = False
 
@@ -110,7 +134,7 @@ class Lookout:
         self._is_asked = True
         self._bell.set()
 
-    async def look(self, each: Callable[[], object]) -> None:
+    async def look(self, each: Callable[[], object] = lambda: None) -> None:
         """Look for ever; call `each` at every look."""
         seen: Stamp | None = None  # the first look reads again: a file may have changed since the start read it
         while True:
@@ -134,11 +158,11 @@ class Lookout:
 
     async def watch(self) -> None:
         """Ring at every change in the folders of the files, where the system can tell."""
-        folders = {file.parent for file in self._files()}
+        folders = {self._folder} if self._folder else {file.parent for file in self._files()}
         if not folders:
             return
         async for _ in watchfiles.awatch(
-            *folders, recursive=False, step=_STEP_MS, watch_filter=self._is_ours, raise_interrupt=False
+            *folders, recursive=False, step=self._step_ms, watch_filter=self._is_ours, raise_interrupt=False
         ):
             self._bell.set()
 

@@ -7,7 +7,6 @@ import enum
 import json
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
@@ -30,12 +29,28 @@ from appliance.config.quantities import (
     reserve_text,
     size_text,
 )
-from appliance.config.sections import HostName, Network, PasswordHash, PolicyName, Url, UserName
+from appliance.config.sections import (
+    Domain,
+    GroupName,
+    HostName,
+    Network,
+    OwnRegistry,
+    PasswordHash,
+    PolicyName,
+    Url,
+    UserName,
+)
 from appliance.domain.access import BUILT_IN
+from appliance.domain.allowlist import GROUP, explain, read_entry
+from appliance.domain.meant import near
+from appliance.domain.names import parse_registry_name
+from appliance.domain.ranges import Span
+from appliance.errors import NameInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _USER = re.compile(r"[^\s:\x00-\x1f\x7f](?:[^:\x00-\x1f\x7f]{0,126}[^\s:\x00-\x1f\x7f])?")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
+LONGEST_DOMAIN = 253 - 37  # characters; `<name>-<id>.` stands before it in a host name
 HIDDEN = "(hidden)"  # stands for a secret wherever settings are shown
 
 
@@ -92,12 +107,6 @@ def shown(raw: object) -> str:
     }
     text = json.dumps(raw, default=str)[:80]
     return f"{text} ({names.get(type(raw), 'a date')})"
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean ...?` for the nearest of `known`, or ""."""
-    found = get_close_matches(word, known, 1) or get_close_matches(word.lower(), [one.lower() for one in known], 1)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def kind_of(type_: object) -> Kind:
@@ -231,6 +240,31 @@ def _parse_plain(text: str) -> str:
     return text
 
 
+def _read_span(raw: object, folder: Path) -> Span:
+    del folder
+    found = read_entry(raw) if isinstance(raw, str) else None
+    if found is None or found.span is None:
+        is_group = not isinstance(raw, str) or raw.startswith("@")
+        raise Wrong(
+            'an address or network like "10.0.0.7" or "10.0.0.0/8"', "" if is_group else f"; {explain(str(raw), {})}"
+        )
+    return found.span
+
+
+def _parse_registry(text: str) -> str:
+    try:
+        return parse_registry_name(text) if text else ""
+    except NameInvalid:
+        raise ValueError("the name of a registry: 3 to 25 of a-z and 0-9, a letter first") from None
+
+
+def _parse_domain(text: str) -> str:
+    text = text.lower().rstrip(".")
+    if text and (len(text) > LONGEST_DOMAIN or not _HOST.fullmatch(text) or text.rpartition(".")[2].isdigit()):
+        raise ValueError('a domain like "registry.example.com", without a port and without *.')
+    return text
+
+
 _duration = _text(parse_duration)
 _url = _text(_parse_url, str, 'an address like "https://registry.example.com", with nothing behind the host and port')
 _KINDS: dict[object, Kind] = {
@@ -252,6 +286,10 @@ _KINDS: dict[object, Kind] = {
         _matching(_HASH, "a hash that `scr user hash` printed ($argon2id$...)").read,
         lambda value: HIDDEN if value else "",
     ),
+    Domain: _text(_parse_domain),
+    OwnRegistry: _text(_parse_registry),
+    GroupName: _matching(GROUP, "1 to 63 of a-z, 0-9 and '-', a letter first"),
+    Span: Kind("text", _read_span, str),
     Url: Kind("text", lambda raw, folder: Url("") if raw == "" else _url.read(raw, folder), str),
     Path: Kind("text", _read_path, str),
     Path | None: Kind("text", _read_path_or_none, lambda value: "" if value is None else str(value)),

@@ -16,7 +16,16 @@ from appliance.config import safety
 from appliance.config.keys import VARIABLES, dotted, key_text, section_of, unknown_key, unknown_variable
 from appliance.config.kinds import Kind, Wrong, from_variable, kind_of, shown, text_of
 from appliance.config.lines import KeyPath, find_lines, line_of
-from appliance.config.sections import Config, ListenerSection, PasswordHash, ServerSection, UserSection
+from appliance.config.sections import (
+    Config,
+    ListenerSection,
+    ManagementSection,
+    PasswordHash,
+    PublicSection,
+    ServerSection,
+    UserSection,
+)
+from appliance.domain.endpoint import Endpoint
 from appliance.errors import ConfigInvalid
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -203,8 +212,16 @@ class _Reading:
     def _whole(self, config: Config) -> Config:
         """Return `config` with the hashes of password files; note what does not go together."""
         self._check_tls(config.server, ("server",))
+        for name, endpoint in (("public", config.endpoint.public), ("management", config.endpoint.management)):
+            self._check_tls(endpoint, ("endpoint", name), config.server.tls_certificate)
         for number, listener in enumerate(config.listener):
             self._check_tls(listener, ("listener", number))
+            if listener.registry and listener.endpoint is Endpoint.MANAGEMENT:
+                self._wrong(("listener", number, "registry"), "a management listener serves no registry; take it out")
+        for number, group in enumerate(config.resource_group):
+            if any(other.name == group.name for other in config.resource_group[:number]):
+                place = ("resource_group", number, "name")
+                self._wrong(place, f"there is another [[resource_group]] {group.name}; give each a name of its own")
         users = []
         for number, user in enumerate(config.user):
             path = ("user", number)
@@ -213,15 +230,23 @@ class _Reading:
                 self._wrong((*path, "name"), f"there is another user {user.name}; give each a name of its own")
         return msgspec.structs.replace(config, user=tuple(users))
 
-    def _check_tls(self, section: ServerSection | ListenerSection, path: KeyPath) -> None:
-        """Note a certificate without a key, a file that cannot be read, or plain HTTP "too" where there is no TLS."""
+    def _check_tls(
+        self,
+        section: ServerSection | ListenerSection | PublicSection | ManagementSection,
+        path: KeyPath,
+        inherited: Path | None = None,
+    ) -> None:
+        """Note a certificate without a key, a file that cannot be read, or plain HTTP "too" where there is no TLS.
+
+        `inherited` is the certificate that stands in for one of its own.
+        """
         if (section.tls_certificate is None) != (section.tls_key is None):
             has, lacks = ("tls_key", "tls_certificate") if section.tls_key else ("tls_certificate", "tls_key")
             self._wrong((*path, has), f"{key_text(path)} has {has} and no {lacks}; scr tls init makes both files")
         for key, file in (("tls_certificate", section.tls_certificate), ("tls_key", section.tls_key)):
             if file is not None and not os.access(file, os.R_OK):
                 self._wrong((*path, key), f"{key_text((*path, key))}: {file} cannot be read; scr tls init makes it")
-        if section.allow_plain and section.tls_certificate is None:
+        if section.allow_plain and (section.tls_certificate or inherited) is None:
             self._wrong((*path, "allow_plain"), f"{key_text(path)} has allow_plain and no TLS; take it out")
 
     def _with_password(self, user: UserSection, path: KeyPath) -> UserSection:

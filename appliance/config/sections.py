@@ -22,9 +22,14 @@ from appliance.config.quantities import (
     parse_reserve,
     parse_size,
 )
+from appliance.domain.endpoint import Endpoint
 from appliance.domain.image_policy import ImagePolicy
+from appliance.domain.ranges import Span
 
 HostName = NewType("HostName", str)  # lower case, without a port
+Domain = NewType("Domain", str)  # the same, below which registries have names of their own; "" for none
+GroupName = NewType("GroupName", str)  # of a resource group, as an allowlist names it behind its @
+OwnRegistry = NewType("OwnRegistry", str)  # the name of a registry; "" for none
 Url = NewType("Url", str)  # http or https, host and perhaps port, nothing behind it; "" for none
 PasswordHash = NewType("PasswordHash", str)  # argon2id, as `scr user hash` prints it; "" for none
 PolicyName = NewType("PolicyName", str)  # of a built-in access policy
@@ -49,6 +54,40 @@ class ServerSection(msgspec.Struct, frozen=True):
     min_rate: Size = parse_size("1KiB")
 
 
+class PrivateSection(msgspec.Struct, frozen=True):
+    """`[endpoint.private]`: how registries are called there; it listens where `[server]` says."""
+
+    domain: Domain = Domain("")
+
+
+class PublicSection(msgspec.Struct, frozen=True):
+    """`[endpoint.public]`: where the public endpoint listens, and how registries are called there."""
+
+    listen: tuple[Address, ...] = ()
+    domain: Domain = Domain("")
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    allow_plain: bool = False
+
+
+class ManagementSection(msgspec.Struct, frozen=True):
+    """`[endpoint.management]`: where console, API and metrics are, if not at the private endpoint, and for whom."""
+
+    listen: tuple[Address, ...] = ()
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    allow_plain: bool = False
+    access_control: bool = False
+
+
+class EndpointSection(msgspec.Struct, frozen=True):
+    """`[endpoint.*]`: the three sorts of doors."""
+
+    private: PrivateSection = PrivateSection()
+    public: PublicSection = PublicSection()
+    management: ManagementSection = ManagementSection()
+
+
 class ListenerSection(msgspec.Struct, frozen=True):
     """`[[listener]]`: one more address, with settings of its own."""
 
@@ -56,6 +95,8 @@ class ListenerSection(msgspec.Struct, frozen=True):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     allow_plain: bool = False
+    endpoint: Endpoint = Endpoint.PRIVATE
+    registry: OwnRegistry = OwnRegistry("")
 
 
 class StorageSection(msgspec.Struct, frozen=True):
@@ -100,6 +141,14 @@ class DefaultsSection(msgspec.Struct, frozen=True):
     repository: ImagePolicy = ImagePolicy()
 
 
+class ResourceGroupSection(msgspec.Struct, frozen=True):
+    """`[[resource_group]]`: machines that an allowlist lets in by one name."""
+
+    name: GroupName
+    kind: Literal["vm", "gpu-cluster", "vpc-endpoint", "other"] = "other"
+    addresses: tuple[Span, ...] = ()
+
+
 class UserSection(msgspec.Struct, frozen=True):
     """`[[user]]`: somebody who signs in with a password. Once read, `password_hash` is never empty."""
 
@@ -118,20 +167,38 @@ class Config(msgspec.Struct, frozen=True):
     compat: CompatSection = CompatSection()
     log: LogSection = LogSection()
     defaults: DefaultsSection = DefaultsSection()
+    endpoint: EndpointSection = EndpointSection()
     listener: tuple[ListenerSection, ...] = ()
+    resource_group: tuple[ResourceGroupSection, ...] = ()
     user: tuple[UserSection, ...] = ()
 
     @property
     def listeners(self) -> tuple[ListenerSection, ...]:
-        """Every address to listen on: those of `[server]` with its TLS settings, then the `[[listener]]` tables."""
-        server = self.server
+        """Every address to listen on: those of `[server]` and of `[endpoint.*]`, then the `[[listener]]` tables."""
+        server, public, management = self.server, self.endpoint.public, self.endpoint.management
+        sections: tuple[tuple[Endpoint, ServerSection | PublicSection | ManagementSection], ...] = (
+            (Endpoint.PRIVATE, server),
+            (Endpoint.PUBLIC, public),
+            (Endpoint.MANAGEMENT, management),
+        )
         first = (
-            ListenerSection(address, server.tls_certificate, server.tls_key, server.allow_plain)
-            for address in server.listen
+            self._listener(address, endpoint, section) for endpoint, section in sections for address in section.listen
         )
         return (*first, *self.listener)
+
+    @property
+    def has_management(self) -> bool:
+        """Whether console, API and metrics have a listener of their own, and so are nowhere else."""
+        return any(listener.endpoint is Endpoint.MANAGEMENT for listener in self.listeners)
 
     @property
     def is_open(self) -> bool:
         """Whether this machine is served without asking who calls: no user and no proxy is configured."""
         return not self.user and not self.server.trusted_proxies
+
+    def _listener(
+        self, address: Address, endpoint: Endpoint, section: ServerSection | PublicSection | ManagementSection
+    ) -> ListenerSection:
+        """Return one address of a section; without a certificate of its own it has that of `[server]`."""
+        tls = section if section.tls_certificate is not None else self.server
+        return ListenerSection(address, tls.tls_certificate, tls.tls_key, section.allow_plain, endpoint)

@@ -46,6 +46,18 @@ def list_all(reader: Reader) -> list[Registry]:
     return [_registry(row) for row in rows]
 
 
+def list_controlled(reader: Reader) -> list[Registry]:
+    """Return the live registries of which an allowlist decides who may use an endpoint."""
+    where = "r.removed_at IS NULL AND (r.private_access_control OR r.public_access_control)"
+    return [_registry(row) for row in reader.rows(f"{_FIND} {where}")]
+
+
+def list_ports(reader: Reader) -> list[int]:
+    """Return the ports on which live registries have listeners of their own."""
+    rows = reader.rows("SELECT port FROM registries WHERE removed_at IS NULL AND port IS NOT NULL ORDER BY port")
+    return [row[0] for row in rows]
+
+
 def insert(tx: Transaction, settings: RegistrySettings, public_id: str, by: str, now: Timestamp) -> RegistryId:
     """Make a registry; it does not serve before `set_ready`."""
     values: Values = {**_values(settings), "public": public_id, "now": now, "by": by}

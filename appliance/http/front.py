@@ -4,45 +4,33 @@ Host and Origin are judged here, before anything is routed: a page from elsewher
 reach what needs no password (DESIGN 4, "Browsers").
 """
 
-import ipaddress
-import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from appliance.domain.admission import Arrival, Caller, Site, admit_open, split_host
-from appliance.errors import Denied, Invalid, Misdirected, ScrError, Unauthorized
+from appliance.domain.admission import Arrival, Caller, Site, admit_open
+from appliance.errors import Denied, ScrError, Unauthorized
 from appliance.http.admit import OPERATOR, Doorkeeper
 from appliance.http.agent import agent_of
 from appliance.http.api import problem
+from appliance.http.door import Door
+from appliance.http.entrance import Entrance
 from appliance.http.proxy import TrustedProxies
 from appliance.http.v2 import problems
 from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.call import Receive, Scope, Send
 
 _FORWARDING = (b"forwarded", b"via", b"x-real-ip")
-_HOST = re.compile(
-    r"(?:\[[0-9a-f:.]+(?:%25[a-z0-9._~-]+)?\]|[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?\.?)(?::[0-9]{1,5})?"
-)
 _SAME = (b"same-origin", b"none")
-_REMEMBERED = 1000  # Hosts and header names; they are few, and whoever sends many pays for it alone
+_REMEMBERED = 1000  # header names and arrivals; they are few, and whoever sends many pays for it alone
 _CHALLENGE = (b"www-authenticate", b'Basic realm="scr"')
 _READING = ("GET", "HEAD")
+_REGISTRY_PATHS = ("/v2", "/token")
 _NO_BROWSER_PATHS = ("/v2", "/api", "/token", "/metrics")
 
 AsgiApp = Callable[[Any, Any, Any], Any]
 Fields = dict[bytes, bytes]
-
-
-class Door(msgspec.Struct, frozen=True):
-    """A listener as a request sees it; `listen.py` puts it into the connection's state."""
-
-    name: str
-    is_control: bool = False
-    is_tls: bool = False
-    is_beside_tls: bool = False  # plain HTTP on a port that speaks TLS too: never a cookie, a token or a challenge
-    site: Site | None = None  # a registry of its own
 
 
 class Front:
@@ -54,22 +42,21 @@ class Front:
         management: AsgiApp,
         doorkeeper: Doorkeeper,
         site: Site,
-        names: frozenset[str],
+        entrance: Entrance,
         trusted: TrustedProxies | None = None,
     ) -> None:
-        """Serve `site` (the default registry) to Hosts that are addresses, localhost or one of `names` (lower case)."""
+        """Let in whom `entrance` lets in; the operator's door serves `site`."""
         self.api = api
         self.management = management
         self.site = site
+        self.entrance = entrance
         self._harmless: set[bytes] = set()  # names of headers that say nothing about forwarding
-        self.consult(doorkeeper, names, trusted or TrustedProxies())
+        self.consult(doorkeeper, trusted or TrustedProxies())
 
-    def consult(self, doorkeeper: Doorkeeper, names: frozenset[str], trusted: TrustedProxies) -> None:
+    def consult(self, doorkeeper: Doorkeeper, trusted: TrustedProxies) -> None:
         """Consult these from the next request on."""
         self.doorkeeper = doorkeeper
-        self._names = names
         self._trusted = trusted
-        self._sites: dict[bytes, Site] = {}  # by Host as it was sent
         self._callers: dict[Arrival, Caller] = {}  # of open mode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,36 +67,42 @@ class Front:
         if path.startswith("/health/"):  # probes know no password, call by any name, and learn nothing
             await self.management(scope, receive, send)
             return
+        is_v2 = path.startswith("/v2/") or path == "/v2"
         try:
             if door.is_control:
                 caller, site = OPERATOR, self.site
             else:
                 host = headers.get(b"host", b"")
-                site = door.site or self._sites.get(host) or self._site(host)
-                caller = await self._caller(scope, headers, door, host)
+                address = self._address(scope)
+                site = self.entrance.admit(door, host, address, is_registry=is_v2 or path in _REGISTRY_PATHS)
+                caller = await self._caller(scope, headers, door, host, address)
         except ScrError as error:
             await _refuse(scope, send, error, has_challenge=not door.is_beside_tls)
             return
         if scope["method"] not in _READING:  # the record of a change names the program too
             caller = msgspec.structs.replace(caller, client=agent_of(headers))
-        if path.startswith("/v2/") or path == "/v2":
+        if is_v2:
             await self.api(scope, receive, send, caller, site)
         else:
             scope["scr.caller"], scope["scr.site"] = caller, site
             await self.management(scope, receive, send)
 
-    async def _caller(self, scope: Scope, headers: Fields, door: Door, host: bytes) -> Caller:
-        authorization = headers.get(b"authorization")
+    def _address(self, scope: Scope) -> str:
+        """Return the address that the client really has, and put it where others look. Raises Invalid."""
         peer: str = scope["client"][0]
+        if not self._trusted:
+            return peer
+        told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = self._trusted.client_of(peer, told)
+        scope["client"] = address, scope["client"][1]
+        return address
+
+    async def _caller(self, scope: Scope, headers: Fields, door: Door, host: bytes, peer: str) -> Caller:
+        authorization = headers.get(b"authorization")
         if self.doorkeeper.is_open:
             caller = self._open_caller(scope, headers, door, host, peer)
             if authorization is None:
                 return caller
-        elif self._trusted:
-            peer = self._trusted.client_of(
-                peer, [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-            )
-            scope["client"] = peer, scope["client"][1]
         if door.is_beside_tls:
             raise Unauthorized("plain HTTP is for anonymous pulls here; sign in with https:// in the address")
         if authorization is None:
@@ -142,19 +135,6 @@ class Front:
         self._harmless.update(headers)
         return False
 
-    def _site(self, host: bytes) -> Site:
-        """Return the registry that a Host means. Raises Invalid, Misdirected."""
-        text = host.decode("latin-1").lower()
-        if not _HOST.fullmatch(text):
-            raise Invalid(f"the Host header {text[:100]!r} is no host name or address")
-        name, _ = split_host(text)
-        if not (name in self._names or name == "localhost" or _is_address(name)):
-            raise Misdirected(f"no registry is called {name[:100]!r} here; add the name to [server] names in scr.toml")
-        if len(self._sites) >= _REMEMBERED:
-            self._sites.clear()
-        self._sites[host] = self.site
-        return self.site
-
 
 def is_same_origin(headers: Fields, method: str, path: str, *, is_tls: bool) -> bool:
     """Whether a request in a browser comes from our own pages, or from no page at all (DESIGN 4, "Browsers")."""
@@ -167,14 +147,6 @@ def is_same_origin(headers: Fields, method: str, path: str, *, is_tls: bool) -> 
         return True
     is_page = not path.startswith(_NO_BROWSER_PATHS)
     return method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate" and is_page
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 async def _refuse(scope: Scope, send: Send, error: ScrError, *, has_challenge: bool) -> None:

@@ -22,7 +22,7 @@ from appliance.errors import ConfigInvalid
 from appliance.http.accept import Acceptor
 from appliance.http.certificate import Certificate
 from appliance.http.connection import Connection
-from appliance.http.front import Door
+from appliance.http.door import Door
 from appliance.http.greeting import Greeting, Greets
 from appliance.http.proxy import TrustedProxies
 from appliance.http.watch import Limits, Watch
@@ -31,6 +31,13 @@ from appliance.logs import Log
 _BACKLOG = 2048
 _LAST_S = 5.0  # seconds for requests whose connection was cut to notice
 _SUN_PATH = 107  # bytes of a socket's path that the kernel takes (sys/un.h: 108 with the final NUL)
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """The sockets of one `open`: where they listen, and what accepts there."""
+
+    places: tuple[tuple[str, int], ...]
+    servers: tuple[asyncio.Server | Acceptor, ...]
 
 
 class Listeners:
@@ -58,7 +65,8 @@ class Listeners:
         self._state = ServerState()
         self._watch = Watch(limits or Limits(), self._log)
         self._trusted = trusted or TrustedProxies()
-        self._servers: list[asyncio.Server | Acceptor] = []
+        self._control: list[asyncio.Server] = []
+        self._open: list[Listening] = []
 
     @property
     def limits(self) -> Limits:
@@ -75,8 +83,8 @@ class Listeners:
 
     async def open(
         self, host: str, port: int, door: Door, certificate: Certificate | None = None, *, allow_plain: bool = False
-    ) -> list[tuple[str, int]]:
-        """Listen on every address of `host` ("" for all of the machine); return address and port of each.
+    ) -> Listening:
+        """Listen on every address of `host` ("" for all of the machine), until `shut` or `close`.
 
         With a `certificate` it speaks TLS; with `allow_plain` plain HTTP on the same port too. Raises ConfigInvalid.
         """
@@ -84,11 +92,20 @@ class Listeners:
         name = host.removeprefix("[").removesuffix("]")
         try:
             if certificate is None and not self._trusted:
-                return await self._open_straight(name, port, door)
-            return await self._open_looking(name, port, door, certificate, allow_plain=allow_plain)
+                listening = await self._open_straight(name, port, door)
+            else:
+                listening = await self._open_looking(name, port, door, certificate, allow_plain=allow_plain)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigInvalid(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from error
+        self._open.append(listening)
+        return listening
+
+    def shut(self, listening: Listening) -> None:
+        """Accept no more there; who is connected stays so."""
+        self._open.remove(listening)
+        for server in listening.servers:
+            server.close()
 
     async def open_control(self, path: Path, door: Door) -> None:
         """Listen on the control socket `path` (0600). Raises ConfigInvalid."""
@@ -96,13 +113,15 @@ class Listeners:
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: _Control(self._config, self._state, door, self._watch), sock=_bind_control(path)
         )
-        self._servers.append(server)
+        self._control.append(server)
 
     async def close(self, grace_s: float) -> None:
         """Stop accepting; idle connections end at once, running transfers may take `grace_s` seconds."""
-        for server in self._servers:
+        for listening in tuple(self._open):
+            self.shut(listening)
+        for server in self._control:
             server.close()
-        self._servers.clear()
+        self._control.clear()
         for connection in self._watch.connections():
             connection.shutdown()
         with suppress(TimeoutError):
@@ -118,16 +137,15 @@ class Listeners:
                 await asyncio.wait(late, timeout=_LAST_S)
         self._watch.stop()
 
-    async def _open_straight(self, name: str, port: int, door: Door) -> list[tuple[str, int]]:
+    async def _open_straight(self, name: str, port: int, door: Door) -> Listening:
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self._config, self._state, door, self._watch), name or None, port, backlog=_BACKLOG
         )
-        self._servers.append(server)
-        return [one.getsockname()[:2] for one in server.sockets]
+        return Listening(tuple(one.getsockname()[:2] for one in server.sockets), (server,))
 
     async def _open_looking(
         self, name: str, port: int, door: Door, certificate: Certificate | None, *, allow_plain: bool
-    ) -> list[tuple[str, int]]:
+    ) -> Listening:
         greets = Greets(
             trusted=self._trusted,
             has_tls=certificate is not None,
@@ -144,13 +162,11 @@ class Listeners:
             await self._attach(arrived, greeting, tls_door if greeting.is_tls else plain_door, context)
             return True
 
-        found = []
-        for bound in await _bind(name, port):
-            acceptor = Acceptor(bound, arrive, self._log)
+        sockets = await _bind(name, port)
+        acceptors = tuple(Acceptor(bound, arrive, self._log) for bound in sockets)
+        for acceptor in acceptors:
             acceptor.start()
-            self._servers.append(acceptor)
-            found.append(bound.getsockname()[:2])
-        return found
+        return Listening(tuple(bound.getsockname()[:2] for bound in sockets), acceptors)
 
     async def _greet(self, arrived: socket.socket, greets: Greets) -> Greeting | None:
         """Look at the first bytes; None when the connection was refused and ended."""

@@ -79,4 +79,7 @@ def test_the_tables_of_which_there_may_be_none_name_the_codes_defaults() -> None
         "tls_certificate": "",
         "tls_key": "",
         "allow_plain": False,
+        "endpoint": "private",
+        "registry": "",
     }
+    assert tables["resource_group"][0] == {"name": "build", "kind": "other", "addresses": []}

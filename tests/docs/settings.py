@@ -33,7 +33,7 @@ def render() -> str:
             lines += ["", f"### `{table}`", "", "| key | default | while running | meaning |", "|---|---|---|---|"]
         path = f"{table.strip('[]')}.{one.name}"
         seen.add(tuple(path.split(".")))
-        default = one.value if path.startswith(("listener", "user")) else _shown(path, defaults[path])
+        default = one.value if path.startswith(("listener", "resource_group", "user")) else _shown(path, defaults[path])
         when = "restart" if path.startswith(RESTART) else "changes"
         lines.append(f"| `{one.name}` | `{default}` | {when} | {one.sentence} |")
     assert seen == set(list_keys()), "scr.toml and the code have different keys"
