@@ -94,6 +94,10 @@ class ConfigInvalid(Invalid):
     """`scr.toml`, an environment override or a command-line option is wrong."""
 
 
+class ImagePolicyInvalid(Invalid):
+    """A value of an image policy is out of its range, or a pattern is none."""
+
+
 class LayoutInvalid(Invalid):
     """A carried-in folder or archive is no OCI image layout, or its bytes are not what it says."""
 

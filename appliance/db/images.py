@@ -4,9 +4,10 @@ import msgspec
 
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.repositories import Made
+from appliance.domain import image_policy
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName, natural_key
-from appliance.domain.registry import ImageId, ImageRef, ImageRow, Place, RegistryId, RepositoryId
+from appliance.domain.registry import ImageId, ImageRef, ImageRow, ImageSettings, Place, RegistryId, RepositoryId
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -26,6 +27,55 @@ def find(reader: Reader, image: ImageRef) -> ImageId | None:
     """Return the id of the live image, hidden ones (no manifest yet) too; None when there is none."""
     row = reader.one(_FIND, (image.registry, str(image.path)))
     return ImageId(row[0]) if row else None
+
+
+def find_limited(reader: Reader, image: ImageRef) -> ImageId | None:
+    """Return the id of the live image, if its policy limits pulls; None for others."""
+    row = reader.one(_FIND + " AND i.limited", (image.registry, str(image.path)))
+    return ImageId(row[0]) if row else None
+
+
+def policy_of(reader: Reader, image: ImageId) -> str:
+    """Return the policy of the image, as JSON."""
+    row = reader.one("SELECT policy FROM images WHERE id = ?", (image,))
+    return row[0] if row else "{}"
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What is chosen of an image, its revision, and when tag deletion is due."""
+
+    settings: ImageSettings
+    revision: int
+    retention_at: Timestamp | None
+
+
+def settings_of(reader: Reader, image: ImageId) -> Stored:
+    """Return what is chosen of an image that is there."""
+    sql = "SELECT description, locked, policy, revision, retention_at FROM images WHERE id = ?"
+    row = reader.rows(sql, (image,))[0]
+    settings = ImageSettings(row[0], bool(row[1]), image_policy.from_json(row[2]))
+    return Stored(settings, row[3], None if row[4] is None else Timestamp(row[4]))
+
+
+_EDIT = """
+UPDATE images SET description = :description, locked = :locked, policy = :policy, limited = :limited,
+  retention_at = :retention, revision = revision + 1, modified_at = :now, modified_by = :by WHERE id = :id
+"""
+
+
+def edit(tx: Transaction, image: ImageId, settings: ImageSettings, standing: Standing, by: str, now: Timestamp) -> None:
+    """Write down what is chosen of the image from now on."""
+    values: Values = {
+        "description": settings.description,
+        "locked": settings.locked,
+        "policy": image_policy.to_json(settings.policy),
+        "limited": standing.is_limited,
+        "retention": standing.retention_at,
+        "now": now,
+        "by": by,
+        "id": image,
+    }
+    tx.execute(_EDIT, values)
 
 
 def find_shown(reader: Reader, image: ImageRef) -> ImageId | None:

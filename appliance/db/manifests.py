@@ -9,13 +9,13 @@ from appliance.domain.registry import FoundManifest, ImageId, ImageRef, Manifest
 BLOB, CHILD, SUBJECT = 1, 2, 3  # kinds of need
 
 _BY_TAG = """
-SELECT m.id, i.id, m.digest, m.media_type, m.body
+SELECT m.id, i.id, m.digest, m.media_type, m.body, i.limited
 FROM images i JOIN repositories r ON r.id = i.repository_id
 JOIN tags t ON t.image_id = i.id AND t.name = ?3 JOIN manifests m ON m.id = t.manifest_id
 WHERE i.registry_id = ?1 AND i.path = ?2 AND i.removed_at IS NULL AND r.removed_at IS NULL AND m.removed_at IS NULL
 """
 _BY_DIGEST = """
-SELECT m.id, i.id, m.digest, m.media_type, m.body
+SELECT m.id, i.id, m.digest, m.media_type, m.body, i.limited
 FROM images i JOIN repositories r ON r.id = i.repository_id
 JOIN manifests m ON m.image_id = i.id AND m.digest = ?3
 WHERE i.registry_id = ?1 AND i.path = ?2 AND i.removed_at IS NULL AND r.removed_at IS NULL AND m.removed_at IS NULL
@@ -36,6 +36,22 @@ def find_in(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId,
     sql = "SELECT id, removed_at IS NOT NULL FROM manifests WHERE image_id = ? AND digest = ?"
     row = reader.one(sql, (image, to_bytes(digest)))
     return (ManifestId(row[0]), bool(row[1])) if row else None
+
+
+def find_content(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId, bytes] | None:
+    """Return id and body of the live manifest `digest` of `image`, or None."""
+    sql = "SELECT id, body FROM manifests WHERE image_id = ? AND digest = ? AND removed_at IS NULL"
+    row = reader.one(sql, (image, to_bytes(digest)))
+    return (ManifestId(row[0]), row[1]) if row else None
+
+
+def list_holders(reader: Reader, image: ImageId, blob: Digest, limit: int) -> list[ManifestId]:
+    """Return up to `limit` live manifests of `image` that need `blob`."""
+    sql = (
+        "SELECT m.id FROM needs n JOIN manifests m ON m.id = n.manifest_id"
+        " WHERE n.image_id = ? AND n.digest = ? AND n.kind = 1 AND m.removed_at IS NULL LIMIT ?"
+    )
+    return [ManifestId(row[0]) for row in reader.rows(sql, (image, to_bytes(blob), limit))]
 
 
 def is_removed(reader: Reader, manifest: ManifestId) -> bool:
@@ -173,4 +189,4 @@ def add_pulls(tx: Transaction, manifest: ManifestId, count: int, last: Timestamp
 
 
 def _found(row: Row) -> FoundManifest:
-    return FoundManifest(ManifestId(row[0]), ImageId(row[1]), from_bytes(row[2]), row[3], row[4])
+    return FoundManifest(ManifestId(row[0]), ImageId(row[1]), from_bytes(row[2]), row[3], row[4], row[5])

@@ -51,6 +51,11 @@ def of_manifest(reader: Reader, manifest: ManifestId) -> list[tuple[Tag, bool]]:
     return [(Tag(row[0]), bool(row[1])) for row in rows]
 
 
+def set_locked(tx: Transaction, image: ImageId, tag: Tag, *, locked: bool) -> None:
+    """Lock `tag` itself, or unlock it."""
+    tx.execute("UPDATE tags SET locked = ? WHERE image_id = ? AND name = ?", (locked, image, tag))
+
+
 def any_locked(reader: Reader, image: ImageId) -> Tag | None:
     """Return a locked tag of `image`, or None."""
     row = reader.one("SELECT name FROM tags WHERE image_id = ? AND locked LIMIT 1", (image,))
@@ -89,7 +94,7 @@ def list_names(reader: Reader, image: ImageRef, last: str = "", limit: int = 1 <
 
 _LIST = """
 SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size, t.pushed_at, t.pushed_by,
-       t.locked OR i.locked OR r.locked
+       t.locked OR i.locked OR r.locked, t.seq, t.locked
 FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
 JOIN manifests m ON m.id = t.manifest_id
 WHERE i.id = :image AND t.name > :last AND instr(t.name, :contains)
@@ -123,6 +128,8 @@ def _shown(row: Row) -> TagRow:
         pushed_at=Timestamp(row[5]),
         pushed_by=row[6],
         locked=bool(row[7]),
+        seq=row[8],
+        own_lock=bool(row[9]),
     )
 
 

@@ -1,13 +1,16 @@
 """The policy of an image: scan, pull limit, lock, tag deletion. A repository holds the template of new images."""
 
+import enum
 from typing import Annotated
 
 import msgspec
 
-from appliance.domain.vulnerability import Severity
+from appliance.domain.moment import Timestamp
+from appliance.domain.vulnerability import Severity, Summary
 
 MAX_FINDINGS = 9_999_999  # manual 2.1, "Image Pull limit"
 MAX_DAYS = 3_650
+MAX_PATTERNS = 50
 
 Threshold = Annotated[int, msgspec.Meta(ge=1, le=MAX_FINDINGS)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=MAX_DAYS)]
@@ -80,3 +83,72 @@ def to_json(policy: ImagePolicy) -> str:
 def from_json(text: str) -> ImagePolicy:
     """Return the policy that `to_json` wrote."""
     return _DECODER.decode(text)
+
+
+class ScanState(enum.StrEnum):
+    """What is known of a manifest's scan. Only a complete one counts: the others say why there is none."""
+
+    QUEUED = "queued"
+    FAILED = "failed"
+    PARTIAL = "partial"
+    NO_DATA = "no data"
+    COMPLETE = "complete"
+
+
+class Scanned(msgspec.Struct, frozen=True):
+    """The last scan of a manifest. `summary` is without findings that were accepted, and None unless it is complete."""
+
+    state: ScanState
+    summary: Summary | None = None
+    scanned_at: Timestamp | None = None
+
+
+_NO_SCAN = {
+    None: "it was never scanned",
+    ScanState.QUEUED: "its scan has not run yet",
+    ScanState.FAILED: "its scan failed",
+    ScanState.PARTIAL: "its scan could not read all of it",
+    ScanState.NO_DATA: "it was scanned without vulnerability data",
+}
+
+
+def pull_refusal(policy: ImagePolicy, scanned: Scanned | None) -> str | None:
+    """Return which pull limit refuses a manifest with file-system layers and what lifts it, as a clause, or None.
+
+    `scanned` is None for what was never scanned. Vulnerabilities count as far as the scan policy does not exclude
+    them; secrets never do.
+    """
+    limit = policy.pull_limit
+    summary = scanned.summary if scanned is not None and scanned.state is ScanState.COMPLETE else None
+    if summary is None:
+        if not limit.refuse_unscanned:
+            return None
+        reason = _NO_SCAN[None if scanned is None or scanned.state is ScanState.COMPLETE else scanned.state]
+        return f"{reason}, and the image's pull limit refuses what is not scanned; scan it, or turn this limit off"
+    for is_on, severity, most in (
+        (limit.refuse_critical, Severity.CRITICAL, limit.critical),
+        (limit.refuse_high, Severity.HIGH, limit.high),
+    ):
+        if is_on and (found := count_limited(policy, summary, severity)) >= most:
+            name = severity.value.capitalize()
+            kind = "vulnerability" if found == 1 else "vulnerabilities"
+            return (
+                f"it has {found} {name} {kind}, and the image's pull limit refuses at {most} or more;"
+                " push a mended image, accept the findings, or raise the limit"
+            )
+    return None
+
+
+def count_limited(policy: ImagePolicy, summary: Summary, severity: Severity) -> int:
+    """Return how many vulnerabilities of `severity` the pull limit counts, after the image's exclusions."""
+    scan = policy.scan
+    if scan.exclude_severity is not Severity.NONE and severity <= scan.exclude_severity:
+        return 0
+    needs_fix = scan.exclude_unfixed or policy.pull_limit.ignore_unfixed
+    return sum(
+        one.findings
+        for one in summary.counts
+        if one.severity is severity
+        and not (scan.exclude_language_packages and one.is_language)
+        and (one.is_fixable or not needs_fix)
+    )

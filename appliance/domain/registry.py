@@ -5,6 +5,7 @@ from typing import NewType
 
 import msgspec
 
+from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, ImagePath, RegistryName, RepositoryName, Tag
 
@@ -110,6 +111,14 @@ class RepositoryRow(msgspec.Struct, frozen=True, rename="camel"):
     created_by: str
 
 
+class ImageSettings(msgspec.Struct, frozen=True):
+    """What a person chooses of an image. The lock is its own: its repository's stands beside it."""
+
+    description: str
+    locked: bool
+    policy: ImagePolicy
+
+
 class ImageRow(msgspec.Struct, frozen=True, rename="camel"):
     """One line of a list of images."""
 
@@ -134,7 +143,9 @@ class TagRow(msgspec.Struct, frozen=True, rename="camel"):
     size: int
     pushed_at: Timestamp
     pushed_by: str
-    locked: bool
+    locked: bool  # by its own lock, its image's or its repository's
+    seq: int  # of the activity that made it name this
+    own_lock: bool
 
 
 class FoundManifest(msgspec.Struct, frozen=True, gc=False):
@@ -145,6 +156,7 @@ class FoundManifest(msgspec.Struct, frozen=True, gc=False):
     digest: Digest
     media_type: str
     body: bytes
+    is_limited: int  # 1: the image's policy limits pulls
 
 
 class FoundBlob(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from appliance.db.database import Reader, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Tag, is_signature
 from appliance.domain.registry import ImageId, ManifestId, RepositoryId
-from appliance.errors import TagLocked
+from appliance.errors import Conflict, TagLocked
 
 
 def must_move(tx: Transaction, image: ImageId, tag: Tag, manifest: ManifestId) -> bool:
@@ -72,6 +72,13 @@ def drop_repository(tx: Transaction, repository: RepositoryId, since: Timestamp)
     if held := repositories.find_lock(tx, repository):
         raise TagLocked(f"the repository cannot be deleted: {held} is locked; unlock it first")
     repositories.remove(tx, repository, since)
+
+
+def check_controls(tx: Transaction, image: ImageId) -> None:
+    """Raise Conflict while the repository is locked: its lock stands for those of its images and their tags."""
+    held = images.find_lock(tx, image)
+    if held is not None and held.startswith("repository "):
+        raise Conflict(f"{held} is locked: its images and tags cannot be locked or unlocked one by one until it is not")
 
 
 def find_hold(reader: Reader, image: ImageId, manifest: ManifestId) -> str | None:

@@ -33,7 +33,7 @@ from appliance.errors import (
     StoreFailed,
     UploadUnknown,
 )
-from appliance.services import guard
+from appliance.services import guard, pull_limit
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
@@ -128,14 +128,17 @@ async def mount_blob(
     """Let the image use a blob that another image of the registry holds; False: the client must upload it.
 
     `named` is the image of `from`, already checked for pull; without it, `sources` filters the holders down to those
-    the caller may pull from. The answer for a blob that exists elsewhere and one that exists nowhere is the same.
+    the caller may pull from. The answer for a blob that exists elsewhere and one that exists nowhere is the same, and
+    so is that for one which only manifests need that a pull limit refuses.
     Spec: distribution-spec 1.1.1, "Mounting a blob from another repository" (end-11).
     """
     reader = stock.db.reader
     candidates = (
         [named] if named is not None else list(sources(blobs.holders(reader, grant.image.registry, digest, 100)))
     )
-    if not any(blobs.find(reader, source, digest) for source in candidates):
+    candidates = [source for source in candidates if blobs.find(reader, source, digest)]
+    candidates = [source for source in candidates if not await _is_blocked(stock, source, digest)]
+    if not candidates:
         return False
 
     def record(tx: Transaction) -> bool:
@@ -147,6 +150,14 @@ async def mount_blob(
         return True
 
     return await stock.db.write(record)
+
+
+async def _is_blocked(stock: Stock, source: ImageRef, digest: Digest) -> bool:
+    """Whether a pull limit keeps the blob from whoever may only pull from `source`."""
+    image = images.find_limited(stock.db.reader, source)
+    return image is not None and await stock.db.read(
+        lambda reader: pull_limit.blocks_mount(reader, image, digest),
+    )
 
 
 class ManifestPut(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ A bare ASGI application for `/v2/`: GET and HEAD of manifests and blobs are all 
 deletes in listing.py. Point reads run on the loop (budget 200 us), everything that waits runs in a thread.
 """
 
+import functools
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -11,14 +12,15 @@ from contextlib import aclosing
 from appliance.blobstore.store import FileSpan
 from appliance.db import blobs, manifests
 from appliance.domain.access import Action
-from appliance.domain.admission import Caller, Site
+from appliance.domain.admission import Caller, Grant, Site
 from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_tag
-from appliance.domain.registry import StoredBlob
+from appliance.domain.registry import FoundManifest, StoredBlob
 from appliance.errors import (
     BlobUnknown,
     ManifestUnknown,
     NameInvalid,
     PageUnknown,
+    PullDenied,
     ScrError,
     StoreFailed,
     Unauthorized,
@@ -30,7 +32,7 @@ from appliance.http.v2.listing import Listing
 from appliance.http.v2.problems import answer_to, body_of
 from appliance.http.v2.push import Pushing
 from appliance.http.v2.ranges import parse_range
-from appliance.services import scrub
+from appliance.services import pull_limit, scrub
 from appliance.services.stock import Stock
 from appliance.services.tally import Pulls
 
@@ -98,6 +100,8 @@ class DistributionApi:
         found = manifests.find(self.reader, grant.image, reference)
         if found is None:
             raise ManifestUnknown(f"{grant.path} has no {reference}; see its tag list, or push it")
+        if found.is_limited and not call.is_head:
+            await self._check_limit(grant, reference, found)
         digest = found.digest.encode()
         headers = [
             (b"content-type", found.media_type.encode()),
@@ -110,6 +114,14 @@ class DistributionApi:
         if not call.is_head:
             self.pulls.count(found.image, found.id, self.stock.clock())  # in memory; a pull never waits for the writer
         await call.reply(200, headers, found.body)
+
+    async def _check_limit(self, grant: Grant, reference: Tag | Digest, found: FoundManifest) -> None:
+        """Raise PullDenied where the image's pull limit refuses the manifest, whoever asks."""
+        judge = functools.partial(pull_limit.find_refusal, image=found.image, manifest=found.id, body=found.body)
+        refusal = await self.stock.db.read(judge) if pull_limit.is_heavy(found) else judge(self.reader)
+        if refusal is not None:
+            at = "@" if is_digest(reference) else ":"
+            raise PullDenied(f"{grant.path}{at}{reference} cannot be pulled: {refusal}")
 
     async def get_blob(self, call: Call, name: str, text: str) -> None:
         """One point query; the bytes in checked chunks, small ones from memory. Spec: "Pulling blobs" (end-2)."""

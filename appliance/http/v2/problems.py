@@ -30,6 +30,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.PolicyInvalid: (400, "UNSUPPORTED"),
     errors.AccountInvalid: (400, "UNSUPPORTED"),
     errors.ConfigInvalid: (500, "UNKNOWN"),
+    errors.ImagePolicyInvalid: (400, "UNSUPPORTED"),
     errors.LayoutInvalid: (400, "MANIFEST_INVALID"),
     errors.FeedInvalid: (400, "UNSUPPORTED"),
     errors.TooLarge: (413, "SIZE_INVALID"),

@@ -1,0 +1,35 @@
+"""What the pull limit knows of a manifest's scan; no row: it was never scanned."""
+
+import msgspec
+
+from appliance.db.database import Reader, Transaction, Values
+from appliance.domain.image_policy import Scanned, ScanState
+from appliance.domain.moment import Timestamp
+from appliance.domain.registry import ManifestId
+from appliance.domain.vulnerability import Summary
+
+_DECODER = msgspec.json.Decoder(Summary)
+
+
+def find(reader: Reader, manifest: ManifestId) -> Scanned | None:
+    """Return the last scan of `manifest`, or None. A point read: for the loop."""
+    row = reader.one("SELECT state, summary, scanned_at FROM scan_summaries WHERE manifest_id = ?", (manifest,))
+    if row is None:
+        return None
+    summary = _DECODER.decode(row[1]) if row[1] else None
+    return Scanned(ScanState(row[0]), summary, None if row[2] is None else Timestamp(row[2]))
+
+
+def put(tx: Transaction, manifest: ManifestId, scanned: Scanned) -> None:
+    """Write down the last scan of `manifest`; the writer keeps a complete one while the next only waits."""
+    values: Values = {
+        "manifest": manifest,
+        "state": scanned.state.value,
+        "at": scanned.scanned_at,
+        "summary": "" if scanned.summary is None else msgspec.json.encode(scanned.summary).decode(),
+    }
+    tx.execute(
+        "INSERT INTO scan_summaries (manifest_id, state, scanned_at, summary) VALUES (:manifest, :state, :at, :summary)"
+        " ON CONFLICT (manifest_id) DO UPDATE SET state = :state, scanned_at = :at, summary = :summary",
+        values,
+    )
