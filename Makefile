@@ -7,7 +7,7 @@ SLOW := tests/clients tests/conformance tests/crash tests/fuzz tests/browser
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format format-check lint types fast clients conformance crash fuzz bench golden lock \
+.PHONY: help serve test check format format-check lint types fast clients conformance crash fuzz bench golden lock web texts browser \
 	setup setup-dev setup-clients clean
 
 help: ## list the targets
@@ -56,6 +56,16 @@ bench: setup-dev ## measure, paired with another registry where Go is on the mac
 
 golden: setup-dev ## rewrite the expected outputs; review the difference
 	$(PYTEST) --golden $(SLOW:%=--ignore=%) tests
+
+web: setup-dev ## fetch what the console is made of into web/static, at the versions of packaging/web
+	packaging/web/fetch.sh
+	$(PYTHON) packaging/web/vendor.py .cache/web/node_modules
+
+texts: setup-dev ## collect the texts of the console for translation, and compile the translations
+	packaging/web/texts.sh
+
+browser: setup-dev setup-clients ## every screen of the console in a real browser
+	$(PYTEST) tests/browser
 
 lock: ## refresh packaging/locks from pyproject.toml
 	packaging/setup/venv.sh lock

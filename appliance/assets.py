@@ -5,7 +5,7 @@ reader knows names only, a file below a folder as `folder/file`; what is listed 
 """
 
 from importlib import import_module
-from importlib.abc import ResourceReader
+from importlib.resources.abc import ResourceReader
 
 
 def read(package: str, name: str) -> bytes:

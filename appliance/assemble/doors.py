@@ -21,6 +21,7 @@ from appliance.http.front import Front
 from appliance.http.health import Checks
 from appliance.http.listen import Listeners
 from appliance.http.proxy import TrustedProxies
+from appliance.http.ui.pages import beside, make_console
 from appliance.http.v2.app import DistributionApi
 from appliance.logs import Log
 from appliance.services.tally import Pulls
@@ -48,7 +49,7 @@ class Doors:
         self.endpoints = Endpoints(config, opened, executor, log)
         self._front = Front(
             DistributionApi(opened.stock, pulls),
-            make_app(opened.stock, running),
+            beside(make_app(opened.stock, running), make_console(opened.stock, running)),
             self._doorkeeper(config()),
             opened.site,
             self.endpoints.entrance,

@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- debian debian-tree conformance crane regctl oras helm
+[ $# -gt 0 ] || set -- debian debian-tree browser conformance crane regctl oras helm
 
 go_program() { # name, package, version
     [ -x ".cache/clients/$1-$3/$1" ] && [ -e ".cache/bin/$1" ] && [ ".cache/bin/$1" -ef ".cache/clients/$1-$3/$1" ] && return
@@ -70,6 +70,7 @@ for name in "$@"; do
             debootstrap:debootstrap
         ;;
     wrk) debian wrk:wrk ;;
+    browser) debian chromium:chromium ;;
     debian-tree) debian_tree ;;
     conformance) go_program conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111 ;;
     crane) go_program crane github.com/google/go-containerregistry/cmd/crane v0.22.1 ;;

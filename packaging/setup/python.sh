@@ -2,7 +2,8 @@
 # Print the CPython to make the virtual environment with: the fastest one here that has venv and ensurepip.
 #
 # Builds of one version differ much: Debian's (PGO and LTO) runs pure Python up to 1.6 times as fast as one that
-# pyenv configured without optimisation. So each candidate is measured for about a tenth of a second, best of five.
+# pyenv configured without optimisation. So the processor time of each candidate is measured for about a tenth of a
+# second, best of seven: what else the machine does hardly counts.
 # Versions without wheels for every locked package would need a compiler, so only 3.11 to 3.14 are considered.
 # One line: <time in microseconds> <version> <path>. Nothing, and exit 1, where no candidate fits.
 set -eu
@@ -33,7 +34,7 @@ def work():
         key = "%s-%d" % ("name", number % 97)
         seen[key] = seen.get(key, 0) + len(key)
     return seen
-best = min((start := time.perf_counter(), work(), time.perf_counter() - start)[2] for _ in range(5))
+best = min((start := time.process_time(), work(), time.process_time() - start)[2] for _ in range(7))
 print("%d %s %s" % (best * 1e6, sys.version.split()[0], os.path.realpath(sys.executable)))
 '
 

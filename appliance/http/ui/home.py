@@ -1,0 +1,62 @@
+"""The first page: how to push until something is there, then the state of things at a glance."""
+
+from litestar import Response, get, post
+
+from appliance.db import usage
+from appliance.domain.access import Action
+from appliance.domain.admission import may_registry
+from appliance.http.api.running import InRunning
+from appliance.http.ui.texts import LANGUAGES
+from appliance.http.ui.view import InView, language_cookie
+
+
+@get("/", include_in_schema=False)
+async def show_home(view: InView, running: InRunning) -> Response[str]:
+    """Show commands for the first push, or facts, counters and what needs somebody."""
+    is_viewer = may_registry(view.asking.caller, view.asking.site, Action.VIEW_REGISTRY)
+    health = await running.ready()
+    return view.page(
+        "pages/home.html",
+        usage=await view.stock.db.read(usage.measure),
+        attention=[check for check in health.checks if not check.ok] if is_viewer else [],
+        commands=first_push(view.endpoint, is_tls=view.is_tls),
+    )
+
+
+@post("/language", include_in_schema=False)
+async def choose_language(view: InView) -> Response[str]:
+    """Remember the language, and go back to the page."""
+    form = await view.form()
+    answer = view.go(own_path(form.text("back")))
+    language = form.choice("language", list(LANGUAGES), "")
+    if language:
+        answer.set_cookie(language_cookie(language, is_tls=view.is_tls))
+    return answer
+
+
+def own_path(text: str) -> str:
+    """Return `text` if it is a path of this console, else the first page: no form sends anybody elsewhere."""
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if is_own else "/"
+
+
+def first_push(endpoint: str, *, is_tls: bool) -> list[tuple[str, str]]:
+    """Return by client the commands of a first push to `endpoint` (host and port)."""
+    image = f"{endpoint}/hello/busybox:1"
+    plain = (
+        {"podman": "", "helm": "", "oras": ""}
+        if is_tls
+        else {
+            "podman": " --tls-verify=false",
+            "helm": " --plain-http",
+            "oras": " --plain-http",
+        }
+    )
+    chart = f"helm push{plain['helm']} mychart-0.1.0.tgz oci://{endpoint}/hello"
+    text = f"oras push{plain['oras']} {endpoint}/hello/text:1 hello.txt:text/plain"
+    return [
+        ("docker", f"docker pull busybox\ndocker tag busybox {image}\ndocker push {image}"),
+        ("podman", f"podman pull busybox\npodman tag busybox {image}\npodman push{plain['podman']} {image}"),
+        ("helm", f"helm create mychart && helm package mychart\n{chart}"),
+        ("oras", f"echo hello > hello.txt\n{text}"),
+    ]

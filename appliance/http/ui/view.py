@@ -1,0 +1,149 @@
+"""What a page is made for: who looks, from which address, in which language; and how its answer is sent."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from appliance.domain.access import Action, PrincipalKind
+from appliance.domain.admission import may_registry
+from appliance.domain.moment import Timestamp
+from appliance.http.api.asking import Asking
+from appliance.http.door import Door
+from appliance.http.ui import words
+from appliance.http.ui.forms import Form, read_form
+from appliance.http.ui.render import render
+from appliance.http.ui.texts import LANGUAGES, choose
+from appliance.services.stock import Stock
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_KEY = secrets.token_bytes(32)  # of the tokens in forms: a page from before a restart is loaded again
+_FLASH = "scr-said"
+_LANGUAGE = "scr-language"
+_REGISTRY = "scr-registry"
+_MINUTE_S = 60
+_YEAR_S = 365 * 86_400
+HtmlRequest = Request[Any, Any, Any]
+
+
+class View(msgspec.Struct, frozen=True):
+    """One request for a page."""
+
+    request: HtmlRequest
+    stock: Stock
+    asking: Asking
+    language: str
+    now: Timestamp
+
+    @property
+    def csrf(self) -> str:
+        """The token that forms of this viewer carry."""
+        return token_of(self.asking, self.request.cookies)
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port as the browser used them: what push and pull commands name."""
+        return self.request.headers.get("host", "")
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the browser came by TLS."""
+        door = self.request.scope["state"].get("door")
+        return isinstance(door, Door) and door.is_tls
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> Response[str]:
+        """Return the page `template`; what was said before the redirect here is shown once."""
+        said = unquote(self.request.cookies.get(_FLASH, ""))
+        told: dict[str, object] = {
+            "view": self,
+            "csrf": self.csrf,
+            "said": said[:500],
+            "path": self.request.scope["path"],
+            "principal": self.asking.caller.principal,
+            "is_open": self.asking.caller.principal.kind == PrincipalKind.LOCAL,
+            "languages": LANGUAGES,
+            "language": self.language,
+            "endpoint": self.endpoint,
+            "may": self._may,
+            "time": self._time,
+            **values,
+        }
+        answer = Response(
+            render(self.language, template, told),
+            status_code=status,
+            headers=HEADERS,
+            media_type="text/html",
+        )
+        if said:
+            answer.set_cookie(_cookie(_FLASH, "", 0, is_tls=self.is_tls))
+        return answer
+
+    def go(self, address: str, said: str = "") -> Response[str]:
+        """Return the redirect after a change; `said` is shown on the page it leads to."""
+        answer: Response[str] = Response("", status_code=303, headers={**HEADERS, "Location": address})
+        if said:
+            answer.set_cookie(_cookie(_FLASH, quote(said[:500]), _MINUTE_S, is_tls=self.is_tls))
+        return answer
+
+    async def form(self) -> Form:
+        """Return the form that was sent. Raises QueryInvalid, Denied."""
+        body = await self.request.body()
+        kind = self.request.headers.get("content-type", "")
+        return read_form(body, kind, lambda token: hmac.compare_digest(token, self.csrf))
+
+    def remembered_registry(self) -> str:
+        """Return the registry that was last picked, "" for none."""
+        return self.request.cookies.get(_REGISTRY, "")
+
+    def _may(self, action: str) -> bool:
+        return may_registry(self.asking.caller, self.asking.site, Action(action))
+
+    def _time(self, at: Timestamp | None, absent: str = words.NOTHING) -> str:
+        return words.time_tag(at, self.now, absent)
+
+
+InView = NamedDependency[SkipValidation[View]]
+
+
+def provide_view(request: HtmlRequest, stock: Stock, asking: Asking) -> View:
+    """Return the view of a request."""
+    language = choose(request.cookies.get(_LANGUAGE, ""), request.headers.get("accept-language", ""))
+    return View(request, stock, asking, language, stock.clock())
+
+
+def language_cookie(language: str, *, is_tls: bool) -> Cookie:
+    """Return the cookie that remembers a language."""
+    return _cookie(_LANGUAGE, language, _YEAR_S, is_tls=is_tls)
+
+
+def registry_cookie(name: str, *, is_tls: bool) -> Cookie:
+    """Return the cookie that remembers the picked registry."""
+    return _cookie(_REGISTRY, name, _YEAR_S, is_tls=is_tls)
+
+
+def token_of(asking: Asking, cookies: Mapping[str, str]) -> str:
+    """Return the token for forms of the caller's own session (of open mode, where there is none)."""
+    bound = f"{asking.caller.principal}\0{cookies.get('__Host-scr', '')}\0{cookies.get('scr', '')}"
+    return hmac.new(_KEY, bound.encode(), hashlib.sha256).hexdigest()
+
+
+def _cookie(name: str, value: str, age_s: int, *, is_tls: bool) -> Cookie:
+    return Cookie(name, value=value, max_age=age_s, path="/", secure=is_tls, httponly=True, samesite="lax")

@@ -1,0 +1,1 @@
+"""Texts of the console in other languages than English (gettext catalogues)."""
