@@ -71,6 +71,9 @@ def _names_of(config: Config) -> Iterator[str]:
             yield host
         elif _HOST.fullmatch(name := socket.gethostname().lower()):
             yield name
+    for domain in config.domains:  # registries have names below it
+        yield domain
+        yield f"*.{domain}"
 
 
 def _name(text: str) -> str:

@@ -187,6 +187,12 @@ class Config(msgspec.Struct, frozen=True):
         return (*first, *self.listener)
 
     @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The domains of the endpoints, those that have one."""
+        found = (self.endpoint.private.domain, self.endpoint.public.domain)
+        return tuple(dict.fromkeys(domain for domain in found if domain))
+
+    @property
     def has_management(self) -> bool:
         """Whether console, API and metrics have a listener of their own, and so are nowhere else."""
         return any(listener.endpoint is Endpoint.MANAGEMENT for listener in self.listeners)

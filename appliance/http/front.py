@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from appliance.domain.admission import Arrival, Caller, Site, admit_open
-from appliance.errors import Denied, ScrError, Unauthorized
+from appliance.errors import Denied, PageUnknown, ScrError, Unauthorized
 from appliance.http.admit import OPERATOR, Doorkeeper
 from appliance.http.agent import agent_of
 from appliance.http.api import problem
@@ -26,6 +26,7 @@ _SAME = (b"same-origin", b"none")
 _REMEMBERED = 1000  # header names and arrivals; they are few, and whoever sends many pays for it alone
 _CHALLENGE = (b"www-authenticate", b'Basic realm="scr"')
 _READING = ("GET", "HEAD")
+_OLD = "/v1/"
 _REGISTRY_PATHS = ("/v2", "/token")
 _NO_BROWSER_PATHS = ("/v2", "/api", "/token", "/metrics")
 
@@ -69,6 +70,8 @@ class Front:
             return
         is_v2 = path.startswith("/v2/") or path == "/v2"
         try:
+            if path.startswith(_OLD):  # asked by skopeo and podman where /v2/ fails: any other answer hides why it did
+                raise PageUnknown("this registry speaks version 2 of the API; upgrade the client")
             if door.is_control:
                 caller, site = OPERATOR, self.site
             else:

@@ -57,6 +57,17 @@ def test_the_certificate_names_what_the_configuration_names() -> None:
     assert names_in(Path("data/tls/server.crt")) == wanted | ALWAYS
 
 
+def test_the_certificate_covers_the_names_of_every_registry_at_both_endpoints() -> None:
+    Path("scr.toml").write_text(
+        '[endpoint.private]\ndomain = "corp.example"\n[endpoint.public]\ndomain = "Registry.Example.com."\n'
+    )
+
+    assert main(["tls", "init"]) == 0
+
+    wanted = {"corp.example", "*.corp.example", "registry.example.com", "*.registry.example.com"}
+    assert names_in(Path("data/tls/server.crt")) == wanted | ALWAYS
+
+
 def test_the_authority_is_kept_until_it_is_forced(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tls", "init", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)

@@ -71,7 +71,13 @@ def podman(home: Path, runtime: Path) -> Program:
 
 
 @pytest.fixture(scope="module")
-def docker(home: Path, runtime: Path) -> Iterator[Program]:
+def daemon_environment() -> dict[str, str]:
+    """Variables that the docker daemon gets; a module that needs some has a fixture of this name."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def docker(home: Path, runtime: Path, daemon_environment: dict[str, str]) -> Iterator[Program]:
     """The docker command, connected to a daemon that is started here and ended afterwards."""
     daemon, client = find("dockerd"), find("docker")
     if os.geteuid() != 0:
@@ -82,7 +88,8 @@ def docker(home: Path, runtime: Path) -> Iterator[Program]:
     command += [f"--data-root={home / 'docker-data'}", f"--exec-root={runtime}", f"--host=unix://{socket}"]
     command += [f"--pidfile={runtime / 'docker.pid'}", f"--config-file={settings}"]
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # runc and containerd lie there
-    process = subprocess.Popen(command, env={"PATH": path, "HOME": str(home)}, stderr=subprocess.PIPE)
+    environment = {"PATH": path, "HOME": str(home), **daemon_environment}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     assert process.stderr is not None
     try:
         _wait_until_ready(process.stderr)

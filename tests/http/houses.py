@@ -12,6 +12,7 @@ from appliance.db.database import Database, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import RegistrySettings
 from appliance.logs import Log
+from tests.http.raw import wait_for_line
 from tests.make.server import Server
 
 T = TypeVar("T")
@@ -43,9 +44,10 @@ def furnish(server: Server, *wanted: RegistrySettings, local: str = "") -> None:
             registries.set_ready(tx, registries.insert(tx, settings, f"{settings.name}1", "test", _NOON), _NOON)
 
     change(server.data, make)
+    server.log.clear()  # where it listened this time
 
 
-def urls_of(server: Server) -> dict[str, str]:
-    """Return the URL of each ready line by what stands behind it in brackets."""
-    lines = (line.partition(" serving ")[2] for line in server.log if " serving " in line)
-    return {line.partition(" (")[2].removesuffix(")"): line.partition(" (")[0] for line in lines}
+def url_of(server: Server, meaning: str) -> str:
+    """Return the URL of the ready line that says `(meaning)`, once it is there."""
+    line = wait_for_line(server, f" ({meaning})")
+    return line.partition(" serving ")[2].partition(" (")[0]

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import EndpointType, RegistrySettings
-from tests.http.houses import furnish, urls_of
+from tests.http.houses import furnish, url_of
 from tests.http.raw import Answer, Raw, wait_for_line, wait_until
 from tests.make.images import image
 from tests.make.server import Server
@@ -87,12 +87,12 @@ def private(server: Server) -> str:
 
 @pytest.fixture(scope="module")
 def public(server: Server) -> str:
-    return urls_of(server)['registry "local", public endpoint']
+    return url_of(server, 'registry "local", public endpoint')
 
 
 @pytest.fixture(scope="module")
 def nets(server: Server) -> str:
-    return urls_of(server)['registry "nets", public endpoint']
+    return url_of(server, 'registry "nets", public endpoint')
 
 
 def test_each_registry_answers_under_its_own_names_and_holds_its_own_images(server: Server, private: str) -> None:
@@ -217,6 +217,13 @@ def test_the_address_is_the_one_that_a_trusted_proxy_tells(
 def test_no_other_header_tells_an_address(server: Server, nets: str, header: str) -> None:
     for source in ("127.0.0.50", "127.0.0.8"):
         assert ask(server, nets, "127.0.0.1", f"{header}: 203.0.113.9", source=source).status == 403
+
+
+def test_the_first_version_of_the_api_is_not_there_whoever_asks(server: Server, private: str, nets: str) -> None:
+    for url, source in ((private, "127.0.0.1"), (nets, "127.0.0.8")):
+        for credentials in (CREDENTIALS, "X-None: x"):
+            answer = ask(server, url, "127.0.0.1", path="/v1/_ping", source=source, credentials=credentials)
+            assert answer.status == 404
 
 
 def test_an_edit_counts_for_new_requests_and_rubbish_keeps_the_last_good_list(server: Server, private: str) -> None:
