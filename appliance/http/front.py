@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from appliance.domain.admission import Arrival, Caller, Site, admit_open
-from appliance.errors import Denied, PageUnknown, ScrError, Unauthorized
+from appliance.domain.admission import Arrival, Caller, Site, admit_open, split_host
+from appliance.errors import Denied, Invalid, PageUnknown, ScrError, Unauthorized
 from appliance.http.admit import OPERATOR, Doorkeeper
 from appliance.http.agent import agent_of
 from appliance.http.api import problem
@@ -76,7 +76,7 @@ class Front:
                 caller, site = OPERATOR, self.site
             else:
                 host = headers.get(b"host", b"")
-                address = self._address(scope)
+                address = self._address(scope, host)
                 site = self.entrance.admit(door, host, address, is_registry=is_v2 or path in _REGISTRY_PATHS)
                 caller = await self._caller(scope, headers, door, host, address)
         except ScrError as error:
@@ -90,12 +90,18 @@ class Front:
             scope["scr.caller"], scope["scr.site"] = caller, site
             await self.management(scope, receive, send)
 
-    def _address(self, scope: Scope) -> str:
+    def _address(self, scope: Scope, host: bytes) -> str:
         """Return the address that the client really has, and put it where others look. Raises Invalid."""
         peer: str = scope["client"][0]
-        if not self._trusted:
+        if not self._trusted.trusts(peer):
             return peer
         told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        if told and is_own_address(host.decode("latin-1"), scope["server"], scope["scheme"]):
+            # as nginx does unless it is told otherwise: then it passes on an X-Forwarded-For of the client's own making
+            raise Invalid(
+                "the proxy does not pass on the Host that clients call, so its X-Forwarded-For is not believed; let it"
+                " set both (nginx: proxy_set_header, Apache: ProxyPreserveHost On)"
+            )
         address = self._trusted.client_of(peer, told)
         scope["client"] = address, scope["client"][1]
         return address
@@ -137,6 +143,12 @@ class Front:
             self._harmless.clear()
         self._harmless.update(headers)
         return False
+
+
+def is_own_address(host: str, server: tuple[str, int], scheme: str) -> bool:
+    """Whether a Host is only where we listen, as a proxy calls us, and no name or address that clients know."""
+    name, port = split_host(host)
+    return (port or (443 if scheme == "https" else 80)) == server[1] and name in ("localhost", server[0])
 
 
 def is_same_origin(headers: Fields, method: str, path: str, *, is_tls: bool) -> bool:

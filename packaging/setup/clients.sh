@@ -67,7 +67,7 @@ for name in "$@"; do
     case $name in
     debian)
         debian skopeo:skopeo podman:podman buildah:buildah dockerd:docker.io runc:runc busybox:busybox-static \
-            debootstrap:debootstrap
+            debootstrap:debootstrap nginx:nginx
         ;;
     wrk) debian wrk:wrk ;;
     browser) debian chromium:chromium ;;

@@ -208,7 +208,7 @@ def test_the_address_is_the_one_that_a_trusted_proxy_tells(
 ) -> None:
     headers = [f"X-Forwarded-For: {told}"] if told else []
 
-    assert ask(server, nets, "127.0.0.1", *headers, source=source).status == status
+    assert ask(server, nets, "hub.example", *headers, source=source).status == status
 
 
 @pytest.mark.parametrize(

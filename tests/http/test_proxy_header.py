@@ -23,7 +23,7 @@ WRONG = b"Authorization: Basic YW5uOndyb25n\r\n"
 def server_config() -> str:
     known = argon2.PasswordHasher().hash("right")
     return (
-        f'[server]\ntrusted_proxies = ["127.0.0.1", "127.0.1.0/24"]\nheader_timeout = "1s"\n'
+        f'[server]\nnames = ["hub.example"]\ntrusted_proxies = ["127.0.0.1", "127.0.1.0/24"]\nheader_timeout = "1s"\n'
         f'[[user]]\nname = "ann"\npassword_hash = "{known}"\n'
     )
 
@@ -35,7 +35,10 @@ def _header(source: str, *, command: int = 0x21, values: bytes = b"") -> bytes:
 
 def _fail(*headers: str) -> bytes:
     return (
-        b"GET /v2/ HTTP/1.1\r\nHost: {host}\r\n" + WRONG + "".join(f"{one}\r\n" for one in headers).encode() + b"\r\n"
+        b"GET /v2/ HTTP/1.1\r\nHost: hub.example\r\n"
+        + WRONG
+        + "".join(f"{one}\r\n" for one in headers).encode()
+        + b"\r\n"
     )
 
 
@@ -146,6 +149,17 @@ def test_a_trusted_proxy_that_writes_nonsense_is_refused(server: Server) -> None
 
     assert answer.status == 400
     assert b"mend the proxy" in answer.body
+
+
+@pytest.mark.parametrize("host", ["{host}", "localhost:{port}", "LOCALHOST.:{port}"])
+def test_a_proxy_that_does_not_pass_on_the_host_is_not_believed_either(server: Server, host: str) -> None:
+    host = host.replace("{port}", server.address.rpartition(":")[2])
+    sent = f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 198.51.100.18\r\n".encode() + WRONG + b"\r\n"
+    with Raw(server) as raw:
+        answer = raw.ask(sent)
+
+    assert answer.status == 400
+    assert b"proxy_set_header" in answer.body
 
 
 def test_nobody_else_may_tell_an_address_in_a_header(server: Server) -> None:
