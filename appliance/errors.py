@@ -184,6 +184,10 @@ class AccountInUse(Conflict):
     """An access policy is attached to somebody, so that its deletion would change what they may do."""
 
 
+class Managed(Conflict):
+    """The resource is declared in `scr.toml` and changed there only."""
+
+
 class UploadBusy(Conflict):
     """Another request is writing to the upload session."""
 
@@ -202,6 +206,10 @@ class TooManyRequests(Unavailable):
 
 class StorageFull(Unavailable):
     """No room for new bytes."""
+
+
+class Creating(Unavailable):
+    """The registry is being made and serves in a moment."""
 
 
 class StoreFailed(Unavailable):

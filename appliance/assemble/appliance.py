@@ -24,6 +24,7 @@ from appliance.errors import ConfigInvalid
 from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
 from appliance.logs import Log
+from appliance.services.provision import finish_creations
 from appliance.services.tally import Pulls
 
 _THREADS = 8  # workers for files, hashing, listings and passwords; two cores are busy with half of them
@@ -106,6 +107,8 @@ class Appliance:
         )
         self._doors = Doors(lambda: self._config, opened, running, self._pulls, self._executor, self._log)
         await self._doors.open(stack, self._checks)
+        opened.stock.equip = self._doors.equip
+        await finish_creations(opened.stock)
 
     def _add_checks(self) -> None:
         self._checks.add("database", self._check_database, is_vital=True)

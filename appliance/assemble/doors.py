@@ -12,6 +12,8 @@ from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
 from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
+from appliance.domain.registry import Registry
+from appliance.errors import Conflict
 from appliance.http.admit import Doorkeeper, User
 from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
@@ -82,6 +84,13 @@ class Doors:
         files = (server.tls_certificate, server.tls_key)
         await self.ports.follow(self._certificates.get(files) if None not in files else None)  # type: ignore[arg-type]
         self.endpoints.allowlists.follow()
+
+    async def equip(self, registry: Registry) -> None:
+        """Follow `registry`, which was made, edited, deleted or restored just now. Raises Conflict where it cannot."""
+        await self.follow()
+        port = registry.settings.port
+        if registry.removed_at is None and port is not None and (fault := self.ports.fault_of(port)):
+            raise Conflict(f"registry {registry.name} cannot have port {port}: {fault}")
 
     def apply(self, was: Config) -> None:
         """Take over what of the configuration may change while it runs, each whole."""

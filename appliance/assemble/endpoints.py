@@ -116,6 +116,10 @@ class Ports:
             for port in sorted(wanted - self._open.keys()):
                 await self._listen(port, certificate)
 
+    def fault_of(self, port: int) -> str:
+        """Return why the port cannot be listened on, or ""."""
+        return self._faults.get(port, "")
+
     async def check(self) -> Check:
         """Say whether every registry's own port is listened on."""
         ports = ", ".join(map(str, sorted(self._faults)))

@@ -25,9 +25,12 @@ class StoredManifest(msgspec.Struct, frozen=True):
 def list_faults(reader: Reader, *, deep: bool) -> list[str]:
     """Return what SQLite finds wrong in the file, at most some hundred; `deep` compares indexes with tables too."""
     pragma = "integrity_check" if deep else "quick_check"
-    found = [str(row[0]) for row in reader.rows(f"PRAGMA {pragma}({_FAULTS})")]
+    try:
+        found = [str(row[0]) for row in reader.rows(f"PRAGMA {pragma}({_FAULTS})")]
+        broken = reader.rows('SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT ?', (_FAULTS,))
+    except apsw.CorruptError as error:  # a page that the check itself stands on
+        return [f"the file cannot be read to its end: {error}"]
     faults = [] if found == ["ok"] else found
-    broken = reader.rows('SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT ?', (_FAULTS,))
     return faults + [f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there" for row in broken]
 
 

@@ -1,6 +1,11 @@
-"""Registries: found by name, public id and port; what each of them uses."""
+"""Registries: found by name, public id and port; listed with what each of them uses."""
 
+import msgspec
+
+from appliance.db import resource_tags
 from appliance.db.database import Reader, Row, Transaction, Values
+from appliance.db.resource_tags import Tagged
+from appliance.domain.listing import NEWEST_REMOVED, Listing, Order, key_of, place_after
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import (
@@ -9,6 +14,7 @@ from appliance.domain.registry import (
     RegistryId,
     RegistrySettings,
     RegistryUsage,
+    RepositoryId,
     Visibility,
 )
 
@@ -77,6 +83,149 @@ def set_ready(tx: Transaction, registry: RegistryId, now: Timestamp) -> None:
     )
 
 
+_UPDATE = """
+UPDATE registries SET name = :name, description = :description, visibility = :visibility, endpoint = :endpoint,
+private_access_control = :private_access_control, public_access_control = :public_access_control, port = :port,
+quota_bytes = :quota_bytes, quota_images = :quota_images, managed = :managed,
+revision = revision + 1, modified_at = :now, modified_by = :by WHERE id = :id
+"""
+
+
+def update(tx: Transaction, registry: RegistryId, settings: RegistrySettings, by: str, now: Timestamp) -> None:
+    """Replace the settings of a registry; its revision grows."""
+    values: Values = {**_values(settings), "id": registry, "now": now, "by": by}
+    tx.execute(_UPDATE, values)
+
+
+def remove(tx: Transaction, registry: RegistryId, since: Timestamp, *, purging: bool) -> None:
+    """Take the registry away from all readers at once, as of `since`; `purging`: there is no way back."""
+    tx.execute(
+        "UPDATE registries SET removed_at = ?, purging = ? WHERE id = ? AND removed_at IS NULL",
+        (since, purging, registry),
+    )
+
+
+def restore(tx: Transaction, registry: RegistryId) -> bool:
+    """Give a removed registry back; False where its data has begun to go."""
+    sql = "UPDATE registries SET removed_at = NULL, revision = revision + 1 WHERE id = ? AND NOT purging"
+    return tx.execute(sql, (registry,)) == 1
+
+
+def begin_purge(tx: Transaction, registry: RegistryId) -> None:
+    """Write down that its data begins to go: from now on it cannot come back."""
+    tx.execute("UPDATE registries SET purging = 1 WHERE id = ? AND NOT purging", (registry,))
+
+
+def purge(tx: Transaction, registry: RegistryId) -> bool:
+    """Delete the row of a removed registry, or of one that never was ready, that has no repository left."""
+    sql = (
+        "DELETE FROM registries WHERE id = :id AND (removed_at IS NOT NULL OR ready_at IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM repositories WHERE registry_id = :id)"
+    )
+    return tx.execute(sql, {"id": registry}) == 1
+
+
+def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[RegistryId]:
+    """Return registries removed at or before `before`."""
+    sql = "SELECT id FROM registries WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
+    return [RegistryId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def list_unready(reader: Reader) -> list[Registry]:
+    """Return registries whose creation was begun and not ended."""
+    return [_registry(row) for row in reader.rows(f"{_FIND} r.ready_at IS NULL AND r.removed_at IS NULL")]
+
+
+def oldest_removal(reader: Reader) -> Timestamp | None:
+    """Return when the registry that waits in recycle longest was removed, or None."""
+    row = reader.one("SELECT removed_at FROM registries WHERE removed_at IS NOT NULL ORDER BY removed_at LIMIT 1")
+    return Timestamp(row[0]) if row else None
+
+
+def live_repositories(reader: Reader, registry: RegistryId, limit: int) -> list[RepositoryId]:
+    """Return up to `limit` repositories of the registry that are not removed themselves."""
+    sql = "SELECT id FROM repositories WHERE registry_id = ? AND removed_at IS NULL LIMIT ?"
+    return [RepositoryId(row[0]) for row in reader.rows(sql, (registry, limit))]
+
+
+_LOCK = """
+SELECT 'repository ' || name FROM repositories WHERE registry_id = :id AND removed_at IS NULL AND locked
+UNION ALL SELECT 'image ' || i.path FROM images i JOIN repositories r ON r.id = i.repository_id
+WHERE i.registry_id = :id AND i.locked AND i.removed_at IS NULL AND r.removed_at IS NULL
+UNION ALL SELECT 'tag ' || i.path || ':' || t.name FROM tags t JOIN images i ON i.id = t.image_id
+JOIN repositories r ON r.id = i.repository_id
+WHERE t.locked AND i.registry_id = :id AND i.removed_at IS NULL AND r.removed_at IS NULL
+LIMIT 1
+"""
+
+
+def find_lock(reader: Reader, registry: RegistryId) -> str | None:
+    """Return what holds a lock in the registry, in words ("tag pay/api:1"), or None."""
+    row = reader.one(_LOCK, {"id": registry})
+    return row[0] if row else None
+
+
+class RegistryRow(msgspec.Struct, frozen=True):
+    """A registry as a list shows it: with what is in it, what it uses, and its resource tags."""
+
+    registry: Registry
+    repositories: int
+    images: int
+    usage: RegistryUsage
+    tags: dict[str, str]
+
+
+_COUNTS = """
+(SELECT count(*) FROM repositories p WHERE p.registry_id = r.id AND p.removed_at IS NULL),
+(SELECT count(*) FROM repositories p CROSS JOIN images i ON i.repository_id = p.id
+ WHERE p.registry_id = r.id AND p.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL),
+u.blob_bytes, u.sole_bytes, u.apparent_bytes, u.manifest_bytes
+"""
+_SELECT = f"SELECT {_COLUMNS}, {_COUNTS} FROM registries r JOIN registry_usage u ON u.registry_id = r.id WHERE"
+_FILTERS = """
+AND instr(r.name, :contains) AND (:key = '' OR EXISTS (
+  SELECT 1 FROM resource_tags t WHERE t.kind = 1 AND t.resource_id = r.id AND t.key = :key
+  AND (:value IS NULL OR t.value = :value)))
+"""
+_ORDERS = {
+    Order("name"): "r.name > :text ORDER BY r.name",
+    Order("name", descending=True): "r.name < :text ORDER BY r.name DESC",
+    Order("created"): "(r.created_at, r.id) > (:at, :id) ORDER BY r.created_at, r.id",
+    Order("created", descending=True): "(r.created_at, r.id) < (:at, :id) ORDER BY r.created_at DESC, r.id DESC",
+    Order("modified"): "(r.modified_at, r.id) > (:at, :id) ORDER BY r.modified_at, r.id",
+    Order("modified", descending=True): "(r.modified_at, r.id) < (:at, :id) ORDER BY r.modified_at DESC, r.id DESC",
+    NEWEST_REMOVED: "(r.removed_at, r.id) < (:at, :id) ORDER BY r.removed_at DESC, r.id DESC",
+}
+_PAGES = {
+    order: f"{_SELECT} r.removed_at IS {'NOT ' * (order is NEWEST_REMOVED)}NULL {_FILTERS} AND {rest} LIMIT :limit"
+    for order, rest in _ORDERS.items()
+}
+
+
+def list_page(reader: Reader, listing: Listing, last: str, limit: int) -> list[RegistryRow]:
+    """Return up to `limit` registries that come after `last` (a key of `key_in`); no order reads more than the page."""
+    order = listing.effective
+    values: Values = {**place_after(order, last), **listing.filters, "limit": limit}
+    return _rows(reader, _PAGES[order], values)
+
+
+def key_in(listing: Listing, row: RegistryRow) -> str:
+    """Return where `row` stands in the list."""
+    one, order = row.registry, listing.effective
+    at = {"created": one.created_at, "modified": one.modified_at, "removed": one.removed_at}.get(order.by)
+    return key_of(order, one.name, at, one.id)
+
+
+def hide_all(tx: Transaction) -> int:
+    """Make every registry private; return how many were not."""
+    return tx.execute("UPDATE registries SET visibility = 'private' WHERE visibility <> 'private'")
+
+
+def find_row(reader: Reader, registry: RegistryId) -> RegistryRow | None:
+    """Return the registry, a removed one too, as a list shows it; None once it is purged."""
+    return next(iter(_rows(reader, f"{_SELECT} r.id = :id", {"id": registry})), None)
+
+
 def usage_of(reader: Reader, registry: RegistryId) -> RegistryUsage:
     """Return what the registry uses. A point read: for the loop."""
     row = reader.one(
@@ -86,14 +235,17 @@ def usage_of(reader: Reader, registry: RegistryId) -> RegistryUsage:
     return RegistryUsage(*(row or (0, 0, 0, 0)))
 
 
-def hide_all(tx: Transaction) -> int:
-    """Make every registry private; return how many were not."""
-    return tx.execute("UPDATE registries SET visibility = 'private' WHERE visibility <> 'private'")
-
-
 def _one(reader: Reader, sql: str, values: Values) -> Registry | None:
     row = reader.one(sql, values)
     return _registry(row) if row else None
+
+
+def _rows(reader: Reader, sql: str, values: Values) -> list[RegistryRow]:
+    rows = reader.rows(sql, values)
+    tags = resource_tags.of_many(reader, Tagged.REGISTRY, [row[0] for row in rows])
+    return [
+        RegistryRow(_registry(row), row[20], row[21], RegistryUsage(*row[22:26]), tags.get(row[0], {})) for row in rows
+    ]
 
 
 def _values(settings: RegistrySettings) -> dict[str, str | int | None]:

@@ -91,6 +91,34 @@ class Registry(msgspec.Struct, frozen=True):
         return self.ready_at is not None and self.removed_at is None
 
 
+class StoreState(enum.Enum):
+    """Whether the store of a registry can be used."""
+
+    WELL = "well"
+    FAILED = "failed"  # it answers with errors
+    SILENT = "silent"  # it does not answer
+
+
+def state_of(registry: Registry, store: StoreState, *, is_editing: bool, has_failed: bool) -> RegistryState:
+    """Return what the registry is doing; `has_failed`: a job that makes or deletes it has given up."""
+    if has_failed:
+        return RegistryState.ERROR
+    if registry.removed_at is not None:
+        return RegistryState.TERMINATING
+    if registry.ready_at is None:
+        return RegistryState.CREATING
+    if store is not StoreState.WELL:
+        return RegistryState.ERROR if store is StoreState.FAILED else RegistryState.UNKNOWN
+    return RegistryState.EDITING if is_editing else RegistryState.RUNNING
+
+
+class EndpointUrls(msgspec.Struct, frozen=True):
+    """How the endpoints of a registry are called: `https://pay-abc.registry.example.com`."""
+
+    private: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+
+
 class RegistryUsage(msgspec.Struct, frozen=True, rename="camel"):
     """What a registry uses, in bytes; what was deleted counts until collection has freed it."""
 

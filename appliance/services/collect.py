@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.blobstore.store import Lying
-from appliance.db import blobs, deletions, facts, images, manifests, repositories, tags
+from appliance.db import blobs, deletions, facts, images, manifests, registries, repositories, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
@@ -83,7 +83,7 @@ async def make_room(stock: Stock, is_short: Callable[[], bool], *, started: Time
 
 def _oldest_removal(reader: Reader) -> Timestamp | None:
     """Return when the oldest thing that still waits in recycle was removed, or None."""
-    found = (repositories.oldest_removal(reader), images.oldest_removal(reader), manifests.oldest_removal(reader))
+    found = [family.oldest_removal(reader) for family in (registries, repositories, images, manifests)]
     return min((one for one in found if one is not None), default=None)
 
 
@@ -162,9 +162,21 @@ async def _purge_removed(stock: Stock, before: Timestamp, now: Timestamp) -> int
     def of_manifests(tx: Transaction) -> int:
         return sum(_purge_manifest(tx, manifest, now) for manifest in manifests.list_removed(tx, before, SLICE))
 
-    for step in (of_repositories, of_images, of_manifests):
+    of_registries = functools.partial(_let_go, before=before)
+    for step in (of_registries, of_repositories, of_images, of_manifests):
         while done := await stock.db.write(step):
             count += done
+    return count
+
+
+def _let_go(tx: Transaction, before: Timestamp) -> int:
+    """Remove repositories of registries whose recycle time is over, as if they had been then; return how many."""
+    count = 0
+    for registry in registries.list_removed(tx, before, SLICE):
+        registries.begin_purge(tx, registry)
+        for repository in registries.live_repositories(tx, registry, SLICE - count):
+            repositories.remove(tx, repository, before)
+            count += 1
     return count
 
 
@@ -221,9 +233,10 @@ async def _purge_empty(stock: Stock, before: Timestamp, now: Timestamp) -> int:
 
     def purge(tx: Transaction) -> int:
         found = (*images.list_removed(tx, before, SLICE), *images.list_hidden(tx, hidden_before, SLICE))
-        return sum(images.purge(tx, image) for image in found) + sum(
+        gone = sum(images.purge(tx, image) for image in found) + sum(
             repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, SLICE)
         )
+        return gone + sum(registries.purge(tx, registry) for registry in registries.list_removed(tx, before, SLICE))
 
     return await stock.db.write(purge)
 

@@ -1,18 +1,18 @@
 """Locks: the one place through which every change of what a person can lock goes, whichever door it came by.
 
-Push, API, command line and retention move and take away tags, manifests, images and repositories only by the functions
-here, in the transaction of the change; nothing else in `services` calls the queries behind them (a test reads that).
-Collection takes only what was taken away here before.
+Push, API, command line and retention move and take away tags, manifests, images, repositories and registries only by
+the functions here, in the transaction of the change; nothing else in `services` calls the queries behind them (a test
+reads that). Collection takes only what was taken away here before.
 
 A lock on a tag, its image or its repository holds what is there; a new tag and a new image may always come. Tags under
 which cosign keeps signatures are not held: it overwrites them.
 """
 
-from appliance.db import images, manifests, repositories, tags
+from appliance.db import images, manifests, registries, repositories, tags
 from appliance.db.database import Reader, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Tag, is_signature
-from appliance.domain.registry import ImageId, ManifestId, RepositoryId
+from appliance.domain.registry import ImageId, ManifestId, RegistryId, RepositoryId
 from appliance.errors import Conflict, TagLocked
 
 
@@ -72,6 +72,13 @@ def drop_repository(tx: Transaction, repository: RepositoryId, since: Timestamp)
     if held := repositories.find_lock(tx, repository):
         raise TagLocked(f"the repository cannot be deleted: {held} is locked; unlock it first")
     repositories.remove(tx, repository, since)
+
+
+def drop_registry(tx: Transaction, registry: RegistryId, since: Timestamp, *, purging: bool) -> None:
+    """Take the registry with all that is in it away, as of `since`. Raises TagLocked."""
+    if held := registries.find_lock(tx, registry):
+        raise TagLocked(f"the registry cannot be deleted: {held} is locked; unlock it first")
+    registries.remove(tx, registry, since, purging=purging)
 
 
 def check_controls(tx: Transaction, image: ImageId) -> None:

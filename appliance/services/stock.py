@@ -1,7 +1,8 @@
 """What every service works with: the database, the store, uploads on their way in, and the rules in force."""
 
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -10,7 +11,7 @@ from appliance.blobstore.upload import Uploads
 from appliance.db.database import Database
 from appliance.domain.image_policy import DEFAULT_POLICY, ImagePolicy
 from appliance.domain.moment import DAY, HOUR, Timestamp
-from appliance.domain.registry import BlobId, ImageId
+from appliance.domain.registry import BlobId, ImageId, Registry, RegistryId
 from appliance.logs import Log
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -84,6 +85,13 @@ class Stock:
         self.clock = clock
         self.leases = Leases()
         self.sealing: set[str] = set()  # generations named in the store and not yet in the database
+        self.equip: Callable[[Registry], Awaitable[None]] = _need_nothing  # what a registry needs beside its row
+        self.editing: Counter[RegistryId] = Counter()  # edits of a registry that are under way
+        self.declared_in = "scr.toml"  # the file that declares what is managed
+
+
+async def _need_nothing(registry: Registry) -> None:
+    """Stand in where no door has to follow a registry."""
 
 
 def new_generation() -> str:

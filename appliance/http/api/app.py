@@ -1,12 +1,15 @@
 """The Litestar application: `/api/v1`, its description at `/api/schema`, `/health`."""
 
 import secrets
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
@@ -16,6 +19,7 @@ from appliance.errors import QueryInvalid, ScrError
 from appliance.http.api import problem
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.images import Images
+from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.status import show_status
@@ -28,6 +32,7 @@ from appliance.services.stock import Stock
 MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is near it
 _HANDLERS: list[ControllerRouterHandler] = [
     show_status,
+    Registries,
     Repositories,
     Images,
     Tags,
@@ -35,6 +40,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     run_scrub,
     run_verification,
 ]
+_ANY: Any = None  # in the place of a path parameter's own definition: only its name is looked at
 _Asked = Request[Any, Any, Any]  # Litestar's own type of a request without users, tokens and state
 
 
@@ -83,10 +89,17 @@ def make_app(stock: Stock, running: Running) -> Litestar:
 
 def _refuse_unknown_parameters(request: _Asked) -> None:
     """Refuse query parameters that the route does not know: a misspelt `confirm` or `limit` must not be ignored."""
-    known = request.route_handler.parsed_fn_signature.parameters
+    known = _known_parameters(request.route_handler, tuple(request.path_params))
     for name in request.query_params:
-        if name not in known or name in request.app.dependencies:
+        if name not in known:
             raise QueryInvalid(f"this route has no parameter {name[:40]!r}; see /api/schema")
+
+
+@lru_cache(maxsize=512)  # there are fewer routes than that
+def _known_parameters(handler: BaseRouteHandler, path_parameters: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of query parameters that a route takes, those of its dependencies too."""
+    found = handler.create_kwargs_model(dict.fromkeys(path_parameters, _ANY)).expected_query_params
+    return frozenset(one.field_alias for one in found if one.param_type is ParamType.QUERY)
 
 
 def _refuse(_: _Asked, error: ScrError) -> Response[bytes]:

@@ -37,8 +37,8 @@ def with_etag(shown: Shown, revision: int, status_code: int = 200) -> Response[S
 
 
 def apply(order: msgspec.Struct, current: Edited) -> Edited:
-    """Return `current` with the fields that `order` sets; both name them alike."""
-    given = {name: getattr(order, name) for name in order.__struct_fields__}
+    """Return `current` with the fields that `order` sets; what `current` has no field for is the handler's."""
+    given = {name: getattr(order, name, msgspec.UNSET) for name in current.__struct_fields__}
     return msgspec.structs.replace(
         current, **{name: value for name, value in given.items() if value is not msgspec.UNSET}
     )

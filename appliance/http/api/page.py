@@ -4,12 +4,15 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
 
+from appliance.domain.listing import Listing, parse_order
 from appliance.domain.moment import SECOND, Timestamp
+from appliance.domain.resource_tags import parse_filter
 from appliance.errors import QueryInvalid
 
 Item = TypeVar("Item")
@@ -18,6 +21,22 @@ Row = TypeVar("Row")
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="entries of a page")]
 Cursor = Annotated[str, QueryParameter(description="`next` of the page before")]
 Name = Annotated[str, QueryParameter(max_length=255, description="only what has this text in its name")]
+
+
+Sort = Annotated[
+    Literal["name", "-name", "created", "-created", "modified", "-modified"],
+    QueryParameter(description="the order; `-` turns it round"),
+]
+Removed = Annotated[bool, QueryParameter(description="what was deleted and can be restored, instead of what is there")]
+TagQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="resourceTag", max_length=400, description="only what has this resource tag: `key`, or `key=value`"
+    ),
+]
+
+
+InListing = NamedDependency[SkipValidation[Listing]]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
@@ -49,6 +68,11 @@ async def collect_page(
         if len(rows) <= limit:
             return Page(found, None)
         last = key(rows[-1])
+
+
+def provide_listing(name: Name = "", tag: TagQuery = None, sort: Sort = "name", *, removed: Removed = False) -> Listing:
+    """Return what a list of registries or repositories is asked for. Raises QueryInvalid."""
+    return Listing(parse_order(sort), name, None if tag is None else parse_filter(tag), removed)
 
 
 def moment(at: Timestamp) -> datetime:

@@ -17,6 +17,10 @@ from tests.make import images
 from tests.make.client import Client
 
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
+BODIES = {  # what a route takes that needs more than an empty order
+    ("POST", "/api/v1/registries"): b'{"name": "other"}',
+    ("POST", "/api/v1/repositories"): b'{"name": "other"}',
+}
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -46,11 +50,17 @@ def address(path: str, ids: dict[str, str]) -> str:
     return path + ("?path=hidden/api" if path == "/api/v1/tags" else "")
 
 
+def body(method: str, path: str) -> bytes | None:
+    """Return a body that the route can read."""
+    return BODIES.get((method, path), b"{}") if method in ("POST", "PUT", "PATCH") else None
+
+
 @pytest.fixture
 def ids(admin: Client) -> dict[str, str]:
     admin.push("hidden/api", images.image([{"etc/motd": b"hidden"}]), "1")
     return {
         "repository_id": find(admin, "repositories", "hidden"),
+        "registry_id": find(admin, "registries", "local"),
         "image_id": find(admin, "images", "hidden/api"),
         "tag": "1",
     }
@@ -64,7 +74,7 @@ def test_there_are_routes_to_walk() -> None:
 def test_who_may_nothing_sees_and_changes_nothing(
     admin: Client, nobody: Client, ids: dict[str, str], method: str, path: str
 ) -> None:
-    reply = nobody.request(method, address(path, ids), b"{}" if method == "POST" else None)
+    reply = nobody.request(method, address(path, ids), body(method, path))
 
     if reply.status == 200:
         assert reply.decode(List).items == []
@@ -78,9 +88,10 @@ def test_who_may_nothing_sees_and_changes_nothing(
 def test_who_may_only_look_changes_nothing(
     admin: Client, viewer: Client, ids: dict[str, str], method: str, path: str
 ) -> None:
-    query = "?confirm=hidden" if path.startswith("/api/v1/repositories") else ""
+    query = {"repositories": "?confirm=hidden", "registries": "?confirm=local"}.get(path.split("/")[3], "")
+    query = query if method == "DELETE" else ""
 
-    reply = viewer.request(method, address(path, ids) + query, b"{}" if method == "POST" else None).expect(403)
+    reply = viewer.request(method, address(path, ids) + query, body(method, path)).expect(403)
 
     assert problem(reply.body).type == "urn:scr:problem:access-denied"
     admin.get_manifest("hidden/api", "1").expect(200)

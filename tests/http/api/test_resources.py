@@ -164,7 +164,6 @@ def test_a_wrong_question_is_a_400_with_a_problem_document(admin: Client, path: 
         "/api/v1/tags?path=none/none",
         "/api/v1",
         "/api/v2/x",
-        "/nothing",
     ],
 )
 def test_what_is_not_there_is_a_404_with_a_problem_document(admin: Client, path: str) -> None:
