@@ -4,14 +4,23 @@ Families decide the HTTP status, leaves the OCI error code; each door maps the t
 (`http/v2/problems.py`, `http/api/problem.py`). A message is one sentence: what happened, to what, what to do.
 """
 
+import re
+
 
 class ScrError(Exception):
-    """Base of all errors with a message meant for a person."""
+    """Base of all errors with a message meant for a person. `why` is what a client is told behind it (refusals)."""
+
+    why = ""
 
     def __init__(self, message: str) -> None:
         """Keep `message`, which a client may be shown."""
         super().__init__(message)
         self.message = message
+
+
+def kind_of(error: ScrError) -> str:
+    """Return the stable name of the kind of `error`: `tag-locked` for TagLocked."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
 
 
 class Unknown(ScrError):
@@ -36,6 +45,10 @@ class BlobUnknown(Unknown):
 
 class UploadUnknown(Unknown):
     """No upload session of that id for this image and principal."""
+
+
+class RefusalUnknown(Unknown):
+    """No refusal of that id, or none that the asker may know of."""
 
 
 class PageUnknown(Unknown):

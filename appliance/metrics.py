@@ -125,6 +125,7 @@ COMMITS = Metric("scr_database_commits_total", "counter", "Commits of the databa
 # what waits
 WRITES_WAITING = Metric("scr_database_writes_waiting", "gauge", "Changes that wait for the database's writer.")
 WORK_WAITING = Metric("scr_workers_waiting", "gauge", "Pieces of work that wait for a worker thread.")
+LOGS = Metric("scr_logs_bytes", "gauge", "Bytes of the file of traffic and refusals.")
 TRAFFIC_WAITING = Metric("scr_traffic_waiting", "gauge", "Lines of the traffic log that are not written yet.")
 TRAFFIC_LOST = Metric("scr_traffic_lost_total", "counter", "Lines of the traffic log that found no room.")
 

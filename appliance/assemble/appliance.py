@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
+from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import make_scheduler
+from appliance.assemble.measuring import add_sources
 from appliance.assemble.reload import LOOK_S, Lookout, read_again
 from appliance.assemble.settings import rules_of
 from appliance.assemble.stock import Opened, open_stock
@@ -25,7 +27,6 @@ from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
 from appliance.logs import Log
 from appliance.services.provision import finish_creations
-from appliance.services.tally import Pulls
 
 _THREADS = 8  # workers for files, hashing, listings and passwords; two cores are busy with half of them
 
@@ -41,7 +42,6 @@ class Appliance:
         self._files = files
         self._clock = Clock(log)
         self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="worker")
-        self._pulls = Pulls()
         self._checks = Checks()
         self._fault = ""  # of the last reload
 
@@ -66,8 +66,9 @@ class Appliance:
             stack.callback(self._executor.shutdown)
             self._folder = stack.enter_context(DataFolder(self._config.storage.data_dir, self._files))
             self._opened = await open_stock(
-                stack, self._folder, self._config, self._files, self._executor, self._pulls, self._clock, self._log
+                stack, self._folder, self._config, self._files, self._executor, self._clock, self._log
             )
+            self._books = await open_books(stack, self._folder, self._config, self._opened.stock, self._executor)
             self._add_checks()
             await self._open_doors(stack, self._opened)
             self._lists = self._doors.endpoints.make_lookout()
@@ -77,6 +78,7 @@ class Appliance:
                 entries = (*self._upkeep.entries(), Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S))
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in entries]
                 tasks.append(group.create_task(self._scheduler.run()))
+                tasks += [group.create_task(self._books.follow()), group.create_task(self._books.write_traffic())]
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
                 tasks.append(group.create_task(self._lists.look()))
                 tasks += [group.create_task(self._watch(one)) for one in (lookout, self._lists)]
@@ -99,13 +101,14 @@ class Appliance:
             lambda: self._config,
             self._folder,
             opened,
-            self._pulls,
+            self._books,
             self._clock,
             running.under_way,
             self._executor,
             self._log,
         )
-        self._doors = Doors(lambda: self._config, opened, running, self._pulls, self._executor, self._log)
+        self._doors = Doors(lambda: self._config, opened, running, self._books, self._executor, self._log)
+        add_sources(self._doors.meter, running, self._executor, self._doors.listeners.connections)
         await self._doors.open(stack, self._checks)
         opened.stock.equip = self._doors.equip
         await finish_creations(opened.stock)
@@ -153,6 +156,7 @@ class Appliance:
         config = self._config
         self._log.configure(level=config.log.level, form=config.log.format)
         self._opened.stock.rules = rules_of(config)
+        self._books.bounds = bounds_of(config)
         self._upkeep.follow_disk()
         self._doors.apply(was)
         self._lists.ring()

@@ -22,11 +22,13 @@ from appliance.http.door import Door
 from appliance.http.front import Front
 from appliance.http.health import Checks
 from appliance.http.listen import Listeners
+from appliance.http.meter import Measured, Meter
+from appliance.http.noting import Noting
 from appliance.http.proxy import TrustedProxies
 from appliance.http.ui.pages import beside, make_console
 from appliance.http.v2.app import DistributionApi
 from appliance.logs import Log
-from appliance.services.tally import Pulls
+from appliance.services.books import Books
 
 
 class Doors:
@@ -37,7 +39,7 @@ class Doors:
         config: Callable[[], Config],
         opened: Opened,
         running: Running,
-        pulls: Pulls,
+        books: Books,
         executor: Executor,
         log: Log,
     ) -> None:
@@ -49,9 +51,19 @@ class Doors:
         self._trusted = TrustedProxies(config().server.trusted_proxies)
         self._urls: list[tuple[str, ListenerSection]] = []
         self.endpoints = Endpoints(config, opened, executor, log)
+        books.public_url = running.public_url
+        books.own_url = lambda: next(iter(self.urls), "http://localhost")
+        self.meter = Meter()
+        noting = Noting(books, self.endpoints.entrance)
         self._front = Front(
-            DistributionApi(opened.stock, pulls),
-            beside(make_app(opened.stock, running), make_console(opened.stock, running)),
+            DistributionApi(opened.stock, noting, self.meter),
+            Measured(
+                beside(
+                    make_app(opened.stock, running, noting, self.meter), make_console(opened.stock, running, noting)
+                ),
+                self.meter,
+            ),
+            noting,
             self._doorkeeper(config()),
             opened.site,
             self.endpoints.entrance,

@@ -20,7 +20,6 @@ from appliance.domain.moment import Timestamp
 from appliance.logs import Log
 from appliance.services.provision import claim_site
 from appliance.services.stock import Stock
-from appliance.services.tally import Pulls
 
 _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at the start
 
@@ -40,15 +39,13 @@ async def open_stock(
     config: Config,
     files: Files,
     executor: Executor,
-    pulls: Pulls,
     clock: Clock,
     log: Log,
 ) -> Opened:
-    """Open database and store; leaving `stack` writes what was counted and closes them."""
+    """Open database and store; leaving `stack` closes them."""
     database = Database(folder.path / "scr.sqlite", executor, log)
 
     async def close() -> None:
-        await pulls.flush(database)
         await database.write(lambda tx: facts.put(tx, _STOPPED, str(clock.now())))
         await asyncio.get_running_loop().run_in_executor(None, database.close)
 

@@ -1,4 +1,4 @@
-"""What the appliance does by itself: count pulls, collect, sweep, scrub, make room."""
+"""What the appliance does by itself: write its books, collect, sweep, scrub, make room."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from appliance.config import Config
 from appliance.db.database import BALLAST
 from appliance.logs import Log
 from appliance.services import collect, scrub, tally
-from appliance.services.tally import Pulls
+from appliance.services.books import Books
 
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
@@ -28,7 +28,7 @@ class Upkeep:
         config: Callable[[], Config],
         folder: DataFolder,
         opened: Opened,
-        pulls: Pulls,
+        books: Books,
         clock: Clock,
         under_way: set[str],
         executor: Executor,
@@ -39,7 +39,8 @@ class Upkeep:
         self._folder = folder
         self._opened = opened
         self._stock = opened.stock
-        self._pulls = pulls
+        self._books = books
+        books.is_short = self.is_short
         self._clock = clock
         self._under_way = under_way
         self._executor = executor
@@ -49,7 +50,8 @@ class Upkeep:
         """Return the timetable."""
         sweep_s = self._config().storage.grace.seconds + _SOON_S  # what the crash left is old enough then
         return (
-            Entry("count pulls", self._flush_pulls, lambda: tally.FLUSH_S, tally.FLUSH_S),
+            Entry("books", self._books.write, lambda: tally.FLUSH_S, tally.FLUSH_S),
+            Entry("old records", self._prune, lambda: _HOUR_S, _SOON_S),
             Entry("collection", self._collect, self._collect_every, self._collect_every()),
             Entry("stray sweep", self._sweep, lambda: _DAY_S, _DAY_S if self._opened.was_clean else sweep_s),
             Entry("scrub", self._scrub, lambda: _HOUR_S, _HOUR_S),
@@ -81,8 +83,10 @@ class Upkeep:
             freed = await collect.make_room(self._stock, self.is_short, started=self._opened.started)
             self._log.warn("disk.nearly_full", freed=freed.bytes, cure="free the disk, or delete images")
 
-    async def _flush_pulls(self) -> None:
-        await self._pulls.flush(self._stock.db)
+    async def _prune(self) -> None:
+        """Delete records that are kept no longer, unless the clock has jumped."""
+        if self._clock.is_steady(self._config().storage.recycle):
+            await self._books.prune()
 
     def _collect_every(self) -> float:
         return self._config().storage.collect_every.seconds

@@ -129,10 +129,14 @@ class CompatSection(msgspec.Struct, frozen=True):
 
 
 class LogSection(msgspec.Struct, frozen=True):
-    """`[log]`: what is said on stderr."""
+    """`[log]`: what is said on stderr, and how long it is kept who did what."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
     format: Literal["human", "json"] = "human"
+    activity_keep: Duration = parse_duration("400d")
+    activity_size: Size = parse_size("512MiB")
+    traffic_keep: Duration = parse_duration("30d")
+    traffic_size: Size = parse_size("256MiB")
 
 
 class DefaultsSection(msgspec.Struct, frozen=True):

@@ -74,12 +74,18 @@ def record(tx: Transaction, kind: str, caller: Caller, about: About, detail: Det
     `kind` is `noun.verb` in the past; `detail` of an edit has `before` and `after`. Values whose names sound secret are
     replaced, for nothing here is ever taken back.
     """
+    return append(tx, kind, (str(caller.principal), caller.address, caller.client), about, detail, now)
+
+
+def append(tx: Transaction, kind: str, who: tuple[str, str, str], about: About, detail: Detail, now: Timestamp) -> int:
+    """Do the same for `who` is no caller: a principal, an address and a program as texts."""
+    principal, address, client = who
     values: Values = {
         "at": now,
         "kind": kind,
-        "principal": str(caller.principal),
-        "address": caller.address,
-        "client": caller.client,
+        "principal": principal,
+        "address": address,
+        "client": client,
         "registry": about.registry or None,
         "repository": about.repository or None,
         "image": about.image or None,
@@ -125,36 +131,36 @@ LEFT JOIN images i ON i.id = a.image_id
 _PAGE = (
     _SELECT
     + """
-WHERE a.seq < :before AND {lead}
+WHERE {lead}
   AND (:registry IS NULL OR a.registry_id = :registry) AND (:repository IS NULL OR a.repository_id = :repository)
   AND (:image IS NULL OR a.image_id = :image) AND (:subject IS NULL OR a.subject = :subject)
   AND (:principal IS NULL OR a.principal = :principal) AND (:kind IS NULL OR a.kind = :kind)
-  AND a.at >= :since AND a.at < :until
-ORDER BY a.seq DESC LIMIT :limit
+  AND a.at >= :since AND a.at < :until AND {order} LIMIT :limit
 """
 )
 # the narrowest of what is asked for leads, by its index; the rest only filters what that finds
 _LEADS = {
-    "image": _PAGE.format(lead="a.image_id = :image"),
-    "subject": _PAGE.format(lead="a.subject = :subject AND a.subject <> ''"),
-    "repository": _PAGE.format(lead="a.repository_id = :repository"),
-    "principal": _PAGE.format(lead="a.principal = :principal"),
-    "kind": _PAGE.format(lead="a.kind = :kind"),
-    "registry": _PAGE.format(lead="a.registry_id = :registry"),
+    "image": "a.image_id = :image",
+    "subject": "a.subject = :subject AND a.subject <> ''",
+    "repository": "a.repository_id = :repository",
+    "principal": "a.principal = :principal",
+    "kind": "a.kind = :kind",
+    "registry": "a.registry_id = :registry",
+    "": "TRUE",
 }
-_ALL = _PAGE.format(lead="TRUE")
+_ORDERS = {False: "a.seq < :seq ORDER BY a.seq DESC", True: "a.seq > :seq ORDER BY a.seq"}
+PAGES = {
+    (name, is_onward): _PAGE.format(lead=lead, order=order)
+    for name, lead in _LEADS.items()
+    for is_onward, order in _ORDERS.items()
+}
 
 
-def list_page(reader: Reader, wanted: Wanted, before: int, limit: int) -> list[Happening]:
-    """Return up to `limit` records older than the `seq` `before`, the newest first."""
+def list_page(reader: Reader, wanted: Wanted, seq: int, limit: int, *, onward: bool = False) -> list[Happening]:
+    """Return up to `limit` records before the `seq`, the newest first; `onward`: after it, the oldest first."""
     asked = msgspec.structs.asdict(wanted)
-    sql = next((page for name, page in _LEADS.items() if asked[name] is not None), _ALL)
-    return [_happening(row) for row in reader.rows(sql, {**asked, "before": before, "limit": limit})]
-
-
-def list_since(reader: Reader, after: int, limit: int) -> list[Happening]:
-    """Return up to `limit` records that come after the `seq` `after`, in their order."""
-    return [_happening(row) for row in reader.rows(_SELECT + " WHERE a.seq > ? ORDER BY a.seq LIMIT ?", (after, limit))]
+    lead = next((name for name in _LEADS if name and asked[name] is not None), "")
+    return [_happening(row) for row in reader.rows(PAGES[lead, onward], {**asked, "seq": seq, "limit": limit})]
 
 
 def _happening(row: Row) -> Happening:

@@ -125,6 +125,7 @@ class Database:
         self.epoch = 0  # grows with every commit; caches of decisions are keyed by it
         self.bell: Callable[[], None] = lambda: None  # called in the writer after a commit that rings
         self._rings = False
+        self.committed: Callable[[], None] = lambda: None  # called on the loop when writes have been answered
         _fix_page_format(path, vfs)
         self._writer = self._connect()
         self._writer.pragma("journal_mode", "wal")
@@ -196,6 +197,10 @@ class Database:
         self._free.put(None)
         self._writer.close()
 
+    def waiting(self) -> int:
+        """Return how many changes wait for the writer."""
+        return self._requests.qsize()
+
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log."""
         wal = self.path.with_name(self.path.name + "-wal")
@@ -218,7 +223,7 @@ class Database:
             self._commit(batch)
             for loop in {one.loop for one in batch}:
                 mine = [one for one in batch if one.loop is loop]
-                _call(loop, mine)
+                _call(loop, mine, self.committed)
             if stop:
                 return
 
@@ -291,10 +296,11 @@ def _stopping() -> Stopping:
     return Stopping("scr is stopping; try again in a moment")
 
 
-def _call(loop: asyncio.AbstractEventLoop, requests: list[_Request[object]]) -> None:
+def _call(loop: asyncio.AbstractEventLoop, requests: list[_Request[object]], then: Callable[[], None]) -> None:
     def settle() -> None:
         for request in requests:
             request.settle()
+        then()
 
     if not loop.is_closed():
         loop.call_soon_threadsafe(settle)

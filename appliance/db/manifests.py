@@ -1,5 +1,7 @@
 """Manifests: one row an image and digest, with the bytes as they were pushed."""
 
+import msgspec
+
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.manifest import Manifest
 from appliance.domain.moment import Timestamp
@@ -177,6 +179,15 @@ def holding_index(reader: Reader, image: ImageId, digest: Digest) -> Digest | No
     )
     row = reader.one(sql, (image, to_bytes(digest)))
     return from_bytes(row[0]) if row else None
+
+
+def is_listed(reader: Reader, image: ImageId, digest: Digest, indexes: list[ManifestId]) -> bool:
+    """Whether one of `indexes` of `image` lists `digest`. A point read: for the loop."""
+    sql = (
+        "SELECT 1 FROM needs WHERE image_id = ? AND digest = ? AND kind = 2"
+        " AND manifest_id IN (SELECT value FROM json_each(?)) LIMIT 1"
+    )
+    return reader.one(sql, (image, to_bytes(digest), msgspec.json.encode(indexes).decode())) is not None
 
 
 def add_pulls(tx: Transaction, manifest: ManifestId, count: int, last: Timestamp) -> None:

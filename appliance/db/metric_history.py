@@ -4,7 +4,6 @@ What is counted is added to its minute, its hour and its day in the same transac
 roll-up can be interrupted; each span is deleted at its own age.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -52,7 +51,12 @@ def list_points(
     reader: Reader, registries: Sequence[RegistryId], span: int, since: Timestamp, until: Timestamp
 ) -> list[Point]:
     """Return the sums over `registries` for each span of [since, until) in which anything was counted."""
-    values: Values = {"registries": json.dumps(registries), "span": span, "since": since, "until": until}
+    values: Values = {
+        "registries": msgspec.json.encode(registries).decode(),
+        "span": span,
+        "since": since,
+        "until": until,
+    }
     return [Point(Timestamp(row[0]), list(row[1:])) for row in reader.rows(_POINTS, values)]
 
 
@@ -73,7 +77,7 @@ def list_alive(
         "SELECT since, until FROM alive WHERE registry_id IN (SELECT value FROM json_each(:registries))"
         " AND until >= :since AND since < :until ORDER BY since"
     )
-    values: Values = {"registries": json.dumps(registries), "since": since, "until": until}
+    values: Values = {"registries": msgspec.json.encode(registries).decode(), "since": since, "until": until}
     return [(Timestamp(row[0]), Timestamp(row[1])) for row in reader.rows(sql, values)]
 
 

@@ -235,6 +235,12 @@ def usage_of(reader: Reader, registry: RegistryId) -> RegistryUsage:
     return RegistryUsage(*(row or (0, 0, 0, 0)))
 
 
+def list_logging(reader: Reader) -> list[RegistryId]:
+    """Return the live registries whose pulls and pushes are kept in the traffic log."""
+    rows = reader.rows("SELECT id FROM registries WHERE log_traffic AND removed_at IS NULL")
+    return [RegistryId(row[0]) for row in rows]
+
+
 def _one(reader: Reader, sql: str, values: Values) -> Registry | None:
     row = reader.one(sql, values)
     return _registry(row) if row else None

@@ -3,6 +3,7 @@
 import msgspec
 
 from appliance.db.database import Reader
+from appliance.domain.registry import RegistryId
 
 
 class Usage(msgspec.Struct, frozen=True, rename="camel"):
@@ -40,6 +41,21 @@ def measure(reader: Reader) -> Usage:
         ),
         quarantined=_count(reader, "SELECT count(*) FROM blobs WHERE quarantined_at IS NOT NULL"),
     )
+
+
+def count_by_registry(reader: Reader) -> dict[RegistryId, tuple[int, int]]:
+    """Return how many repositories and images each registry has. It walks their rows: for a worker thread."""
+    found: dict[RegistryId, tuple[int, int]] = {}
+    for registry, count in reader.rows(
+        "SELECT registry_id, count(*) FROM repositories WHERE removed_at IS NULL GROUP BY registry_id"
+    ):
+        found[RegistryId(registry)] = count, 0
+    for registry, count in reader.rows(
+        "SELECT r.registry_id, count(*) FROM images i JOIN repositories r ON r.id = i.repository_id"
+        " WHERE i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL GROUP BY r.registry_id"
+    ):
+        found[RegistryId(registry)] = found[RegistryId(registry)][0], count
+    return found
 
 
 def _count(reader: Reader, sql: str) -> int:

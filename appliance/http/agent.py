@@ -4,6 +4,10 @@ LONGEST = 200  # characters; the longest of known clients (docker with a kernel 
 
 
 def agent_of(headers: dict[bytes, bytes]) -> str:
-    """Return the User-Agent, "" for none; whatever could move a terminal's cursor or begin a line is a `?`."""
-    text = headers.get(b"user-agent", b"")[:LONGEST].decode("latin-1")
+    """Return the User-Agent, "" for none."""
+    return printable(headers.get(b"user-agent", b"")[:LONGEST].decode("latin-1"))
+
+
+def printable(text: str) -> str:
+    """Return `text` with a `?` for all that could move a cursor, begin a line or look like another letter."""
     return text if text.isascii() and text.isprintable() else "".join(one if " " <= one <= "~" else "?" for one in text)

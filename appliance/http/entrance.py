@@ -80,6 +80,10 @@ class Entrance:
             raise AssertionError("a place is a site or a refusal")
         return place.site
 
+    def site_of(self, door: Door, host: bytes) -> Site | None:
+        """Return the registry that a door and a Host mean, whether or not anybody may use it; None for none."""
+        return self._find(door, host).site
+
     def steps(self, door: Door, host: bytes, address: str) -> Iterator[Step]:
         """Yield the decisions about a request to a registry; the last one may be a refusal."""
         place = self._find(door, host)

@@ -16,6 +16,7 @@ from appliance.http.agent import agent_of
 from appliance.http.api import problem
 from appliance.http.door import Door
 from appliance.http.entrance import Entrance
+from appliance.http.noting import Noting, is_base
 from appliance.http.proxy import TrustedProxies
 from appliance.http.v2 import problems
 from appliance.http.v2.app import DistributionApi
@@ -41,6 +42,7 @@ class Front:
         self,
         api: DistributionApi,
         management: AsgiApp,
+        noting: Noting,
         doorkeeper: Doorkeeper,
         site: Site,
         entrance: Entrance,
@@ -49,6 +51,7 @@ class Front:
         """Let in whom `entrance` lets in; the operator's door serves `site`."""
         self.api = api
         self.management = management
+        self.noting = noting
         self.site = site
         self.entrance = entrance
         self._harmless: set[bytes] = set()  # names of headers that say nothing about forwarding
@@ -69,6 +72,7 @@ class Front:
             await self.management(scope, receive, send)
             return
         is_v2 = path.startswith("/v2/") or path == "/v2"
+        site = caller = None
         try:
             if path.startswith(_OLD):  # asked by skopeo and podman where /v2/ fails: any other answer hides why it did
                 raise PageUnknown("this registry speaks version 2 of the API; upgrade the client")
@@ -79,7 +83,10 @@ class Front:
                 address = self._address(scope, host)
                 site = self.entrance.admit(door, host, address, is_registry=is_v2 or path in _REGISTRY_PATHS)
                 caller = await self._caller(scope, headers, door, host, address)
+            if is_base(path):
+                self.noting.login(scope, caller, site)
         except ScrError as error:
+            self.noting.refusal(error, scope, caller, site)
             await _refuse(scope, send, error, has_challenge=not door.is_beside_tls)
             return
         if scope["method"] not in _READING:  # the record of a change names the program too

@@ -89,7 +89,10 @@ def test_relative_paths_count_from_the_file_and_those_of_options_from_the_workin
         ('[server]\nrecycle = "1h"', "scr.toml:2: [server] has no key recycle; it belongs to [storage]"),
         (
             "[log]\ncolour = true",
-            "scr.toml:2: [log] has no key colour; known are level, format",
+            (
+                "scr.toml:2: [log] has no key colour; known are level, format, activity_keep, activity_size,"
+                " traffic_keep, traffic_size"
+            ),
         ),
         (
             '[server]\nlisten = "127.0.0.1:1"',

@@ -91,13 +91,14 @@ async def test_what_is_asked_for_comes_newest_first_and_page_by_page(
 
 @pytest.mark.parametrize("asked", ["registry", "repository", "image", "subject", "principal", "kind"])
 async def test_each_question_has_an_index(filled: Database, asked: str) -> None:
-    sql = activity._LEADS[asked]  # noqa: SLF001 - the plan is what is tested
-    values = {**msgspec.structs.asdict(Wanted()), "before": 1, "limit": 1}
+    values = {**msgspec.structs.asdict(Wanted()), "seq": 1, "limit": 1}
 
-    plan = [row[3] for row in filled.reader.rows(f"EXPLAIN QUERY PLAN {sql}", values)]
+    for is_onward in (False, True):
+        sql = activity.PAGES[asked, is_onward]
+        plan = [row[3] for row in filled.reader.rows(f"EXPLAIN QUERY PLAN {sql}", values)]
 
-    assert any(f"activity_by_{asked}" in step for step in plan)
-    assert not any("TEMP B-TREE" in step or "SCAN" in step for step in plan)
+        assert any(f"activity_by_{asked}" in step for step in plan)
+        assert not any("TEMP B-TREE" in step or "SCAN" in step for step in plan)
 
 
 async def test_a_record_names_the_resources_by_what_they_are_called_now(filled: Database) -> None:
@@ -111,8 +112,8 @@ async def test_a_record_names_the_resources_by_what_they_are_called_now(filled: 
 
 
 async def test_records_that_follow_come_in_their_order(filled: Database) -> None:
-    assert numbers(activity.list_since(filled.reader, 18, 2)) == [18, 19]
-    assert numbers(activity.list_since(filled.reader, 20, 9)) == [20]
+    assert numbers(activity.list_page(filled.reader, STARS, 18, 2, onward=True)) == [18, 19]
+    assert numbers(activity.list_page(filled.reader, STARS, 20, 9, onward=True)) == [20]
 
 
 async def test_nothing_that_sounds_secret_is_written(database: Database) -> None:
@@ -148,7 +149,7 @@ async def test_the_oldest_are_forgotten_by_age_and_by_weight(filled: Database) -
     of_kind = await filled.write(lambda tx: activity.forget_oldest(tx, "tag.deleted", 2))
     of_all = await filled.write(lambda tx: activity.forget_oldest(tx, None, 1))
 
-    assert numbers(activity.list_since(reader, 0, 99)) == [4, 6, 7, 8, 9, *range(11, 21)]
+    assert numbers(activity.list_page(reader, STARS, 0, 99, onward=True)) == [4, 6, 7, 8, 9, *range(11, 21)]
     assert activity.weigh(reader, 0, 21) < whole - of_kind - of_all
     assert activity.bounds(reader) == (5, 21)
 

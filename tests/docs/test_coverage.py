@@ -41,7 +41,7 @@ def test_every_error_is_explained_with_its_answers() -> None:
 
     expected = {}
     for kind in list_kinds():
-        name = problem.name_of(kind("", 0) if issubclass(kind, errors.OutOfRange) else kind(""))
+        name = errors.kind_of(kind("", 0) if issubclass(kind, errors.OutOfRange) else kind(""))
         status, code = ANSWERS[kind]
         api = next(problem.STATUSES[one] for one in kind.__mro__ if one in problem.STATUSES)
         expected[name] = (f"{status} {code}", str(api))

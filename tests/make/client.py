@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,6 +15,21 @@ from tests.make.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIF
 Shape = TypeVar("Shape")
 _TIMEOUT_S = 60
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}  # what every client sends
+
+
+_WHY = re.compile(rb"; why: (?:https?://[^\s/]+)/why/([0-9a-f]{32})")
+
+
+def why(body: bytes) -> str:
+    """Return the id of the refusal that the body of an answer tells. Raises AssertionError where it tells none."""
+    found = _WHY.search(body)
+    assert found is not None, f"no refusal in {body[:500]!r}"
+    return found[1].decode()
+
+
+def without_why(body: bytes) -> bytes:
+    """Return the body of an answer without the address of its refusal, which is another one each time."""
+    return _WHY.sub(b"", body)
 
 
 class _Problem(msgspec.Struct, frozen=True):

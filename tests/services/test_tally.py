@@ -6,7 +6,7 @@ from appliance.domain.names import Digest
 from appliance.domain.registry import ManifestId
 from appliance.errors import Stopping
 from appliance.services import delete
-from appliance.services.tally import Pulls
+from appliance.services.tally import Pulls, flush
 from tests import make
 from tests.services.conftest import House
 
@@ -34,8 +34,8 @@ async def test_pulls_are_written_in_one_go_and_once(house: House) -> None:
     pulls.count(image, manifest_id(house, OTHER), Timestamp(make.NOON + 9))
     before = house.stock.db.epoch
 
-    await pulls.flush(house.stock.db)
-    await pulls.flush(house.stock.db)
+    await flush(house.stock.db, pulls)
+    await flush(house.stock.db, pulls)
 
     assert house.stock.db.epoch == before + 1
     assert pulled(house, "manifests") == [(5, make.NOON + 4), (1, make.NOON + 9)]
@@ -49,7 +49,7 @@ async def test_a_clock_that_jumps_back_does_not_take_the_last_pull_back(house: H
     for moment in (make.NOON, make.NOON - 365 * DAY):
         pulls.count(image, manifest, Timestamp(moment))
         pulls.count(image, manifest, Timestamp(moment - 1))
-        await pulls.flush(house.stock.db)
+        await flush(house.stock.db, pulls)
 
     assert pulled(house, "manifests") == [(4, make.NOON)]
 
@@ -62,7 +62,7 @@ async def test_pulls_of_a_manifest_that_is_gone_meanwhile_count_for_its_image(ho
     await delete.delete_manifest(house.stock, house.grant("pay/api"), Digest(IMAGE.digest), Timestamp(house.now))
     await house.collect()
 
-    await pulls.flush(house.stock.db)
+    await flush(house.stock.db, pulls)
 
     assert pulled(house, "images") == [(1, make.NOON)]
 
@@ -79,7 +79,7 @@ async def test_pulls_that_cannot_be_written_are_kept(house: House, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(house.stock.db, "write", refuse)
         with pytest.raises(Stopping):
-            await pulls.flush(house.stock.db)
-    await pulls.flush(house.stock.db)
+            await flush(house.stock.db, pulls)
+    await flush(house.stock.db, pulls)
 
     assert pulled(house, "manifests") == [(2, make.NOON + 1)]

@@ -38,3 +38,5 @@ CREATE TABLE alive (
   PRIMARY KEY (registry_id, since)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alive_by_age ON alive (until);
+
+ALTER TABLE registries ADD COLUMN log_traffic INTEGER NOT NULL DEFAULT 0; -- 1: its pulls and pushes are kept, in logs.sqlite

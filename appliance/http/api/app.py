@@ -2,7 +2,7 @@
 
 import secrets
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, Request, Response, get
@@ -17,16 +17,22 @@ from appliance import __version__
 from appliance.domain.access import Action
 from appliance.errors import QueryInvalid, ScrError
 from appliance.http.api import problem
+from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.images import Images
+from appliance.http.api.metrics import list_metrics, show_metrics
+from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
+from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub
 from appliance.http.api.verification import run_verification
 from appliance.http.health import Health
+from appliance.http.meter import Meter
+from appliance.http.noting import Noting
 from appliance.services.stock import Stock
 
 MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is near it
@@ -39,6 +45,10 @@ _HANDLERS: list[ControllerRouterHandler] = [
     run_collection,
     run_scrub,
     run_verification,
+    *ACTIVITY,
+    Refusals,
+    *TRAFFIC,
+    list_metrics,
 ]
 _ANY: Any = None  # in the place of a path parameter's own definition: only its name is looked at
 _Asked = Request[Any, Any, Any]  # Litestar's own type of a request without users, tokens and state
@@ -57,9 +67,11 @@ async def ready(running: InRunning) -> Response[Health]:
     return Response(health, status_code=503 if health.status == "down" else 200)
 
 
-def make_app(stock: Stock, running: Running) -> Litestar:
+def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Litestar:
     """Return the application over `stock`."""
     dependencies = {
+        "books": Provide(lambda: noting.books, sync_to_thread=False),
+        "meter": Provide(lambda: meter, sync_to_thread=False),
         "stock": Provide(lambda: stock, sync_to_thread=False),
         "running": Provide(lambda: running, sync_to_thread=False),
         "asking": Provide(provide_asking, sync_to_thread=False),
@@ -77,11 +89,16 @@ def make_app(stock: Stock, running: Running) -> Litestar:
         detail = f"scr failed on this request; its log has the reason under id {log_id}"
         return _answer(problem.make_answer("failed", 500, detail, log_id))
 
+    def refuse(request: _Asked, error: ScrError) -> Response[bytes]:
+        scope = cast("dict[str, Any]", request.scope)
+        noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
+        return _answer(problem.answer_to(error))
+
     return Litestar(
-        [live, ready, describe, *_HANDLERS],
+        [live, ready, describe, show_metrics, tell_why, *_HANDLERS],
         dependencies=dependencies,
         before_request=_refuse_unknown_parameters,
-        exception_handlers={ScrError: _refuse, HTTPException: _refuse_as_http, Exception: fail},
+        exception_handlers={ScrError: refuse, HTTPException: _refuse_as_http, Exception: fail},
         openapi_config=None,
         request_max_body_size=MAX_BODY,
     )
@@ -100,10 +117,6 @@ def _known_parameters(handler: BaseRouteHandler, path_parameters: tuple[str, ...
     """Return the names of query parameters that a route takes, those of its dependencies too."""
     found = handler.create_kwargs_model(dict.fromkeys(path_parameters, _ANY)).expected_query_params
     return frozenset(one.field_alias for one in found if one.param_type is ParamType.QUERY)
-
-
-def _refuse(_: _Asked, error: ScrError) -> Response[bytes]:
-    return _answer(problem.answer_to(error))
 
 
 def _refuse_as_http(request: _Asked, error: HTTPException) -> Response[bytes]:

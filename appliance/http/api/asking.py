@@ -14,6 +14,7 @@ from appliance.domain.admission import Caller, Grant, Site, admit_management, ad
 from appliance.domain.names import ImagePath
 from appliance.domain.registry import RegistryId
 from appliance.errors import AccessDenied, RegistryUnknown, ScrError
+from appliance.services.books import Books
 from appliance.services.stock import Stock
 
 RegistryOf = Annotated[
@@ -82,3 +83,4 @@ def provide_asking(scope: Scope) -> Asking:
 
 InAsking = NamedDependency[SkipValidation[Asking]]  # the values are the proof: nothing may rebuild them
 InStock = NamedDependency[SkipValidation[Stock]]
+InBooks = NamedDependency[SkipValidation[Books]]

@@ -1,12 +1,11 @@
 """Errors as problem documents (RFC 9457): the one table of statuses of the management API."""
 
 import http
-import re
 
 import msgspec
 
 from appliance import errors
-from appliance.errors import ScrError
+from appliance.errors import ScrError, kind_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -49,15 +48,10 @@ def status_of(error: ScrError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
-def name_of(error: ScrError) -> str:
-    """Return the stable name of the kind of `error`: `tag-locked` for TagLocked."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
-
-
 def answer_to(error: ScrError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return status, headers and body of the problem document for `error`."""
     status = status_of(error)
-    return make_answer(name_of(error), status, error.message)
+    return make_answer(kind_of(error), status, error.message + error.why)
 
 
 def make_answer(name: str, status: int, detail: str, log_id: str = "") -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, Response
 from litestar.di import Provide
@@ -14,6 +14,7 @@ from appliance.http.api import problem
 from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import provide_asking
 from appliance.http.api.running import Running
+from appliance.http.noting import Noting
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.static import send_asset
 from appliance.http.ui.view import HtmlRequest, provide_view
@@ -21,17 +22,19 @@ from appliance.services.stock import Stock
 
 AsgiApp = Callable[[Any, Any, Any], Any]
 _PAGES: list[ControllerRouterHandler] = [send_asset, show_home, choose_language]
-_NO_PAGES = ("/api/", "/health/", "/metrics", "/token")
+_NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 
 
-def make_console(stock: Stock, running: Running) -> Litestar:
+def make_console(stock: Stock, running: Running, noting: Noting) -> Litestar:
     """Return the console over `stock`."""
 
     def refuse(request: HtmlRequest, error: ScrError) -> Response[str]:
         heading = "Not found" if isinstance(error, Unknown) else "Not possible"
         if isinstance(error, AccessDenied):
             heading = "Not allowed"
-        return _show_error(stock, request, problem.status_of(error), heading, error.message)
+        scope = cast("dict[str, Any]", request.scope)
+        noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
+        return _show_error(stock, request, problem.status_of(error), heading, error.message + error.why)
 
     def refuse_as_http(request: HtmlRequest, error: HTTPException) -> Response[str]:
         if error.status_code == 404:

@@ -8,6 +8,7 @@ import functools
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from time import perf_counter
 
 from appliance.blobstore.store import FileSpan
 from appliance.db import blobs, manifests
@@ -26,6 +27,8 @@ from appliance.errors import (
     Unauthorized,
     Unsupported,
 )
+from appliance.http.meter import Meter
+from appliance.http.noting import Noting
 from appliance.http.v2.asking import allow
 from appliance.http.v2.call import Call, ClientLeft, Headers, Receive, Scope, Send
 from appliance.http.v2.listing import Listing
@@ -34,7 +37,6 @@ from appliance.http.v2.push import Pushing
 from appliance.http.v2.ranges import parse_range
 from appliance.services import pull_limit, scrub
 from appliance.services.stock import Stock
-from appliance.services.tally import Pulls
 
 Handler = Callable[[Call, str, str], Awaitable[None]]
 
@@ -42,12 +44,14 @@ Handler = Callable[[Call, str, str], Awaitable[None]]
 class DistributionApi:
     """The distribution API over one stock. Spec: distribution-spec 1.1.1, "API"."""
 
-    def __init__(self, stock: Stock, pulls: Pulls) -> None:
-        """Serve `stock`, counting pulls in `pulls`."""
+    def __init__(self, stock: Stock, noting: Noting, meter: Meter) -> None:
+        """Serve `stock`; `noting` and `meter` keep what is asked and how it ends."""
         self.stock = stock
         self.reader = stock.db.reader
-        self.pulls = pulls
-        pushing, listing = Pushing(stock), Listing(stock)
+        self.noting = noting
+        self.tally = noting.books.tally
+        self.meter = meter
+        pushing, listing = Pushing(stock, noting), Listing(stock)
         self.routes: dict[tuple[str, str], Handler] = {
             ("manifests", "GET"): self.get_manifest,
             ("manifests", "HEAD"): self.get_manifest,
@@ -74,7 +78,9 @@ class DistributionApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller, site: Site) -> None:
         """Answer one request of `caller`, admitted by the front, to the registry `site`."""
+        began = perf_counter()
         call = Call(scope, receive, send, caller, site)
+        kind = "other"
         try:
             kind, name, reference = match(scope)
             handler = self.routes.get((kind, call.method))
@@ -85,6 +91,7 @@ class DistributionApi:
         except ClientLeft:
             return
         except ScrError as error:
+            self.noting.refusal(error, scope, caller, site)
             await self._refuse(call, error)
         except Exception as error:  # noqa: BLE001 - the last border: logged once, with an id, and its text not sent
             request = secrets.token_hex(8)
@@ -92,6 +99,9 @@ class DistributionApi:
             if not call.is_started:
                 body = body_of("UNKNOWN", f"scr failed on this request; its log has the reason under id {request}")
                 await call.reply(500, [(b"content-type", b"application/json"), (b"connection", b"close")], body)
+        finally:
+            route = kind or "base"
+            self.meter.observe(route, call.method, call.status, perf_counter() - began, call.received, call.sent)
 
     async def get_manifest(self, call: Call, name: str, text: str) -> None:
         """One point query, one send. Spec: "Pulling manifests" (end-3)."""
@@ -112,7 +122,9 @@ class DistributionApi:
             await call.reply_empty(304, headers[1:])
             return
         if not call.is_head:
-            self.pulls.count(found.image, found.id, self.stock.clock())  # in memory; a pull never waits for the writer
+            # in memory: a pull never waits for the writer
+            self.tally.fetched(self.reader, grant.image.registry, grant.principal, found, self.stock.clock())
+            self.noting.passage(call, grant, "manifest.pulled", found.digest, len(found.body), reference)
         await call.reply(200, headers, found.body)
 
     async def _check_limit(self, grant: Grant, reference: Tag | Digest, found: FoundManifest) -> None:
@@ -156,6 +168,7 @@ class DistributionApi:
             return
         try:
             await self._send(call, blob, (start, end), (status, headers))
+            self.noting.passage(call, grant, "blob.pulled", blob.digest, call.sent)
         except StoreFailed as error:
             await scrub.judge(self.stock, blob, error)
             if not call.is_started:

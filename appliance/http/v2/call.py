@@ -37,7 +37,10 @@ class Call:
         "is_started",
         "method",
         "query",
+        "received",
+        "sent",
         "site",
+        "status",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, caller: Caller, site: Site) -> None:
@@ -51,6 +54,8 @@ class Call:
         self.method: str = scope["method"]
         self.is_head = self.method == "HEAD"
         self.is_started = False
+        self.status = 0  # of the answer; 0: none yet
+        self.sent = self.received = 0  # bytes of the bodies
         self.headers: dict[bytes, bytes] = scope["scr.headers"]
         self.query: bytes = scope["query_string"]
 
@@ -92,6 +97,7 @@ class Call:
             self._body_done = not message.get("more_body", False)
             piece: bytes = message.get("body", b"")
             total += len(piece)
+            self.received += len(piece)
             if limit is not None and total > limit:
                 raise SizeInvalid(f"more than the announced {limit} bytes came")
             if piece:
@@ -117,6 +123,7 @@ class Call:
     async def reply(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
         """Answer whole. `headers` need not hold the length; HEAD gets the headers only."""
         self.is_started = True
+        self.status = status
         await self._send(
             {
                 "type": "http.response.start",
@@ -124,21 +131,27 @@ class Call:
                 "headers": [_VERSION, (b"content-length", b"%d" % len(body)), *headers],
             },
         )
-        await self._send({"type": "http.response.body", "body": b"" if self.is_head else body})
+        if self.is_head:
+            body = b""
+        self.sent = len(body)
+        await self._send({"type": "http.response.body", "body": body})
 
     async def reply_empty(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Answer without a body (204 and 304 carry no length)."""
         self.is_started = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [_VERSION, *headers]})
         await self._send({"type": "http.response.body", "body": b""})
 
     async def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Begin an answer whose body follows by `send`; `headers` must hold its length."""
         self.is_started = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [_VERSION, *headers]})
 
     async def send(self, piece: bytes | memoryview, *, more: bool) -> None:
         """Send a piece of the body; waits while the client does not keep up."""
+        self.sent += len(piece)
         await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
     @property
@@ -155,6 +168,7 @@ class Call:
             "count": size,
             "more_body": more,
         }
+        self.sent += size
         await self._send(message)
 
     def is_lost(self) -> bool:

@@ -16,6 +16,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.ManifestUnknown: (404, "MANIFEST_UNKNOWN"),
     errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
     errors.UploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),
+    errors.RefusalUnknown: (404, "NAME_UNKNOWN"),
     errors.PageUnknown: (404, "NAME_UNKNOWN"),
     errors.AccountUnknown: (404, "NAME_UNKNOWN"),
     errors.Invalid: (400, "UNSUPPORTED"),
@@ -85,7 +86,7 @@ def answer_to(error: ScrError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
             headers.append((b"content-range", b"bytes */%d" % error.size))
     if status in (429, 503, 507):
         headers.append((b"retry-after", b"10"))
-    return status, headers, body_of(code, error.message)
+    return status, headers, body_of(code, error.message + error.why)
 
 
 def body_of(code: str, message: str) -> bytes:

@@ -16,6 +16,7 @@ from appliance.domain.names import (
 )
 from appliance.domain.registry import ImageRef
 from appliance.errors import DigestInvalid, NameInvalid, OutOfRange, PageUnknown, QueryInvalid, SizeInvalid
+from appliance.http.noting import Noting
 from appliance.http.v2.asking import allow
 from appliance.http.v2.call import Call, Headers
 from appliance.http.v2.problems import warnings_of
@@ -33,9 +34,10 @@ _ALGORITHMS = ("sha256", "sha512")
 class Pushing:
     """Handlers that take things in. Spec: distribution-spec 1.1.1, "Push"."""
 
-    def __init__(self, stock: Stock) -> None:
-        """Take things into `stock`."""
+    def __init__(self, stock: Stock, noting: Noting) -> None:
+        """Take things into `stock`; `noting` keeps what came."""
         self.stock = stock
+        self.noting = noting
 
     async def start(self, call: Call, name: str, reference: str) -> None:
         """Begin an upload, take a whole blob, or mount one (end-4a, 4b, 4c, 11)."""
@@ -44,11 +46,13 @@ class Pushing:
             raise PageUnknown("POST begins an upload at …/blobs/uploads/; it takes no session id")
         now = self.stock.clock()
         if (mount := call.parameter("mount")) is not None and await self._mount(call, grant, mount, now):
-            await self._created(call, name, "blobs", parse_digest(mount))
+            digest = parse_digest(mount)
+            self.noting.passage(call, grant, "blob.mounted", digest, 0)
+            await self._created(call, name, "blobs", digest)
             return
         algorithm = call.parameter("digest-algorithm") or "sha256"
-        digest = call.parameter("digest")
-        wanted = None if digest is None else parse_digest(digest)
+        text = call.parameter("digest")
+        wanted = None if text is None else parse_digest(text)
         if wanted is not None:
             algorithm = wanted.partition(":")[0]
         if algorithm not in _ALGORITHMS:
@@ -60,10 +64,11 @@ class Pushing:
         upload.claim()
         try:
             await upload.receive(call.pieces(call.content_length()), closes=True)
-            await push.finish_upload(self.stock, grant, upload, wanted, now)
+            blob = await push.finish_upload(self.stock, grant, upload, wanted, now)
         except BaseException:  # a single request that failed leaves no session behind
             await upload.cancel()
             raise
+        self.noting.passage(call, grant, "blob.pushed", wanted, blob.size)
         await self._created(call, name, "blobs", wanted)
 
     async def status(self, call: Call, name: str, session: str) -> None:
@@ -102,9 +107,10 @@ class Pushing:
         upload.claim()
         try:
             await self._receive(call, name, upload, closes=True)
-            await push.finish_upload(self.stock, grant, upload, wanted, self.stock.clock())
+            blob = await push.finish_upload(self.stock, grant, upload, wanted, self.stock.clock())
         finally:
             upload.release()
+        self.noting.passage(call, grant, "blob.pushed", wanted, blob.size)
         await self._created(call, name, "blobs", wanted)
 
     async def put_manifest(self, call: Call, name: str, reference: str) -> None:
@@ -117,7 +123,11 @@ class Pushing:
         tags = extra if digest else [parse_tag(reference), *extra]
         body = await call.body(self.stock.rules.manifest_bytes)
         put = ManifestPut(body, call.header(b"content-type"), digest, tuple(tags))
-        placed = await push.put_manifest(self.stock, grant, put, self.stock.clock())
+        now = self.stock.clock()
+        placed = await push.put_manifest(self.stock, grant, put, now)
+        self.noting.books.tally.pushed(grant, placed.manifest, now, tagged=bool(tags))
+        digest, named = placed.manifest.digest, tags[0] if tags else None
+        self.noting.passage(call, grant, "manifest.pushed", digest, len(body), named)
         headers: Headers = [(b"oci-tag", tag.encode()) for tag in extra]
         if placed.manifest.subject:
             headers.append((b"oci-subject", placed.manifest.subject.encode()))

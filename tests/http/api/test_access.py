@@ -12,9 +12,11 @@ from appliance.http.api import problem as problems
 from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
 from appliance.http.health import Health
-from tests.http.api.conftest import List, find, problem
+from appliance.http.meter import Meter
+from tests.http.api.conftest import PASSWORD, List, find, problem
 from tests.make import images
-from tests.make.client import Client
+from tests.make.client import Client, why
+from tests.make.server import Server
 
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
 BODIES = {  # what a route takes that needs more than an empty order
@@ -34,7 +36,8 @@ def routes() -> list[tuple[str, str]]:
     async def ready() -> Health:
         return Health("ready", ())
 
-    app = make_app(None, Running(Timestamp(0), tuple, str, ready))  # type: ignore[arg-type]  # no handler runs
+    running = Running(Timestamp(0), tuple, str, ready)
+    app = make_app(None, running, None, Meter())  # type: ignore[arg-type]  # no handler runs
     return sorted(
         (method, route.path)
         for route in app.routes
@@ -56,9 +59,12 @@ def body(method: str, path: str) -> bytes | None:
 
 
 @pytest.fixture
-def ids(admin: Client) -> dict[str, str]:
+def ids(server: Server, admin: Client) -> dict[str, str]:
     admin.push("hidden/api", images.image([{"etc/motd": b"hidden"}]), "1")
+    with server.client(user="viewer", password=PASSWORD) as viewer:
+        refusal = why(viewer.get_manifest("hidden/api", "1").expect(403).body)
     return {
+        "refusal_id": refusal,
         "repository_id": find(admin, "repositories", "hidden"),
         "registry_id": find(admin, "registries", "local"),
         "image_id": find(admin, "images", "hidden/api"),
@@ -117,7 +123,7 @@ def test_the_description_lists_every_route_of_the_api_and_names_no_other_host(ad
 
     described = reply.decode(_Described)
     known = {(method.upper(), path) for path, methods in described.paths.items() for method in methods}
-    assert known == {(method, path.replace(":str}", "}")) for method, path in routes() if path != "/api/schema"}
+    assert known == {(method, path.replace(":str}", "}")) for method, path in routes() if path.startswith("/api/v1/")}
     assert b"//" not in reply.body
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.http.api.conftest import List, problem
 from tests.make import images
-from tests.make.client import Client, Reply
+from tests.make.client import Client, Reply, without_why
 
 IMAGE = images.image([{"etc/motd": b"welcome"}])
 
@@ -305,4 +305,4 @@ def test_a_registry_that_is_not_there_looks_like_one_that_may_not_be_seen(admin:
         assert nobody.get(path + "secret").expect(200).body == nobody.get(path + "absent").expect(200).body
     hidden = nobody.get("/api/v1/registries?path=secret").expect(403)
     absent = nobody.get("/api/v1/registries?path=absent").expect(403)
-    assert hidden.body.replace(b"secret", b"absent") == absent.body
+    assert without_why(hidden.body).replace(b"secret", b"absent") == without_why(absent.body)

@@ -1,0 +1,25 @@
+"""What only the assembler can measure: the process, its connections, its workers, its checks."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from appliance import metrics
+from appliance.domain.moment import SECOND
+from appliance.http.api.running import Running
+from appliance.http.meter import Meter
+from appliance.metrics import Family, Sample
+
+
+def add_sources(meter: Meter, running: Running, executor: ThreadPoolExecutor, connections: Callable[[], int]) -> None:
+    """Let `/metrics` show them."""
+
+    async def look() -> Iterable[Family]:
+        health = await running.ready()
+        return (
+            Family(metrics.STARTED, [Sample(running.started / SECOND)]),
+            Family(metrics.CONNECTIONS, [Sample(connections())]),
+            Family(metrics.WORK_WAITING, [Sample(executor._work_queue.qsize())]),  # noqa: SLF001 - it tells nobody else
+            Family(metrics.CHECK, [Sample(check.ok, (check.name,)) for check in health.checks]),
+        )
+
+    meter.sources.append(look)

@@ -1,0 +1,1 @@
+"""The same for logs.sqlite, which may be lost."""

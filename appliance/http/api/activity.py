@@ -1,0 +1,173 @@
+"""`/api/v1/activity`, and the same of one registry, repository or image: who changed what."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.params import FromPath, FromQuery
+from litestar.types import ControllerRouterHandler
+
+from appliance.db import activity, images, registries, repositories
+from appliance.db.activity import Happening, Wanted
+from appliance.domain.access import Action
+from appliance.domain.names import RegistryName, RepositoryName, of_repository, parse_image_path
+from appliance.errors import NameUnknown, RegistryUnknown
+from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
+from appliance.http.api.images import find_image
+from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
+from appliance.http.api.viewing import NEWEST, After, Principal, Since, Until, may_view, may_view_all, seq_of, time_or
+from appliance.services.stock import Stock
+
+
+class Activity(msgspec.Struct, frozen=True, rename="camel"):
+    """One change or sign-in. `registry`, `repository` and `image` are as they are called now; null: none, or gone."""
+
+    seq: int  # the order of all of them
+    at: datetime
+    kind: str  # noun.verb, as tag.deleted
+    principal: str
+    address: str
+    client: str
+    registry: str | None
+    repository: str | None
+    image: str | None
+    about: str  # what is none of these, as user:ann
+    detail: dict[str, Any]  # `v` is its version; edits have `before` and `after`
+
+
+@get("/api/v1/activity", tags=["activity"])
+async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can be asked for
+    stock: InStock,
+    asking: InAsking,
+    registry: RegistryOf = None,
+    kind: FromQuery[str | None] = None,
+    principal: Principal = None,
+    about: FromQuery[str | None] = None,
+    since: Since = None,
+    until: Until = None,
+    after: After = None,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Page[Activity]:
+    """List changes and sign-ins, the newest first: of one registry, or of everything to whoever may view all."""
+    only = None
+    if registry is not None or not may_view_all(asking):
+        asking = asking.at_name(stock, registry)
+        asking.check(Action.VIEW_REGISTRY)
+        only = asking.site.registry
+    wanted = Wanted(
+        registry=only,
+        kind=kind,
+        principal=principal,
+        subject=about,
+        since=time_or(since, 0),
+        until=time_or(until, NEWEST),
+    )
+    return await _page(stock, asking, wanted, after, cursor, limit)
+
+
+@get("/api/v1/registries/{registry_id:str}/activity", tags=["activity"])
+async def list_registry_activity(
+    stock: InStock,
+    asking: InAsking,
+    registry_id: FromPath[str],
+    after: After = None,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Page[Activity]:
+    """List what happened to a registry and to everything in it, the newest first."""
+    found = registries.find_by_id(stock.db.reader, registry_id)
+    if found is None or not may_view(asking.at(found.id, found.name)):
+        raise RegistryUnknown(f"there is no registry with the id {registry_id[:40]!r}; see: scr registry list")
+    return await _page(stock, asking, Wanted(registry=found.id), after, cursor, limit)
+
+
+@get("/api/v1/repositories/{repository_id:str}/activity", tags=["activity"])
+async def list_repository_activity(
+    stock: InStock,
+    asking: InAsking,
+    repository_id: FromPath[str],
+    after: After = None,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Page[Activity]:
+    """List what happened to a repository and to its images, the newest first."""
+    unknown = NameUnknown(f"there is no repository with the id {repository_id[:40]!r}; find it by name with ?path=")
+    place = repositories.locate(stock.db.reader, repository_id)
+    if place is None:
+        raise unknown
+    there = asking.at(place.registry, place.registry_name)
+    there.grant_found(place.path, Action.VIEW_REPOSITORY, Action.VIEW_REPOSITORY, unknown)
+    row = repositories.find(stock.db.reader, place.registry, place.path.repository)
+    return await _page(stock, asking, Wanted(repository=row or 0), after, cursor, limit)
+
+
+@get("/api/v1/images/{image_id:str}/activity", tags=["activity"])
+async def list_image_activity(
+    stock: InStock,
+    asking: InAsking,
+    image_id: FromPath[str],
+    after: After = None,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Page[Activity]:
+    """List what happened to an image, the newest first."""
+    grant = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
+    row = images.find_shown(stock.db.reader, grant.image)
+    return await _page(stock, asking, Wanted(image=row or 0), after, cursor, limit)
+
+
+ACTIVITY: tuple[ControllerRouterHandler, ...] = (
+    list_activity,
+    list_registry_activity,
+    list_repository_activity,
+    list_image_activity,
+)
+
+
+async def _page(
+    stock: Stock, asking: Asking, wanted: Wanted, after: int | None, cursor: str, limit: int
+) -> Page[Activity]:
+    def keep(one: Happening) -> bool:
+        return _may_see(asking, one)
+
+    if after is not None:
+        found = await stock.db.read(lambda reader: activity.list_page(reader, wanted, after, limit, onward=True))
+        return Page([_show(one) for one in found if keep(one)], str(found[-1].seq if found else after))
+    page = await collect_page(
+        lambda last, count: stock.db.read(lambda reader: activity.list_page(reader, wanted, seq_of(last), count)),
+        lambda one: str(one.seq),
+        keep,
+        cursor,
+        limit,
+    )
+    return Page([_show(one) for one in page.items], page.next)
+
+
+def _may_see(asking: Asking, one: Happening) -> bool:
+    """Whether the asker may view what a record is about; of what is gone, the registry it was in."""
+    if one.registry is None or one.registry_name is None:
+        return may_view_all(asking)
+    there = asking.at(one.registry, RegistryName(one.registry_name))
+    if one.image is not None:
+        return there.may(parse_image_path(one.image), Action.VIEW_REPOSITORY)
+    if one.repository is not None:
+        return there.may(of_repository(RepositoryName(one.repository)), Action.VIEW_REPOSITORY)
+    return may_view(there)
+
+
+def _show(one: Happening) -> Activity:
+    return Activity(
+        seq=one.seq,
+        at=moment(one.at),
+        kind=one.kind,
+        principal=one.principal,
+        address=one.address,
+        client=one.client,
+        registry=one.registry_name,
+        repository=one.repository,
+        image=one.image,
+        about=one.subject,
+        detail=msgspec.json.decode(one.detail, type=dict[str, Any]),
+    )

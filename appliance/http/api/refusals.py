@@ -1,0 +1,132 @@
+"""`/api/v1/refusals` and `/why/<id>`: why somebody was refused."""
+
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, MediaType, get
+from litestar.params import FromPath
+
+from appliance.db import refusals, registries
+from appliance.db.refusals import Refusal
+from appliance.domain.decision import Step
+from appliance.errors import QueryInvalid, RefusalUnknown, ScrError
+from appliance.http.api.asking import Asking, InAsking, InBooks, InStock, RegistryOf
+from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
+from appliance.http.api.viewing import NEWEST, Principal, find_viewed, may_view, may_view_all
+from appliance.services.books import Books
+from appliance.services.stock import Stock
+
+
+class Refused(msgspec.Struct, frozen=True, rename="camel"):
+    """A refusal. The one who was refused gets what the message said; everything else is for who may view the registry.
+
+    `times` counts the same request refused again; fields that the asker may not see are null.
+    """
+
+    id: str
+    says: str
+    at: datetime
+    last_at: datetime
+    times: int
+    registry: str | None = None
+    principal: str | None = None
+    address: str | None = None
+    client: str | None = None
+    method: str | None = None
+    path: str | None = None
+    rule: str | None = None
+    steps: list[Step] | None = None  # the ordered decisions; the last one refused
+
+
+class Refusals(Controller):
+    """Refusals: list, show."""
+
+    path = "/api/v1/refusals"
+    tags = ["refusals"]  # noqa: RUF012 - Litestar's way
+
+    @get()
+    async def list(
+        self,
+        stock: InStock,
+        books: InBooks,
+        asking: InAsking,
+        registry: RegistryOf = None,
+        principal: Principal = None,
+        cursor: Cursor = "",
+        limit: Limit = 100,
+    ) -> Page[Refused]:
+        """List what was refused, the newest first, of the registries the asker may view."""
+        names = find_viewed(stock, asking, registry)
+        with suppress(ScrError):  # what cannot be written now is not in the list yet
+            await books.write_logs()
+        page = await collect_page(
+            lambda last, count: books.file.read(
+                lambda reader: refusals.list_page(reader, list(names), principal, _place(last), count)
+            ),
+            lambda one: f"{one.last_at}.{one.id}",
+            lambda _: True,
+            cursor,
+            limit,
+        )
+        return Page([_show(one, names.get(one.registry, "")) for one in page.items], page.next)
+
+    @get("/{refusal_id:str}")
+    async def show(self, stock: InStock, books: InBooks, asking: InAsking, refusal_id: FromPath[str]) -> Refused:
+        """Show a refusal: all of it to who may view the registry, what was said to the one who was refused."""
+        return await _find(stock, books, asking, refusal_id)
+
+
+@get("/why/{refusal_id:str}", media_type=MediaType.TEXT, include_in_schema=False)
+async def tell_why(stock: InStock, books: InBooks, asking: InAsking, refusal_id: FromPath[str]) -> str:
+    """Say the same to a person: the address at the end of every refusal."""
+    one = await _find(stock, books, asking, refusal_id)
+    lines = [
+        one.says,
+        "",
+        f"{one.at:%Y-%m-%d %H:%M:%S} UTC, {one.times} times, last {one.last_at:%Y-%m-%d %H:%M:%S} UTC",
+    ]
+    if one.steps is not None:
+        lines += [f"{one.principal or '(unknown)'} from {one.address} ({one.client}): {one.method} {one.path}"]
+        lines += [f"{'passed' if step.allowed else 'refused':8} {step.stage}: {step.reason}" for step in one.steps]
+    return "\n".join(lines) + "\n"
+
+
+async def _find(stock: Stock, books: Books, asking: Asking, refusal_id: str) -> Refused:
+    """Return as much of a refusal as the asker may see. Raises RefusalUnknown."""
+    one = await books.refusals.find(books.file, refusal_id)
+    if one is not None:
+        found = registries.get(stock.db.reader, one.registry)
+        name = str(found.name) if found else ""
+        if may_view(asking.at(found.id, found.name)) if found else may_view_all(asking):
+            return _show(one, name)
+        if one.principal == str(asking.caller.principal):
+            return Refused(one.id, one.says, moment(one.at), moment(one.last_at), one.times)
+    raise RefusalUnknown(f"there is no refusal {refusal_id[:40]!r} that you may see, or it is too long ago")
+
+
+def _show(one: Refusal, registry: str) -> Refused:
+    return Refused(
+        id=one.id,
+        says=one.says,
+        at=moment(one.at),
+        last_at=moment(one.last_at),
+        times=one.times,
+        registry=registry,
+        principal=one.principal,
+        address=one.address,
+        client=one.client,
+        method=one.method,
+        path=one.path,
+        rule=one.rule,
+        steps=list(one.steps),
+    )
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    at, _, refusal = cursor.partition(".")
+    if not cursor:
+        return NEWEST, ""
+    if not (at.isascii() and at.isdigit() and len(at) < 19):
+        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
+    return int(at), refusal

@@ -1,0 +1,153 @@
+"""Audit: follows the activity once it is committed, says each record in the log, and counts what the manual counts.
+
+It reads by `seq`, so a change that was rolled back is never said, and what a crash left unsaid is said and counted
+after the next start.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.db import activity, facts
+from appliance.db.activity import Happening, Wanted
+from appliance.db.database import Database, Reader, Transaction
+from appliance.domain.moment import Timestamp, to_text
+from appliance.logs import Field, Log
+from appliance.metrics import Counter
+from appliance.services.tally import FOLLOWED, Tally
+
+_PAGE = 500  # records read at once
+_SLICE = 1000  # records deleted in one transaction
+_SPAN = 50_000  # records weighed at once: a reader must not hold the log of the database for long
+_SPARE = 0.02  # of the size that is deleted beyond it
+_LATE = 60_000  # milliseconds; a record that is said later than this says when it happened
+_EXPENDABLE = ("login.allowed", "login.denied")  # go before any change does
+
+
+class _Images(msgspec.Struct):
+    images: int = 0
+
+
+class _Tags(msgspec.Struct):
+    tags: list[str] = []
+
+
+def _one(_: Happening) -> int:
+    return 1
+
+
+def _tags(record: Happening) -> int:
+    """Return the tags that went with a digest; an untagged one counts as one (manual 1.1: "Image Tag (digest)")."""
+    return max(len(msgspec.json.decode(record.detail, type=_Tags).tags), 1)
+
+
+def _images(record: Happening) -> int:
+    return msgspec.json.decode(record.detail, type=_Images).images
+
+
+# which records the manual counts, and as how many
+_COUNTS: dict[str, tuple[tuple[Counter, Callable[[Happening], int]], ...]] = {
+    "repository.created": ((Counter.REPOSITORIES_CREATED, _one),),
+    "repository.deleted": ((Counter.REPOSITORIES_DELETED, _one), (Counter.IMAGES_DELETED, _images)),
+    "image.created": ((Counter.IMAGES_CREATED, _one),),
+    "image.deleted": ((Counter.IMAGES_DELETED, _one),),
+    "manifest.deleted": ((Counter.TAGS_DELETED, _tags),),
+    "tag.deleted": ((Counter.TAGS_DELETED, _one),),
+}
+
+
+class Audit:
+    """Follows the activity of one database. `changed` is called when the registries may have changed."""
+
+    def __init__(self, db: Database, tally: Tally, log: Log, clock: Callable[[], Timestamp]) -> None:
+        """Count into `tally`, say to `log`."""
+        self._db = db
+        self._tally = tally
+        self._log = log
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self.changed: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        """Go on where the last process ended; a database that never counted begins now."""
+        reader = self._db.reader
+        known = facts.find(reader, FOLLOWED)
+        self._tally.begin(max(activity.bounds(reader)[1], 0) if known is None else int(known))
+
+    async def follow(self) -> None:
+        """Say and count what was committed since the last time."""
+        async with self._turn:
+            while True:
+                found = await self._db.read(functools.partial(_list, after=self._tally.followed))
+                for record in found:
+                    self._tally.followed = record.seq  # with the counts, before anybody else runs: both are one fact
+                    self._take(record)
+                if len(found) < _PAGE:
+                    return
+
+    def _take(self, record: Happening) -> None:
+        self._say(record)
+        if record.registry is not None:
+            for counter, how_many in _COUNTS.get(record.kind, ()):
+                if count := how_many(record):
+                    self._tally.count(record.registry, counter, record.at, count)
+        if record.kind.startswith("registry."):
+            self.changed()
+
+    def _say(self, record: Happening) -> None:
+        fields: dict[str, Field] = {"principal": record.principal, "address": record.address}
+        named = {
+            "client": record.client,
+            "registry": record.registry_name,
+            "path": record.image or record.repository,
+            "about": record.subject,
+            "at": to_text(record.at) if self._clock() - record.at > _LATE else "",
+        }
+        fields |= {name: text for name, text in named.items() if text}
+        for name, value in msgspec.json.decode(record.detail, type=dict[str, object]).items():
+            if name != "v":
+                fields.setdefault(name, _field(value))
+        self._log.info(record.kind, **fields)
+
+
+def _list(reader: Reader, *, after: int) -> list[Happening]:
+    return activity.list_page(reader, Wanted(), after, _PAGE, onward=True)
+
+
+def _field(value: object) -> Field:
+    """Return a value as a line shows it: lists of texts with commas, what is deeper as JSON."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ",".join(value)
+    return msgspec.json.encode(value).decode()
+
+
+async def prune(db: Database, before: Timestamp, size: int) -> int:
+    """Delete records older than `before`, and the oldest beyond `size` bytes, sign-ins first; return about how many."""
+    gone = 0
+    while done := await db.write(lambda tx: activity.forget(tx, before, _SLICE)):
+        gone += done
+    excess = await _weigh(db) - size
+    if excess <= 0:
+        return gone
+    excess += int(size * _SPARE)
+    for kind in (*_EXPENDABLE, None):
+        while excess > 0 and (freed := await db.write(functools.partial(_forget_oldest, kind=kind))):
+            excess -= freed
+            gone += _SLICE
+    return gone
+
+
+def _forget_oldest(tx: Transaction, *, kind: str | None) -> int:
+    return activity.forget_oldest(tx, kind, _SLICE)
+
+
+async def _weigh(db: Database) -> int:
+    first, last = await db.read(activity.bounds)
+    total = 0
+    for after in range(first - 1, last, _SPAN):
+        total += await db.read(functools.partial(activity.weigh, after=after, until=after + _SPAN))
+    return total
