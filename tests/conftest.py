@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.make.client import Client
+from tests.make.object_store import KEY, SECRET, ObjectStore
 from tests.make.server import Server
 
 # no example has a time of its own to keep: a busy machine is no fault, and a hang ends by the test's timeout
@@ -46,6 +47,17 @@ def server(
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store for the whole run; each test takes a bucket of its own."""
+    store = ObjectStore(tmp_path_factory.mktemp("object-store"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        with store:
+            yield store
 
 
 @pytest.fixture

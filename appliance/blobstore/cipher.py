@@ -46,7 +46,7 @@ _KEY = 32  # bytes of every key
 _NONCE = 12
 
 TAIL = _NONCE + TAG  # bytes that the end of a growing file is longer than its content
-Content = bytes | bytearray
+Content = bytes | bytearray | memoryview
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Header(msgspec.Struct, frozen=True):
         return text + proof(text)
 
 
-def decode_header(content: Content | memoryview) -> Header:
+def decode_header(content: Content) -> Header:
     """Return what `content` says; only FileCipher.check tells whether it is true. Raises BlobBroken."""
     if len(content) < HEADER:
         raise BlobBroken("an encrypted file is shorter than its header")
@@ -108,7 +108,7 @@ class FileCipher:
         """Return the header of the file."""
         return Header(magic, self.key_id, self.file_id, size, digest).encode(self._prove)
 
-    def check(self, content: Content | memoryview) -> Header:
+    def check(self, content: Content) -> Header:
         """Return the header in `content` if it was made with this file's key. Raises BlobBroken."""
         found = decode_header(content)
         proof = self._prove(bytes(content[: _LAYOUT.size]))
@@ -116,12 +116,12 @@ class FileCipher:
             raise BlobBroken("the header of an encrypted file was changed")
         return found
 
-    def seal(self, content: Content | memoryview, index: int, into: memoryview, *, is_last: bool) -> int:
+    def seal(self, content: Content, index: int, into: memoryview, *, is_last: bool) -> int:
         """Encrypt chunk `index` into the beginning of `into`; return how many bytes that are."""
         about = self._about(index, is_last=is_last)
         return self._chunks.encrypt_into(_nonce(index), content, about, into[: len(content) + TAG])
 
-    def open(self, sealed: Content | memoryview, index: int, into: memoryview, *, is_last: bool) -> None:
+    def open(self, sealed: Content, index: int, into: memoryview, *, is_last: bool) -> None:
         """Decrypt chunk `index` into `into`, which is as long as its content. Raises BlobBroken if it changed."""
         if len(sealed) != len(into) + TAG:
             raise BlobBroken(f"chunk {index} of an encrypted file was cut")
@@ -130,7 +130,7 @@ class FileCipher:
         except InvalidTag as error:
             raise BlobBroken(f"chunk {index} of an encrypted file is not what was stored") from error
 
-    def open_range(self, sealed: Content | memoryview, size: int, first: int) -> bytearray:
+    def open_range(self, sealed: Content, size: int, first: int) -> bytearray:
         """Return the content of the chunks in `sealed`, from chunk `first` of a file with `size` bytes of content.
 
         Raises BlobBroken if one of them changed.

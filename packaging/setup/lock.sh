@@ -13,4 +13,5 @@ resolve() { # lock, what to resolve
 resolve run "$@" pyproject.toml
 resolve dev "$@" --group dev pyproject.toml
 resolve build "$@" --group build
+resolve store "$@" --group store
 resolve lock "$@" --group lock

@@ -3,12 +3,14 @@
 import hashlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+import obstore
 import pytest
+from obstore.store import S3Store as Client
 
 from appliance.blobstore.cipher import E1
 from appliance.blobstore.files import Files
@@ -16,14 +18,17 @@ from appliance.blobstore.forms import PLAIN, Forms
 from appliance.blobstore.keyring import Keyring
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.names import BLOBS, path_of
+from appliance.blobstore.patience import Budget
+from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.staging import stage
 from appliance.blobstore.store import BlobStore, FileSpan
 from appliance.blobstore.upload import Session, Uploads
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId, StoredBlob
+from tests.make.object_store import ObjectStore
 
-STORES = ("folder", "folder-encrypted")  # every store there is; each has to pass the same suite
+STORES = ("folder", "folder-encrypted", "s3", "s3-encrypted")  # every store there is; each has to pass the same suite
 ENCRYPTED = tuple(name for name in STORES if name.endswith("-encrypted"))
 MASTER = bytes(range(32))
 
@@ -78,9 +83,10 @@ class Folder:
 class Bench:
     """A store, and the means to put bytes into it and to break them."""
 
-    def __init__(self, folder: Path, store: BlobStore, shelf: Shelf, forms: Forms) -> None:
+    def __init__(self, folder: Path, make: Callable[[], BlobStore], shelf: Shelf, forms: Forms) -> None:
         self.folder = folder
-        self.store = store
+        self.make = make  # as another process would: over the same bytes
+        self.store = make()
         self.shelf = shelf
         self.forms = forms
         self._numbers = itertools.count()
@@ -146,11 +152,68 @@ def write_staged(path: Path, content: bytes, digest: Digest, forms: Forms) -> by
         os.close(descriptor)
 
 
+class Objects:
+    """A Shelf: the objects below a prefix of a bucket."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def get(self, name: str) -> bytes | None:
+        try:
+            return bytes(obstore.get(self.client, name).bytes())
+        except FileNotFoundError:
+            return None
+
+    def put(self, name: str, content: bytes) -> None:
+        obstore.put(self.client, name, content)
+
+    def remove(self, name: str) -> None:
+        obstore.delete(self.client, name)
+
+
+class Notes:
+    """A Journal that a test can look into."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, str] = {}
+        self.ended: list[str] = []
+
+    async def begin(self, key: str, upload: str) -> None:
+        self.begun[upload] = key
+
+    async def end(self, upload: str) -> None:
+        self.ended.append(upload)
+
+
+_PREFIXES = itertools.count()
+
+
+def s3_bench(
+    store: ObjectStore, folder: Path, executor: Executor, known: Forms, endpoint: str = "", deadline_s: float = 20.0
+) -> tuple[Bench, list[S3Store]]:
+    """Return a bench of a prefix of its own, perhaps behind a proxy at `endpoint`, and the stores to close."""
+    prefix = f"store{next(_PREFIXES)}/"
+    bucket = store.bucket(prefix, endpoint=endpoint, deadline_s=deadline_s)
+    made: list[S3Store] = []
+
+    def make() -> S3Store:
+        made.append(S3Store(bucket, known, executor, Budget(64 << 20), Notes()))
+        return made[-1]
+
+    return Bench(folder, make, Objects(store.client(prefix)), known), made
+
+
 @pytest.fixture(params=STORES)
-def bench(request: pytest.FixtureRequest, tmp_path: Path, executor: ThreadPoolExecutor) -> Bench:
+def bench(request: pytest.FixtureRequest, tmp_path: Path, executor: ThreadPoolExecutor) -> Iterator[Bench]:
     """The store under test."""
     known = forms(encrypts=request.param.endswith("-encrypted"))
-    return Bench(tmp_path, LocalStore(tmp_path, Files(), executor, known), Folder(tmp_path), known)
+    if request.param.startswith("folder"):
+        yield Bench(tmp_path, lambda: LocalStore(tmp_path, Files(), executor, known), Folder(tmp_path), known)
+        return
+    made, stores = s3_bench(request.getfixturevalue("object_store"), tmp_path, executor, known)
+    yield made
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture(params=[PLAIN, E1])

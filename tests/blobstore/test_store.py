@@ -1,15 +1,12 @@
 """What every BlobStore promises."""
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.blobstore.files import Files
-from appliance.blobstore.local import LocalStore
 from appliance.blobstore.reading import SMALL
 from appliance.blobstore.store import Lying
 from appliance.blobstore.sums import CHUNK
@@ -169,12 +166,10 @@ async def test_a_quarantined_generation_is_put_aside_until_it_is_deleted(bench: 
     assert await read(bench.store, healed) == b"broken"
 
 
-async def test_a_store_finds_what_another_process_left(bench: Bench, executor: ThreadPoolExecutor) -> None:
+async def test_a_store_finds_what_another_process_left(bench: Bench) -> None:
     blob = await bench.seal(LARGE)
 
-    again = LocalStore(bench.folder, Files(), executor, bench.forms)
-
-    assert await read(again, blob) == LARGE
+    assert await read(bench.make(), blob) == LARGE
 
 
 async def test_a_reader_that_leaves_early_closes_the_file(bench: Bench) -> None:

@@ -1,0 +1,280 @@
+"""A store in a bucket of an object store.
+
+    <prefix>blobs/sha256/4f/4f53cda1….9c1e22d0.e1     as in a folder, see local.py
+    <prefix>manifests/…  <prefix>quarantine/…
+    <prefix>keys/keyring                              the copy of the keyring
+    <prefix>backups/<name>                            snapshots of the database
+
+A seal copies the staged file to its final key and returns once the store has it whole. Reads check every chunk; a chunk
+that is not what was stored is fetched once more before the blob is called broken, for it may have changed on the way.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from appliance.blobstore.bucket import Bucket, Wallet
+from appliance.blobstore.cipher import Content
+from appliance.blobstore.files import failed
+from appliance.blobstore.forms import SUFFIXES, Form, Forms, size_in
+from appliance.blobstore.multipart import Multipart
+from appliance.blobstore.names import BLOBS, MANIFESTS, QUARANTINE, lying_by_name, path_of
+from appliance.blobstore.objects import Found, Objects
+from appliance.blobstore.parts import Journal, Parts
+from appliance.blobstore.patience import Budget, Patience
+from appliance.blobstore.reading import CACHE_BYTES, ChunkCache
+from appliance.blobstore.salvage import salvage
+from appliance.blobstore.store import FileSpan, Lying, Salvaged
+from appliance.blobstore.sums import CHUNK
+from appliance.domain.names import Digest
+from appliance.domain.registry import StoredBlob
+from appliance.errors import BlobBroken, BlobUnknown, StoreFailed
+
+T = TypeVar("T")
+
+SINGLE = 16 << 20  # bytes; a file up to that size is stored by one request
+_THREADS = 8  # connections of uploads in parts
+
+
+class S3Store:
+    """A BlobStore over one bucket."""
+
+    driver = "s3"
+
+    def __init__(self, bucket: Bucket, forms: Forms, executor: Executor, budget: Budget, journal: Journal) -> None:
+        """Serve the blobs below the prefix of `bucket`. Raises StoreDown where its settings cannot be used."""
+        self.bucket = bucket
+        self.forms = forms
+        self.patience = Patience(bucket.deadline_s)
+        wallet = Wallet(bucket.login)
+        self.objects = Objects(bucket, wallet, self.patience)
+        self._executor = executor
+        self._budget = budget
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+        self._multipart = Multipart(bucket, wallet, _THREADS)
+        self.parts = Parts(self._multipart, self.patience, budget, journal, self._threads)
+        self._memory = ChunkCache(CACHE_BYTES)
+
+    def close(self) -> None:
+        """Give up its threads and connections."""
+        self._threads.shutdown(cancel_futures=True)
+        self._multipart.close()
+
+    async def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
+        """Yield `start` to `end` of `blob` in checked chunks. Raises BlobBroken before it gives one that changed."""
+        if start >= end:
+            return
+        first, last = start // CHUNK, (end - 1) // CHUNK
+        key = (blob.generation, blob.digest, first)
+        if first == last and (held := self._memory.get(key)) is not None:
+            yield memoryview(held)[start - first * CHUNK : end - first * CHUNK]
+            return
+        async with aclosing(self._checked(blob, first, last)) as chunks:
+            async for index, content in chunks:
+                if first == last:  # a small blob, or a range inside one chunk: the next one is likely near it
+                    self._memory.put(key, bytes(content))
+                base = index * CHUNK
+                yield memoryview(content)[max(start - base, 0) : end - base]
+
+    async def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
+        """Yield the same: nothing of it lies in a file."""
+        async with aclosing(self.chunks(blob, start, end)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
+        """Yield all of `blob` from the store."""
+        if blob.size:
+            async with aclosing(self._checked(blob, 0, (blob.size - 1) // CHUNK)) as chunks:
+                async for _, content in chunks:
+                    yield memoryview(content)
+
+    async def _checked(self, blob: StoredBlob, first: int, last: int) -> AsyncGenerator[tuple[int, Content], None]:
+        """Yield the chunks `first` to `last` with their numbers, checked."""
+        form, key = self.forms.of(blob), _key(blob)
+        try:
+            async with aclosing(self._raw(key, form, first, last)) as chunks:
+                async for index, raw in chunks:
+                    try:
+                        content = form.open(raw, index)
+                    except BlobBroken:
+                        content = form.open(await self._again(key, *form.place(index)), index)
+                    yield index, content
+        except BlobUnknown as error:
+            raise BlobBroken(f"the bytes of {blob.digest} are gone from the store") from error
+
+    async def _raw(self, key: str, form: Form, first: int, last: int) -> AsyncGenerator[tuple[int, memoryview], None]:
+        """Yield what lies at the places of the chunks `first` to `last`; before the first one the header is checked."""
+        start = 0 if first == 0 else form.place(first)[0]
+        offset, size = form.place(last)
+        index, wanted = (-1, form.start) if first == 0 and form.start else (first, form.place(first)[1])
+        held: list[memoryview] = []
+        gathered = 0
+        async with aclosing(self.objects.read(key, start, offset + size)) as pieces:
+            async for piece in pieces:
+                held.append(piece)
+                gathered += len(piece)
+                if gathered < wanted:
+                    continue
+                view = memoryview(b"".join(held)) if len(held) > 1 else piece
+                while gathered >= wanted and index <= last:
+                    raw, view = view[:wanted], view[wanted:]
+                    gathered -= wanted
+                    if index < 0:
+                        await self._check_start(key, form, raw)
+                    else:
+                        yield index, raw
+                    index += 1
+                    wanted = form.place(index)[1] if index <= last else 0
+                held = [view]
+
+    async def _check_start(self, key: str, form: Form, raw: Content) -> None:
+        try:
+            form.check_start(raw)
+        except BlobBroken:
+            form.check_start(await self._again(key, 0, form.start))
+
+    async def _again(self, key: str, offset: int, size: int) -> bytes:
+        """Return some bytes fetched anew."""
+        async with aclosing(self.objects.read(key, offset, offset + size)) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def seal(self, staged: Path, blob: StoredBlob) -> None:
+        """Copy `staged` to its final key; it is gone then."""
+        await self.store_file(staged, _key(blob))
+        await self._run(_unlink, staged)
+
+    async def store_file(self, path: Path, key: str) -> None:
+        """Copy the file `path` to `key`, whole or not at all."""
+        size = await self._run(_size_of, path)
+        if size > SINGLE:
+            await self.parts.upload(path, size, self.bucket.prefix + key, partial(self.objects.size, key))
+            return
+        async with self._budget.take(size):
+            await self.objects.put(key, await self._run(_read, path))
+
+    async def delete(self, digest: Digest, generation: str) -> None:
+        """Delete one generation, wherever it lies."""
+        await self.objects.delete(_all_keys("blob", digest, generation))
+
+    async def delete_all(self, kind: str, names: Sequence[tuple[Digest, str]]) -> list[StoreFailed | None]:
+        """Delete generations, in as few requests as the API allows."""
+        keys = [key for name in names for key in _all_keys(kind, *name)]
+        try:
+            await self.objects.delete(keys)
+        except StoreFailed as error:
+            return [error] * len(names)
+        return [None] * len(names)
+
+    async def keep_manifest(self, digest: Digest, generation: str, body: bytes) -> None:
+        """Store a copy of a manifest."""
+        key = path_of(digest, generation, MANIFESTS, self.forms.new)
+        await self.objects.put(key, self.forms.seal_whole(digest, body))
+
+    async def drop_manifest(self, digest: Digest, generation: str) -> None:
+        """Delete the copy of a manifest."""
+        await self.objects.delete(_all_keys("manifest", digest, generation))
+
+    def walk_blobs(self) -> Iterator[Lying]:
+        """Yield every blob that lies in the bucket."""
+        return self._walk(BLOBS)
+
+    def walk_manifests(self) -> Iterator[Lying]:
+        """Yield every copy of a manifest."""
+        return self._walk(MANIFESTS)
+
+    def walk_quarantine(self) -> Iterator[Lying]:
+        """Yield every broken generation that was put aside."""
+        for one in self.objects.walk_now(QUARANTINE):
+            name = one.key.rpartition("/")[2]
+            algorithm = "sha512" if len(name.partition(".")[0]) == 128 else "sha256"
+            if found := lying_by_name(name, algorithm, one.size, one.written):
+                yield found
+
+    def _walk(self, kind: str) -> Iterator[Lying]:
+        for one in self.objects.walk_now(kind):
+            if found := _lying(one):
+                yield found
+
+    def read_manifest(self, digest: Digest, generation: str) -> bytes:
+        """Return the bytes of a copy."""
+        for form in SUFFIXES:
+            try:
+                raw = b"".join(self.objects.get_now(path_of(digest, generation, MANIFESTS, form)))
+            except BlobUnknown:
+                continue
+            return self.forms.open_whole(form, raw)
+        raise StoreFailed(f"the object store has no copy of {digest}")
+
+    def find_size(self, blob: StoredBlob) -> int | None:
+        """Return how much content the object of `blob` holds."""
+        found = self.objects.size_now(_key(blob))
+        return None if found is None else size_in(blob.form, found)
+
+    def salvage(self, one: Lying) -> Salvaged:
+        """Read a generation that no row describes."""
+        pieces = self.objects.get_now(path_of(one.digest, one.generation, BLOBS, one.form))
+        try:
+            return salvage(one, self.forms, lambda _: next(pieces, b""))
+        except BlobUnknown as error:
+            raise StoreFailed(f"{one.digest} is gone from the object store") from error
+
+    async def quarantine(self, blob: StoredBlob) -> None:
+        """Move the object of a broken generation aside."""
+        try:
+            await self.objects.move(_key(blob), _aside(_key(blob)))
+        except BlobUnknown:
+            return
+
+    async def sweep(self, before: float) -> int:
+        """Abort uploads in parts that nobody goes on with."""
+        return await self.parts.sweep(before)
+
+    def free_bytes(self) -> None:
+        """Nobody can say."""
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+
+def _key(blob: StoredBlob) -> str:
+    return path_of(blob.digest, blob.generation, BLOBS, blob.form)
+
+
+def _aside(key: str) -> str:
+    return f"{QUARANTINE}/{key.rpartition('/')[2]}"
+
+
+def _all_keys(kind: str, digest: Digest, generation: str) -> list[str]:
+    """Return every key that a generation may have: who deletes need not know its form, nor whether it is broken."""
+    if kind == "manifest":
+        return [path_of(digest, generation, MANIFESTS, form) for form in SUFFIXES]
+    keys = [path_of(digest, generation, BLOBS, form) for form in SUFFIXES]
+    return keys + [_aside(key) for key in keys]
+
+
+def _lying(one: Found) -> Lying | None:
+    parts = one.key.split("/")
+    return lying_by_name(parts[-1], parts[1], one.size, one.written) if len(parts) == 4 else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise failed("read", path, error) from error
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise failed("look at", path, error) from error
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
