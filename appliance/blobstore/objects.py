@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import obstore
@@ -169,7 +169,7 @@ async def _ahead(first: Buffer, stream: AsyncIterator[Buffer], size: int) -> Asy
         if size <= 0:
             yield piece[: len(piece) + size]
             return
-        coming = asyncio.ensure_future(anext(stream))
+        coming = cast("asyncio.Future[Buffer]", anext(stream))  # it runs from now on, outside of Python
         try:
             yield piece
             with _told():
