@@ -233,6 +233,10 @@ class StoreDown(StoreFailed):
     """The object store cannot be reached, or does not do what it is asked; what waits for it is kept."""
 
 
+class StoreRefused(StoreDown):
+    """The object store answered, and asking again will not change its mind: no rights, no such bucket."""
+
+
 class BlobBroken(StoreFailed):
     """A chunk of a blob is not what was sealed; the blob is quarantined."""
 

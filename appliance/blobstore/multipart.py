@@ -17,10 +17,9 @@ import msgspec
 import urllib3
 
 from appliance.blobstore.bucket import Bucket, Wallet
-from appliance.blobstore.patience import Refused
 from appliance.blobstore.signature import EMPTY, encode_path, encode_query, sign
 from appliance.blobstore.sums import sum_of
-from appliance.errors import BlobUnknown, StoreDown
+from appliance.errors import BlobUnknown, StoreDown, StoreRefused
 
 _CONNECT_S, _READ_S = 5.0, 30.0
 _LONGEST_ANSWER = 4 << 20  # bytes; a list of a thousand uploads has some hundred thousand
@@ -133,7 +132,7 @@ class Multipart:
         content: bytes = b"",
         headers: dict[str, str] | None = None,
     ) -> "_Answer":
-        """Send one signed request; return its answer. Raises StoreDown, Refused, BlobUnknown."""
+        """Send one signed request; return its answer. Raises StoreDown, StoreRefused, BlobUnknown."""
         path = encode_path(f"{self._path}/{key}")
         hashed = hashlib.sha256(content).hexdigest() if content else EMPTY
         signed = sign(
@@ -181,7 +180,7 @@ def _judge(answer: _Answer) -> _Answer:
         raise BlobUnknown(said)
     if answer.status in _PASSING or code in DAMAGED:
         raise StoreDown(said)
-    raise Refused(f"{said}; see: scr storage check")
+    raise StoreRefused(f"{said}; see: scr storage check")
 
 
 def _text(answer: str, name: str) -> str:
@@ -202,5 +201,5 @@ def _context(bucket: Bucket) -> ssl.SSLContext:
         try:
             context.load_verify_locations(bucket.authority)
         except OSError as error:
-            raise Refused(f"the authority {bucket.authority} cannot be read: {error.strerror or error}") from error
+            raise StoreRefused(f"the authority {bucket.authority} cannot be read: {error.strerror or error}") from error
     return context

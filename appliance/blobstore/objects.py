@@ -1,6 +1,6 @@
 """Single requests to the object store through its library: put, get, delete, list, copy, sign.
 
-Every failure comes out as StoreDown (ask again later), Refused (asking again is in vain) or BlobUnknown (not there).
+Every failure comes out as StoreDown (ask again later), StoreRefused (asking again is in vain) or BlobUnknown (not there).
 Reading goes on behind what was read when a connection breaks, hangs or drips.
 """
 
@@ -22,8 +22,8 @@ from obstore.store import S3Store as Client
 
 from appliance.blobstore.bucket import Bucket, Wallet
 from appliance.blobstore.multipart import DAMAGED
-from appliance.blobstore.patience import Patience, Refused
-from appliance.errors import BlobUnknown, StoreDown
+from appliance.blobstore.patience import Patience
+from appliance.errors import BlobUnknown, StoreDown, StoreRefused
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Credential
@@ -52,7 +52,7 @@ class Objects:
     """The objects below the prefix of a bucket."""
 
     def __init__(self, bucket: Bucket, wallet: Wallet, patience: Patience) -> None:
-        """Talk to `bucket`. Raises Refused where its settings cannot be used."""
+        """Talk to `bucket`. Raises StoreRefused where its settings cannot be used."""
         self._bucket = bucket
         self._wallet = wallet
         self._patience = patience
@@ -223,7 +223,7 @@ def _client(bucket: Bucket, wallet: Wallet) -> Client:
             credential_provider=provide,
         )
     except (OSError, exceptions.BaseError) as error:
-        raise Refused(f"the object store's settings cannot be used: {str(error).splitlines()[0]}") from error
+        raise StoreRefused(f"the object store's settings cannot be used: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
@@ -234,9 +234,9 @@ def _told() -> Iterator[None]:
     except (FileNotFoundError, exceptions.NotFoundError) as error:
         raise BlobUnknown("the object store has no such object") from error
     except exceptions.UnauthenticatedError as error:
-        raise Refused(_reason(str(error), "the object store does not know the access key")) from error
+        raise StoreRefused(_reason(str(error), "the object store does not know the access key")) from error
     except exceptions.PermissionDeniedError as error:
-        raise Refused(_reason(str(error), "the object store refuses the access key")) from error
+        raise StoreRefused(_reason(str(error), "the object store refuses the access key")) from error
     except (exceptions.BaseError, OSError) as error:
         text = str(error)
         status = _STATUS.search(text)
@@ -246,7 +246,7 @@ def _told() -> Iterator[None]:
         is_final = status is not None and status[1].startswith("4") and status[1] not in _PASSING
         code = _CODE.search(text)
         if is_final and not (code and code[1] in DAMAGED):
-            raise Refused(f"{said}; see: scr storage check") from error
+            raise StoreRefused(f"{said}; see: scr storage check") from error
         raise StoreDown(said) from error
 
 

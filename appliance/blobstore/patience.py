@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from appliance.errors import StoreDown
+from appliance.errors import StoreDown, StoreRefused
 
 T = TypeVar("T")
 
@@ -45,15 +45,11 @@ class Patience:
                 self.fault = ""
                 return found
             pause_s = pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-            if self.fault or loop.time() + pause_s >= ends or isinstance(fault, Refused):
+            if self.fault or loop.time() + pause_s >= ends or isinstance(fault, StoreRefused):
                 self.fault = fault.message
                 raise fault
             await asyncio.sleep(pause_s)
             pause = min(2 * pause, _LONGEST_S)
-
-
-class Refused(StoreDown):
-    """The store answered, and asking again will not change its mind: no rights, no such bucket."""
 
 
 class Budget:

@@ -60,6 +60,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.Creating: (503, "UNAVAILABLE"),
     errors.StoreFailed: (503, "UNAVAILABLE"),
     errors.StoreDown: (503, "UNAVAILABLE"),
+    errors.StoreRefused: (503, "UNAVAILABLE"),
     errors.BlobBroken: (404, "BLOB_UNKNOWN"),
     errors.Stopping: (503, "UNAVAILABLE"),
 }
