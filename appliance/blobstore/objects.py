@@ -1,7 +1,7 @@
 """Single requests to the object store through its library: put, get, delete, list, copy, sign.
 
-Every failure comes out as StoreDown (ask again later), StoreRefused (asking again is in vain) or BlobUnknown (not there).
-Reading goes on behind what was read when a connection breaks, hangs or drips.
+Every failure comes out as StoreDown (ask again later), StoreRefused (asking again is in vain) or BlobUnknown (it is
+not there). Reading goes on behind what was read when a connection breaks, hangs or drips.
 """
 
 from __future__ import annotations  # the library's own types are there for type checkers only
