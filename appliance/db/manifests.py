@@ -40,6 +40,26 @@ def find_in(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId,
     return (ManifestId(row[0]), bool(row[1])) if row else None
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """The columns that tell what a manifest is."""
+
+    id: ManifestId
+    digest: Digest
+    media_type: str
+    artifact_type: str
+    content_size: int
+
+
+def find_outline(reader: Reader, image: ImageId, digest: Digest) -> Outline | None:
+    """Return what the live manifest `digest` of `image` is, or None."""
+    sql = (
+        "SELECT id, media_type, artifact_type, content_size FROM manifests"
+        " WHERE image_id = ? AND digest = ? AND removed_at IS NULL"
+    )
+    row = reader.one(sql, (image, to_bytes(digest)))
+    return Outline(ManifestId(row[0]), digest, row[1], row[2], row[3]) if row else None
+
+
 def find_content(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId, bytes] | None:
     """Return id and body of the live manifest `digest` of `image`, or None."""
     sql = "SELECT id, body FROM manifests WHERE image_id = ? AND digest = ? AND removed_at IS NULL"

@@ -4,7 +4,9 @@ from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes, natural_key
 from appliance.domain.registry import ImageId, ImageRef, ManifestId, TagRow
+from appliance.errors import QueryInvalid
 
+_LATEST = (1 << 63) - 1  # SQLite's largest number
 _KEEP = """
 INSERT INTO tag_history (image_id, name, seq, digest, from_at, until_at, pushed_by, ended_by, reason)
 SELECT t.image_id, t.name, t.seq, m.digest, t.pushed_at, :now, t.pushed_by, :by, :reason
@@ -97,24 +99,50 @@ SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size, t.pushed
        t.locked OR i.locked OR r.locked, t.seq, t.locked
 FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
 JOIN manifests m ON m.id = t.manifest_id
-WHERE i.id = :image AND t.name > :last AND instr(t.name, :contains)
-ORDER BY t.name LIMIT :limit
+WHERE i.id = :image
 """
-_ONE = _LIST[: _LIST.index("WHERE")] + "WHERE i.id = :image AND t.name = :name"
+_ORDERS = {
+    "name": "t.name > :name ORDER BY t.name",
+    "-name": "t.name < :name ORDER BY t.name DESC",
+    "natural": "(t.sort_key, t.name) > (:key, :name) ORDER BY t.sort_key, t.name",
+    "-natural": "(t.sort_key, t.name) < (:key, :name) ORDER BY t.sort_key DESC, t.name DESC",
+    "pushed": "(t.pushed_at, t.name) > (:at, :name) ORDER BY t.pushed_at, t.name",
+    "-pushed": "(t.pushed_at, t.name) < (:at, :name) ORDER BY t.pushed_at DESC, t.name DESC",
+}
+_PAGES = {order: f"{_LIST} AND instr(t.name, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
 
 
-def list_page(reader: Reader, image: ImageId, last: str, limit: int, contains: str = "") -> list[TagRow]:
-    """Return up to `limit` tags of `image` that come after `last`, with what they name.
+def list_page(
+    reader: Reader, image: ImageId, last: str, limit: int, contains: str = "", order: str = "name"
+) -> list[TagRow]:
+    """Return up to `limit` tags of `image` that come after `last` (a key of `key_in`), with what they name.
 
-    Only those that have `contains` in their name.
+    Only those that have `contains` in their name. `natural` counts as people do: 1.9 before 1.10. Raises QueryInvalid
+    for the key of another order.
     """
-    values: Values = {"image": image, "last": last, "contains": contains, "limit": limit}
-    return [_shown(row) for row in reader.rows(_LIST, values)]
+    at, _, name = last.rpartition("/")
+    if last and at.isdecimal() != order.endswith("pushed"):
+        raise QueryInvalid("cursor is of a list in another order; take it from `next` of the page before")
+    is_down = order.startswith("-")
+    values: Values = {
+        "image": image,
+        "name": name or ("\x7f" if is_down else ""),
+        "key": natural_key(name) if name else ("\x7f" if is_down else ""),
+        "at": int(at or (_LATEST if is_down else -1)),
+        "contains": contains,
+        "limit": limit,
+    }
+    return [_shown(row) for row in reader.rows(_PAGES[order], values)]
+
+
+def key_in(order: str, row: TagRow) -> str:
+    """Return where `row` stands in a list of that order."""
+    return f"{row.pushed_at}/{row.name}" if order.endswith("pushed") else row.name
 
 
 def find_row(reader: Reader, image: ImageId, tag: Tag) -> TagRow | None:
     """Return `tag` of `image` as a list shows it, or None."""
-    row = reader.one(_ONE, {"image": image, "name": tag})
+    row = reader.one(f"{_LIST} AND t.name = :name", {"image": image, "name": tag})
     return _shown(row) if row else None
 
 
@@ -130,15 +158,6 @@ def _shown(row: Row) -> TagRow:
         locked=bool(row[7]),
         seq=row[8],
         own_lock=bool(row[9]),
-    )
-
-
-def forget_history(tx: Transaction, before: Timestamp, limit: int) -> int:
-    """Delete up to `limit` rows of history that ended before `before`; return how many."""
-    return tx.execute(
-        "DELETE FROM tag_history WHERE (image_id, name, seq) IN"
-        " (SELECT image_id, name, seq FROM tag_history WHERE until_at < ? LIMIT ?)",
-        (before, limit),
     )
 
 

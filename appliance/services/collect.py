@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.blobstore.store import Lying
-from appliance.db import blobs, deletions, facts, images, manifests, registries, repositories, tags
+from appliance.db import blobs, deletions, facts, images, manifests, registries, repositories, tag_history, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
@@ -51,7 +51,7 @@ async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) ->
     sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
 
     def close(tx: Transaction) -> None:
-        tags.forget_history(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
+        tag_history.forget(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
         for _ in range(10 * SLICE):
             if not deletions.forget(tx, Timestamp(now - stock.rules.recycle), SLICE):
                 break
