@@ -253,6 +253,19 @@ def quarantine(tx: Transaction, blob: StoredBlob, now: Timestamp) -> bool:
     return tx.execute(sql, {"now": now, "id": blob.id, "generation": blob.generation}) == 1
 
 
+_SOLE = """
+SELECT b.size FROM blobs b JOIN links l ON l.blob_id = b.id AND l.image_id = :image
+WHERE b.digest = :digest AND NOT EXISTS (
+  SELECT 1 FROM links o WHERE o.blob_id = b.id AND o.image_id <> :image AND o.removed_at IS NULL)
+"""
+
+
+def sole_size(reader: Reader, image: ImageId, digest: Digest) -> int:
+    """Return the size of the blob, if `image` and no other one may use it, else 0."""
+    row = reader.one(_SOLE, {"image": image, "digest": to_bytes(digest)})
+    return row[0] if row else 0
+
+
 _HOLDERS = """
 SELECT i.path FROM blobs b JOIN links l ON l.blob_id = b.id AND l.removed_at IS NULL
 JOIN images i ON i.id = l.image_id AND i.removed_at IS NULL AND i.registry_id = ?

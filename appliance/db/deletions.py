@@ -77,30 +77,28 @@ def add(
 
 _COLUMNS = "id, public_id, kind, registry_id, repository_id, image_id, path, tags, manifests, deleted_at, deleted_by"
 _LIST = f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = :of AND id < :last ORDER BY id DESC LIMIT :limit"
-_LIST_OF_IMAGE = _LIST.replace("registry_id = :of", "image_id = :of")
-_LIST_OF_REPOSITORY = _LIST.replace("registry_id = :of", "repository_id = :of")
+_LIST_OF_PATH = _LIST.replace("registry_id = :of", "registry_id = :of AND path = :path")
 
 
-def list_page(reader: Reader, registry: RegistryId, last: int, limit: int) -> list[Deletion]:
-    """Return up to `limit` deletions of `registry` before the row `last`, newest first."""
-    return [_deletion(row) for row in reader.rows(_LIST, {"of": registry, "last": last, "limit": limit})]
+def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path: str = "") -> list[Deletion]:
+    """Return up to `limit` deletions of `registry` before the row `last`, newest first.
+
+    All of them, or those of the image or repository at `path`.
+    """
+    values: Values = {"of": registry, "last": last, "limit": limit, **({"path": path} if path else {})}
+    return [_deletion(row) for row in reader.rows(_LIST_OF_PATH if path else _LIST, values)]
 
 
-def list_of_image(reader: Reader, image: ImageId, last: int, limit: int) -> list[Deletion]:
-    """Return the same of one image."""
-    return [_deletion(row) for row in reader.rows(_LIST_OF_IMAGE, {"of": image, "last": last, "limit": limit})]
-
-
-def list_of_repository(reader: Reader, repository: RepositoryId, last: int, limit: int) -> list[Deletion]:
-    """Return the same of one repository and its images."""
-    values: Values = {"of": repository, "last": last, "limit": limit}
-    return [_deletion(row) for row in reader.rows(_LIST_OF_REPOSITORY, values)]
-
-
-def find(reader: Reader, registry: RegistryId, public_id: str) -> Deletion | None:
+def find(reader: Reader, public_id: str) -> Deletion | None:
     """Return the deletion of that public id, or None."""
-    row = reader.one(f"SELECT {_COLUMNS} FROM deletions WHERE public_id = ? AND registry_id = ?", (public_id, registry))
+    row = reader.one(f"SELECT {_COLUMNS} FROM deletions WHERE public_id = ?", (public_id,))
     return _deletion(row) if row else None
+
+
+def public_id_of(reader: Reader, deletion: DeletionId) -> str:
+    """Return the public id of a deletion that is there."""
+    row = reader.one("SELECT public_id FROM deletions WHERE id = ?", (deletion,))
+    return row[0] if row else ""
 
 
 def list_manifests(reader: Reader, deletion: DeletionId, limit: int) -> list[ManifestId]:

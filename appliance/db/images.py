@@ -2,12 +2,12 @@
 
 import msgspec
 
-from appliance.db.database import Reader, Row, Transaction, Values
+from appliance.db.database import Reader, Transaction, Values
 from appliance.db.repositories import Made
 from appliance.domain import image_policy
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName, natural_key
-from appliance.domain.registry import ImageId, ImageRef, ImageRow, ImageSettings, Place, RegistryId, RepositoryId
+from appliance.domain.registry import ImageId, ImageRef, ImageSettings, Place, RegistryId, RepositoryId
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -27,6 +27,14 @@ def find(reader: Reader, image: ImageRef) -> ImageId | None:
     """Return the id of the live image, hidden ones (no manifest yet) too; None when there is none."""
     row = reader.one(_FIND, (image.registry, str(image.path)))
     return ImageId(row[0]) if row else None
+
+
+def template_of(reader: Reader, image: ImageId) -> str:
+    """Return the policy that new images of its repository get, as JSON."""
+    row = reader.one(
+        "SELECT r.policy FROM images i JOIN repositories r ON r.id = i.repository_id WHERE i.id = ?", (image,)
+    )
+    return row[0] if row else "{}"
 
 
 def find_limited(reader: Reader, image: ImageRef) -> ImageId | None:
@@ -141,49 +149,6 @@ def list_paths(reader: Reader, registry: RegistryId, last: str, limit: int) -> l
     return [row[0] for row in reader.rows(_CATALOG, {"registry": registry, "last": last, "limit": limit})]
 
 
-_LIST = """
-SELECT i.public_id, i.path, i.locked, i.pulls, i.last_pulled_at,
-       (SELECT count(*) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL),
-       (SELECT count(*) FROM tags t WHERE t.image_id = i.id),
-       (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id
-        WHERE l.image_id = i.id AND l.removed_at IS NULL),
-       i.pushed_at
-FROM images i JOIN repositories r ON r.id = i.repository_id
-WHERE i.registry_id = :registry AND i.path > :last AND i.path < :end
-  AND instr(i.path, :contains) AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
-ORDER BY i.path LIMIT :limit
-"""
-_ONE = _LIST[: _LIST.index("WHERE i.registry_id")] + (
-    "WHERE i.registry_id = :registry AND i.path = :path"
-    " AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL"
-)
-
-
-def list_page(
-    reader: Reader, registry: RegistryId, repository: str | None, last: str, limit: int, contains: str = ""
-) -> list[ImageRow]:
-    """Return up to `limit` visible images (of one repository, or all) whose paths come after `last`.
-
-    Only those that have `contains` in their path.
-    """
-    # a repository is a range of paths, found by the index wherever it lies: "0" is what comes after "/"
-    first, end = ("", "\x7f") if repository is None else (f"{repository}/", f"{repository}0")
-    values: Values = {
-        "registry": registry,
-        "last": max(last, first),
-        "end": end,
-        "contains": contains,
-        "limit": limit,
-    }
-    return [_shown(row) for row in reader.rows(_LIST, values)]
-
-
-def find_row(reader: Reader, image: ImageRef) -> ImageRow | None:
-    """Return the visible image as a list shows it, or None."""
-    row = reader.one(_ONE, {"registry": image.registry, "path": str(image.path)})
-    return _shown(row) if row else None
-
-
 _LOCATE = """
 SELECT g.id, g.name, r.name, i.name FROM images i JOIN repositories r ON r.id = i.repository_id
 JOIN registries g ON g.id = i.registry_id
@@ -199,20 +164,6 @@ def locate(reader: Reader, public_id: str) -> Place | None:
         Place(RegistryId(row[0]), RegistryName(row[1]), ImagePath(RepositoryName(row[2]), ImageName(row[3])))
         if row
         else None
-    )
-
-
-def _shown(row: Row) -> ImageRow:
-    return ImageRow(
-        id=row[0],
-        path=row[1],
-        locked=bool(row[2]),
-        pulls=row[3],
-        last_pulled_at=None if row[4] is None else Timestamp(row[4]),
-        manifests=row[5],
-        tags=row[6],
-        size=int(row[7]),
-        pushed_at=None if row[8] is None else Timestamp(row[8]),
     )
 
 

@@ -76,6 +76,15 @@ def list_holders(reader: Reader, image: ImageId, blob: Digest, limit: int) -> li
     return [ManifestId(row[0]) for row in reader.rows(sql, (image, to_bytes(blob), limit))]
 
 
+def list_needing(reader: Reader, image: ImageId, digest: Digest) -> list[ManifestId]:
+    """Return all live manifests of `image` that need the blob or list the manifest `digest`."""
+    sql = (
+        "SELECT m.id FROM needs n JOIN manifests m ON m.id = n.manifest_id"
+        " WHERE n.image_id = ? AND n.digest = ? AND n.kind IN (1, 2) AND m.removed_at IS NULL"
+    )
+    return [ManifestId(row[0]) for row in reader.rows(sql, (image, to_bytes(digest)))]
+
+
 def is_removed(reader: Reader, manifest: ManifestId) -> bool:
     """Whether the row is there and taken away from readers."""
     return reader.one("SELECT 1 FROM manifests WHERE id = ? AND removed_at IS NOT NULL", (manifest,)) is not None

@@ -1,10 +1,11 @@
 """Manifests, indexes and descriptors: what the bytes of a PUT mean, without changing a byte of them."""
 
+import enum
 import hashlib
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -118,15 +119,17 @@ def parse_manifest(body: bytes, content_type: str, algorithm: str = "sha256") ->
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What kind of thing a stored manifest is: whether it has layers of a file system, and what it lists."""
+    """What a stored manifest holds: whether layers of a file system are among its blobs, and what it lists."""
 
     has_files: bool
+    blobs: tuple[Digest, ...]
     children: tuple[Digest, ...]
 
 
 class _Outline(msgspec.Struct, rename="camel"):
     config: Descriptor | None = None
     layers: list[Descriptor] | None = None
+    blobs: list[Descriptor] | None = None
     manifests: list[Descriptor] | None = None
 
 
@@ -138,7 +141,58 @@ def shape_of(body: bytes) -> Shape:
     outline = _OUTLINE.decode(body)
     is_cache = outline.config is not None and outline.config.media_type.startswith(_CACHE)
     has_files = not is_cache and any(layer.media_type.startswith(_FILES) for layer in outline.layers or ())
-    return Shape(has_files, tuple(Digest(child.digest) for child in outline.manifests or ()))
+    parts = (*([outline.config] if outline.config else []), *(outline.layers or ()), *(outline.blobs or ()))
+    return Shape(
+        has_files,
+        tuple(Digest(part.digest) for part in parts),
+        tuple(Digest(child.digest) for child in outline.manifests or ()),
+    )
+
+
+class Kind(enum.StrEnum):
+    """What a manifest is to a person."""
+
+    INDEX = "index"
+    IMAGE = "image"
+    CHART = "chart"
+    SIGNATURE = "signature"
+    ATTESTATION = "attestation"
+    SBOM = "sbom"
+    CACHE = "cache"
+    ARTIFACT = "artifact"
+
+
+_CONFIGS = {
+    "application/vnd.cncf.helm.config.v1+json": Kind.CHART,
+    "application/vnd.oci.image.config.v1+json": Kind.IMAGE,
+    "application/vnd.docker.container.image.v1+json": Kind.IMAGE,
+}
+_WORDS = (  # in an artifact's or a layer's media type
+    ("cosign.artifact.sig", Kind.SIGNATURE),
+    ("cosign.simplesigning", Kind.SIGNATURE),
+    ("cncf.notary.signature", Kind.SIGNATURE),
+    ("sigstore.bundle", Kind.SIGNATURE),
+    ("in-toto", Kind.ATTESTATION),
+    ("dsse", Kind.ATTESTATION),
+    ("cosign.artifact.att", Kind.ATTESTATION),
+    ("spdx", Kind.SBOM),
+    ("cyclonedx", Kind.SBOM),
+    ("syft", Kind.SBOM),
+    ("sbom", Kind.SBOM),
+)
+
+
+def kind_of(media_type: str, artifact_type: str, layer_types: Sequence[str] = ()) -> Kind:
+    """Return what a manifest is to a person; `layer_types` are the media types of its layers, as far as known."""
+    if media_type in INDEXES:
+        return Kind.INDEX
+    if artifact_type.startswith(_CACHE):
+        return Kind.CACHE
+    for text in (artifact_type, *layer_types):
+        for word, kind in _WORDS:
+            if word in text:
+                return kind
+    return _CONFIGS.get(artifact_type, Kind.ARTIFACT)
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> Digest:

@@ -147,18 +147,26 @@ class ImageSettings(msgspec.Struct, frozen=True):
     policy: ImagePolicy
 
 
-class ImageRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One line of a list of images."""
+class ImageRow(msgspec.Struct, frozen=True):
+    """One line of a list of images. `size` is bytes of the distinct blobs it uses."""
 
+    number: ImageId
     id: str
     path: str
+    description: str
     manifests: int
     tags: int
     size: int
     pulls: int
     last_pulled_at: Timestamp | None
     pushed_at: Timestamp | None
-    locked: bool
+    locked: bool  # by its own lock or its repository's
+    own_lock: bool
+    created_at: Timestamp
+    created_by: str
+    modified_at: Timestamp
+    modified_by: str
+    revision: int
 
 
 class TagRow(msgspec.Struct, frozen=True, rename="camel"):

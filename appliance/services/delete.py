@@ -61,15 +61,22 @@ async def delete_manifest(stock: Stock, grant: Grant, digest: Digest, now: Times
     await stock.db.write(record)
 
 
+class Deleted(msgspec.Struct, frozen=True):
+    """What was refused of several, and by which id the others can come back; "" where they cannot."""
+
+    refused: list[Refused]
+    undo: str
+
+
 async def delete_manifests(
     stock: Stock, grant: Grant, digests: Sequence[Digest], now: Timestamp, *, skip_refused: bool = False
-) -> list[Refused]:
-    """Take several manifests away together; return what was refused, which without `skip_refused` is nothing.
+) -> Deleted:
+    """Take several manifests away together; without `skip_refused` all of them or none.
 
     Raises Conflict where one is refused: then none has gone. Raises NameUnknown.
     """
 
-    def record(tx: Transaction) -> list[Refused]:
+    def record(tx: Transaction) -> Deleted:
         image = find_image(tx, grant)
         refused = list_refused(tx, grant, image, digests)
         if refused and not skip_refused:
@@ -85,7 +92,7 @@ async def delete_manifests(
             found = _live(tx, image, digest)
             if found is not None:
                 drop_manifest(tx, grant, image, found, digest, deletion, now)
-        return refused
+        return Deleted(refused, "" if deletion is None else deletions.public_id_of(tx, deletion))
 
     return await stock.db.write(record)
 

@@ -38,8 +38,7 @@ CREATE TABLE deletions (
   deleted_by TEXT NOT NULL
 ) STRICT;
 CREATE INDEX deletions_by_registry ON deletions (registry_id, id);
-CREATE INDEX deletions_by_image ON deletions (image_id, id) WHERE image_id IS NOT NULL;
-CREATE INDEX deletions_by_repository ON deletions (repository_id, id);
+CREATE INDEX deletions_by_path ON deletions (registry_id, path, id);
 CREATE INDEX deletions_by_time ON deletions (deleted_at);
 
 CREATE TABLE deleted_manifests (

@@ -19,7 +19,9 @@ from appliance.errors import QueryInvalid, ScrError
 from appliance.http.api import problem
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.asking import InAsking, provide_asking
+from appliance.http.api.deletions import Deletions
 from appliance.http.api.images import Images
+from appliance.http.api.manifests import Manifests
 from appliance.http.api.metrics import list_metrics, show_metrics
 from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
@@ -33,6 +35,7 @@ from appliance.http.api.verification import run_verification
 from appliance.http.health import Health
 from appliance.http.meter import Meter
 from appliance.http.noting import Noting
+from appliance.services.describe import Describer
 from appliance.services.stock import Stock
 
 MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is near it
@@ -41,7 +44,9 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Registries,
     Repositories,
     Images,
+    Manifests,
     Tags,
+    Deletions,
     run_collection,
     run_scrub,
     run_verification,
@@ -69,12 +74,14 @@ async def ready(running: InRunning) -> Response[Health]:
 
 def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Litestar:
     """Return the application over `stock`."""
+    describer = Describer(stock)
     dependencies = {
         "books": Provide(lambda: noting.books, sync_to_thread=False),
         "meter": Provide(lambda: meter, sync_to_thread=False),
         "stock": Provide(lambda: stock, sync_to_thread=False),
         "running": Provide(lambda: running, sync_to_thread=False),
         "asking": Provide(provide_asking, sync_to_thread=False),
+        "describer": Provide(lambda: describer, sync_to_thread=False),
     }
 
     @get("/api/schema", sync_to_thread=False, include_in_schema=False, media_type="application/vnd.oai.openapi+json")

@@ -1,45 +1,83 @@
 """`/api/v1/images`."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, delete, get
-from litestar.params import FromPath, FromQuery
+from litestar import Controller, Response, delete, get, patch
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
-from appliance.db import images
-from appliance.domain.access import Action
+from appliance.db import image_lists, images
+from appliance.db.database import Reader
+from appliance.domain import image_policy
+from appliance.domain.access import Action, srn
 from appliance.domain.admission import Grant
+from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.names import parse_image_path, parse_repository_name
-from appliance.domain.registry import ImageRef, ImageRow
+from appliance.domain.policy_edit import PolicyEdit
+from appliance.domain.registry import ImageRef, ImageRow, RepositoryState
 from appliance.errors import NameUnknown
 from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
-from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment_or_none
+from appliance.http.api.editing import IfMatch, expected, with_etag
+from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment, moment_or_none
+from appliance.services.amend import ImageEdit, edit_image
 from appliance.services.delete import delete_image
 from appliance.services.stock import Stock
+
+Sort = Annotated[
+    Literal["path", "-path", "pushed", "-pushed", "pulls", "-pulls", "created", "-created"],
+    QueryParameter(description="order; `-` turns it round"),
+]
+Text = Annotated[str, msgspec.Meta(max_length=2000)]
 
 
 class Image(msgspec.Struct, frozen=True, rename="camel"):
     """An image. `size` is bytes of the distinct blobs it uses."""
 
     id: str
+    srn: str
     path: str
+    state: RepositoryState
+    description: str
     manifests: int
     tags: int
     size: int
     pulls: int
-    locked: bool
+    locked: bool  # by its own lock or its repository's
+    own_lock: bool
     pushed_at: datetime | None
     last_pulled_at: datetime | None
+    created_at: datetime
+    created_by: str
+    modified_at: datetime
+    modified_by: str
+
+
+class ImageInFull(Image, frozen=True, rename="camel"):
+    """An image with its policy, and beside it the template that new images of its repository get."""
+
+    policy: ImagePolicy
+    template: ImagePolicy
+    retention_due_at: datetime | None  # when tag deletion runs next; null where it is off
+
+
+class ImageChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What to change of an image; what is left out stays."""
+
+    description: Text | UnsetType = UNSET
+    locked: bool | UnsetType = UNSET
+    policy: PolicyEdit | UnsetType = UNSET
 
 
 class Images(Controller):
-    """Images: list, show, delete."""
+    """Images: list, show, edit, delete."""
 
     path = "/api/v1/images"
     tags = ["images"]  # noqa: RUF012 - Litestar's way
 
     @get()
-    async def list(
+    async def list(  # noqa: PLR0913, PLR0917 - a list's parameters
         self,
         stock: InStock,
         asking: InAsking,
@@ -47,43 +85,55 @@ class Images(Controller):
         path: FromQuery[str | None] = None,
         repository: FromQuery[str | None] = None,
         name: Name = "",
+        sort: Sort = "path",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Image]:
-        """List images by path, of one `repository` or all; `path` finds the one of that path."""
+        """List images, of one `repository` or all; `path` finds the one of that path."""
         asking = asking.at_name(stock, registry)
         site = asking.site
         if path is not None:
-            wanted = parse_image_path(path)
-            asking.grant(wanted, Action.VIEW_REPOSITORY)
-            row = await stock.db.read(lambda reader: images.find_row(reader, ImageRef(site.registry, wanted)))
-            return Page([_show(row)] if row else [], None)
+            wanted = asking.grant(parse_image_path(path), Action.VIEW_REPOSITORY).image
+            row = await stock.db.read(lambda reader: image_lists.find_row(reader, wanted))
+            return Page([_show(asking, row)] if row else [], None)
         only = None if repository is None else parse_repository_name(repository)
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: images.list_page(reader, site.registry, only, last, count, name)
+                lambda reader: image_lists.list_page(reader, site.registry, only, last, count, name, sort)
             ),
-            lambda row: row.path,
+            lambda row: image_lists.key_in(sort, row),
             lambda row: asking.may(parse_image_path(row.path), Action.VIEW_REPOSITORY),
             cursor,
             limit,
         )
-        return Page([_show(row) for row in page.items], page.next)
+        return Page([_show(asking, row) for row in page.items], page.next)
 
     @get("/{image_id:str}")
-    async def show(self, stock: InStock, asking: InAsking, image_id: FromPath[str]) -> Image:
-        """Show an image."""
-        image = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image
-        row = await stock.db.read(lambda reader: images.find_row(reader, image))
-        if row is None:
-            raise _unknown(image_id)
-        return _show(row)
+    async def show(self, stock: InStock, asking: InAsking, image_id: FromPath[str]) -> Response[ImageInFull]:
+        """Show an image with its policy."""
+        grant = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
+        return await _answer(stock, asking, grant, image_id)
+
+    @patch("/{image_id:str}")
+    async def edit(
+        self,
+        stock: InStock,
+        asking: InAsking,
+        image_id: FromPath[str],
+        data: JSONBody[ImageChange],
+        if_match: IfMatch = None,
+    ) -> Response[ImageInFull]:
+        """Change description, policy or lock. While its repository is locked its own lock cannot be changed."""
+        grant = find_image(stock, asking, image_id, Action.MANAGE_REPOSITORY)
+        order = ImageEdit(data.description, data.locked, data.policy)
+        await edit_image(stock, grant, order, expected(if_match), stock.clock())
+        return await _answer(stock, asking, grant, image_id)
 
     @delete("/{image_id:str}")
     async def delete(
         self, stock: InStock, asking: InAsking, image_id: FromPath[str], *, purge: FromQuery[bool] = False
     ) -> None:
-        """Delete an image with all its manifests and tags; `purge` frees the bytes at once."""
+        """Delete an image with all its manifests and tags; `purge` frees the bytes at once, and for good."""
         grant = find_image(stock, asking, image_id, Action.DELETE)
         await delete_image(stock, grant, stock.clock(), purge=purge)
 
@@ -101,15 +151,56 @@ def _unknown(image_id: str) -> NameUnknown:
     return NameUnknown(f"there is no image with the id {image_id[:40]!r}; find it by path with ?path=")
 
 
-def _show(row: ImageRow) -> Image:
+class _Found(msgspec.Struct, frozen=True):
+    """An image with what stands beside it."""
+
+    row: ImageRow
+    stored: images.Stored
+    template: str
+
+
+def _find(reader: Reader, image: ImageRef) -> _Found | None:
+    with reader.snapshot():
+        row = image_lists.find_row(reader, image)
+        if row is None:
+            return None
+        return _Found(row, images.settings_of(reader, row.number), images.template_of(reader, row.number))
+
+
+async def _answer(stock: Stock, asking: Asking, grant: Grant, image_id: str) -> Response[ImageInFull]:
+    """Return the image with its ETag. Raises NameUnknown."""
+    found = await stock.db.read(lambda reader: _find(reader, grant.image))
+    place = images.locate(stock.db.reader, image_id)
+    if found is None or place is None:
+        raise _unknown(image_id)
+    shown = _show(asking.at(place.registry, place.registry_name), found.row)
+    full = ImageInFull(
+        **msgspec.structs.asdict(shown),
+        policy=found.stored.settings.policy,
+        template=image_policy.from_json(found.template),
+        retention_due_at=moment_or_none(found.stored.retention_at),
+    )
+    return with_etag(full, found.stored.revision)
+
+
+def _show(asking: Asking, row: ImageRow) -> Image:
+    repository, _, name = row.path.partition("/")
     return Image(
         id=row.id,
+        srn=srn(asking.site.appliance, asking.site.name, repository, name),
         path=row.path,
+        state=RepositoryState.ACTIVE,
+        description=row.description,
         manifests=row.manifests,
         tags=row.tags,
         size=row.size,
         pulls=row.pulls,
         locked=row.locked,
+        own_lock=row.own_lock,
         pushed_at=moment_or_none(row.pushed_at),
         last_pulled_at=moment_or_none(row.last_pulled_at),
+        created_at=moment(row.created_at),
+        created_by=row.created_by,
+        modified_at=moment(row.modified_at),
+        modified_by=row.modified_by,
     )

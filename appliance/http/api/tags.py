@@ -26,11 +26,8 @@ Sort = Annotated[
     Literal["name", "-name", "natural", "-natural", "pushed", "-pushed"],
     QueryParameter(description="order; `natural` puts 1.9 before 1.10, `-` turns it round"),
 ]
-AsOf = Annotated[
-    str,
-    QueryParameter(
-        name="asOf", max_length=60, description="what it named then: 2026-11-20T12:00, tuesday, 2 hours ago"
-    ),
+At = Annotated[
+    str, QueryParameter(max_length=60, description="what it named then: 2026-11-20T12:00, tuesday, 2 hours ago")
 ]
 
 
@@ -136,16 +133,16 @@ class Tags(Controller):
         asking: InAsking,
         image_id: FromPath[str],
         tag: FromPath[str],
-        as_of: AsOf = "",
+        at: At = "",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Named]:
-        """List which digests a tag named, newest first; with `asOf`, the one of that moment."""
+        """List which digests a tag named, newest first; with `at`, the one of that moment."""
         wanted = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image
         image, name = _shown(stock, wanted), parse_tag(tag)
-        if as_of:
-            at = parse_when(as_of, stock.clock())
-            past = await stock.db.read(lambda reader: tag_history.find_as_of(reader, image, name, at))
+        if at:
+            when = parse_when(at, stock.clock())
+            past = await stock.db.read(lambda reader: tag_history.find_as_of(reader, image, name, when))
             return Page([_named(past)] if past else [], None)
         page = await collect_page(
             lambda last, count: stock.db.read(

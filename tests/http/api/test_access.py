@@ -19,7 +19,12 @@ from tests.make.client import Client, why
 from tests.make.server import Server
 
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
+IMAGE = images.image([{"etc/motd": b"hidden"}])
+_IMAGES = "/api/v1/images/{image_id:str}"
 BODIES = {  # what a route takes that needs more than an empty order
+    ("PATCH", f"{_IMAGES}/tags/{{tag:str}}"): b'{"locked": true}',
+    ("PUT", f"{_IMAGES}/tags/{{tag:str}}"): b'{"digest": "%b"}' % IMAGE.digest.encode(),
+    ("POST", f"{_IMAGES}/manifests/deletions"): b'{"digests": ["%b"]}' % IMAGE.digest.encode(),
     ("POST", "/api/v1/registries"): b'{"name": "other"}',
     ("POST", "/api/v1/repositories"): b'{"name": "other"}',
 }
@@ -60,7 +65,8 @@ def body(method: str, path: str) -> bytes | None:
 
 @pytest.fixture
 def ids(server: Server, admin: Client) -> dict[str, str]:
-    admin.push("hidden/api", images.image([{"etc/motd": b"hidden"}]), "1")
+    admin.push("hidden/api", IMAGE, "1", "gone")
+    admin.delete("/v2/hidden/api/manifests/gone").expect(202)
     with server.client(user="viewer", password=PASSWORD) as viewer:
         refusal = why(viewer.get_manifest("hidden/api", "1").expect(403).body)
     return {
@@ -69,6 +75,8 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "registry_id": find(admin, "registries", "local"),
         "image_id": find(admin, "images", "hidden/api"),
         "tag": "1",
+        "digest": IMAGE.digest,
+        "deletion_id": admin.get("/api/v1/deletions?path=hidden/api").expect(200).decode(List).items[0].id,
     }
 
 

@@ -1,0 +1,104 @@
+"""Manifests as lists show them: a row a digest, newest first or oldest first."""
+
+import msgspec
+
+from appliance.db.database import Reader, Row, Values
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
+from appliance.domain.registry import ImageId, ManifestId
+from appliance.errors import QueryInvalid
+
+_LARGEST = (1 << 63) - 1  # SQLite's largest number
+TAGS_SHOWN = 20  # names of one digest in a list; the count tells of more
+
+
+class ManifestRow(msgspec.Struct, frozen=True):
+    """One line of a list of manifests. Sizes are bytes."""
+
+    id: ManifestId
+    digest: Digest
+    media_type: str
+    artifact_type: str
+    config_media_type: str
+    subject: Digest | None
+    content_size: int
+    size: int  # of the manifest itself
+    pushed_at: Timestamp
+    pushed_by: str
+    changed_at: Timestamp  # when it got its newest tag; else its push
+    pulls: int
+    last_pulled_at: Timestamp | None
+    tag_count: int
+    is_listed: bool  # by an index of the image
+    tags: tuple[tuple[Tag, bool], ...] = ()  # names and own locks, the first of them
+
+
+_SELECT = """
+SELECT m.id, m.digest, m.media_type, m.artifact_type, m.config_media_type, m.subject, m.content_size, length(m.body),
+       m.pushed_at, m.pushed_by, m.pulls, m.last_pulled_at, (SELECT count(*) FROM tags t WHERE t.manifest_id = m.id),
+       EXISTS (SELECT 1 FROM needs n JOIN manifests p ON p.id = n.manifest_id AND p.removed_at IS NULL
+               WHERE n.image_id = m.image_id AND n.digest = m.digest AND n.kind = 2)
+FROM manifests m WHERE m.image_id = :image AND m.removed_at IS NULL
+"""
+_TAGGED = "(:tagged IS NULL OR :tagged = EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id))"
+_PAGES = {
+    "pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) > (:at, :id) ORDER BY m.pushed_at, m.id LIMIT :limit",
+    "-pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) < (:at, :id)"
+    " ORDER BY m.pushed_at DESC, m.id DESC LIMIT :limit",
+}
+
+
+def list_page(
+    reader: Reader, image: ImageId, last: str, limit: int, order: str, *, tagged: bool | None = None
+) -> list[ManifestRow]:
+    """Return up to `limit` live manifests of `image` after `last` (a key of `key_in`): all, or those with tags or none.
+
+    Raises QueryInvalid for a key of another list.
+    """
+    at, number = _place(last, is_down=order.startswith("-"))
+    values: Values = {"image": image, "at": at, "id": number, "tagged": tagged, "limit": limit}
+    return [_row(reader, row) for row in reader.rows(_PAGES[order], values)]
+
+
+def key_in(row: ManifestRow) -> str:
+    """Return where `row` stands in a list by push."""
+    return f"{row.pushed_at}/{row.id}"
+
+
+def find_row(reader: Reader, image: ImageId, digest: Digest) -> ManifestRow | None:
+    """Return the live manifest `digest` of `image` as a list shows it, or None."""
+    row = reader.one(f"{_SELECT} AND m.digest = :digest", {"image": image, "digest": to_bytes(digest)})
+    return _row(reader, row) if row else None
+
+
+def _place(last: str, *, is_down: bool) -> tuple[int, int]:
+    if not last:
+        return (_LARGEST, _LARGEST) if is_down else (-1, 0)
+    at, _, number = last.partition("/")
+    if not (at.isdecimal() and number.isdecimal() and len(at) < 19 and len(number) < 19):
+        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
+    return int(at), int(number)
+
+
+def _row(reader: Reader, row: Row) -> ManifestRow:
+    named = reader.rows(
+        "SELECT name, locked, pushed_at FROM tags WHERE manifest_id = ? ORDER BY name LIMIT ?", (row[0], TAGS_SHOWN)
+    )
+    return ManifestRow(
+        id=ManifestId(row[0]),
+        digest=from_bytes(row[1]),
+        media_type=row[2],
+        artifact_type=row[3],
+        config_media_type=row[4],
+        subject=None if row[5] is None else from_bytes(row[5]),
+        content_size=row[6],
+        size=row[7],
+        pushed_at=Timestamp(row[8]),
+        pushed_by=row[9],
+        changed_at=Timestamp(max([row[8], *(tag[2] for tag in named)])),
+        pulls=row[10],
+        last_pulled_at=None if row[11] is None else Timestamp(row[11]),
+        tag_count=row[12],
+        is_listed=bool(row[13]),
+        tags=tuple((Tag(tag[0]), bool(tag[1])) for tag in named),
+    )
