@@ -28,7 +28,7 @@ _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 def make_console(stock: Stock, running: Running, noting: Noting) -> Litestar:
     """Return the console over `stock`."""
 
-    def refuse(request: HtmlRequest, error: ScrError) -> Response[str]:
+    def refuse(request: HtmlRequest, error: ScrError) -> Response[Any]:
         heading = "Not found" if isinstance(error, Unknown) else "Not possible"
         if isinstance(error, AccessDenied):
             heading = "Not allowed"
@@ -36,12 +36,12 @@ def make_console(stock: Stock, running: Running, noting: Noting) -> Litestar:
         noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
         return _show_error(stock, request, problem.status_of(error), heading, error.message + error.why)
 
-    def refuse_as_http(request: HtmlRequest, error: HTTPException) -> Response[str]:
+    def refuse_as_http(request: HtmlRequest, error: HTTPException) -> Response[Any]:
         if error.status_code == 404:
             return _show_error(stock, request, 404, "Not found", "There is no such page.")
         return _show_error(stock, request, error.status_code, "Not possible", str(error.detail))
 
-    def fail(request: HtmlRequest, error: Exception) -> Response[str]:
+    def fail(request: HtmlRequest, error: Exception) -> Response[Any]:
         log_id = secrets.token_hex(8)
         stock.log.error("request.failed", id=log_id, path=request.scope["path"], error=repr(error))
         return _show_error(stock, request, 500, "scr failed on this page", "Try it again.", log_id)
@@ -72,6 +72,12 @@ def beside(api: AsgiApp, console: AsgiApp) -> AsgiApp:
 
 def _show_error(
     stock: Stock, request: HtmlRequest, status: int, heading: str, message: str, log_id: str = ""
-) -> Response[str]:
+) -> Response[Any]:
+    """Return the page of an error; to who asks for no page, a problem document."""
+    if "text/html" not in request.headers.get("accept", ""):
+        name = {403: "denied", 404: "page-unknown", 405: "unsupported", 413: "too-large", 500: "failed"}
+        code, headers, body = problem.make_answer(name.get(status, "invalid"), status, message, log_id)
+        told = {key.decode(): value.decode() for key, value in headers}
+        return Response(body, status_code=code, headers=told, media_type=told["content-type"])
     view = provide_view(request, stock, provide_asking(request.scope))
     return view.page("pages/error.html", status=status, heading=heading, message=message, log_id=log_id)

@@ -138,7 +138,7 @@ def test_only_the_form_of_a_page_is_read(server: Server, kind: str) -> None:
 
 
 def test_a_page_that_is_not_there_says_so_on_a_page(server: Server) -> None:
-    answer = ask(server, "/nothing/<script>alert(1)</script>")
+    answer = ask(server, "/nothing/%3Cscript%3Ealert(1)%3C/script%3E", Accept="text/html")
 
     assert answer.status == 404
     assert "<h1" in answer.text
