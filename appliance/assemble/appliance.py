@@ -5,6 +5,7 @@ reverse: no new connections, running transfers finish, what was counted is writt
 """
 
 import asyncio
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import make_scheduler
 from appliance.assemble.measuring import add_sources
 from appliance.assemble.reload import LOOK_S, Lookout, read_again
+from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import rules_of
 from appliance.assemble.stock import Opened, open_stock
 from appliance.assemble.timetable import Clock, Entry, Timetable
@@ -46,6 +48,11 @@ class Appliance:
         self._fault = ""  # of the last reload
 
     @property
+    def _told(self) -> str:
+        """What a service manager is told of a server that serves."""
+        return f"serving {', '.join(self._doors.urls)}" + (f"; {self._fault}" if self._fault else "")
+
+    @property
     def _config(self) -> Config:
         return self._loaded.config
 
@@ -60,6 +67,7 @@ class Appliance:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        self._manager = ServiceManager.of(os.environ)
         lookout = Lookout(lambda: self._loaded.files, self._reload)
         loop.add_signal_handler(signal.SIGHUP, lookout.ring)
         async with AsyncExitStack() as stack:
@@ -82,8 +90,11 @@ class Appliance:
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
                 tasks.append(group.create_task(self._lists.look()))
                 tasks += [group.create_task(self._watch(one)) for one in (lookout, self._lists)]
+                tasks.append(group.create_task(self._manager.show_life(self._check_database)))
                 self._doors.say_ready()
+                self._manager.say_ready(self._told)
                 await stopping.wait()
+                self._manager.say_stopping()
                 self._log.info("scr.stopping", grace_s=self._config.server.shutdown_grace.seconds)
                 tasks.append(group.create_task(self._hurry(hurrying)))
                 await self._doors.listeners.close(self._config.server.shutdown_grace.seconds)
@@ -109,6 +120,7 @@ class Appliance:
         )
         self._doors = Doors(lambda: self._config, opened, running, self._books, self._executor, self._log)
         add_sources(self._doors.meter, running, self._executor, self._doors.listeners.connections)
+        self._doors.listeners.give(self._manager.sockets)
         await self._doors.open(stack, self._checks)
         opened.stock.equip = self._doors.equip
         await finish_creations(opened.stock)
@@ -132,6 +144,13 @@ class Appliance:
 
     async def _reload(self, is_asked: bool) -> None:  # noqa: FBT001 - the lookout's own word
         """Take over what may change while running; whatever is wrong changes nothing."""
+        self._manager.say_reloading()
+        try:
+            await self._take_over(is_asked)
+        finally:
+            self._manager.say_ready(self._told)
+
+    async def _take_over(self, is_asked: bool) -> None:  # noqa: FBT001 - as above
         try:
             change = await asyncio.get_running_loop().run_in_executor(
                 self._executor, read_again, self._sources, self._loaded

@@ -89,6 +89,7 @@ class Doors:
         for listener in config.listeners:
             await self._open_listener(listener, checks)
         await self.follow()
+        self.listeners.refuse_rest()
 
     async def follow(self) -> None:
         """Follow the registries: the listeners they have of their own, and the allowlists that decide."""

@@ -42,6 +42,8 @@ COMMANDS = {
     "doctor": "look at the host and use the registry from outside; say what is wrong and how to cure it",
     "verify": "compare the store with the database",
     "rebuild": "make a database from what lies in the data folder, after the old one is lost",
+    "install": "become a service of this host: program, user, folders, unit",
+    "uninstall": "take away what scr install brought",
     "version": "print the version of this program",
 }
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class Listeners:
         self._trusted = trusted or TrustedProxies()
         self._control: list[asyncio.Server] = []
         self._open: list[Listening] = []
+        self._given: list[socket.socket] = []
 
     @property
     def limits(self) -> Limits:
@@ -100,6 +101,18 @@ class Listeners:
             raise ConfigInvalid(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from error
         self._open.append(listening)
         return listening
+
+    def give(self, sockets: Sequence[socket.socket]) -> None:
+        """Take over sockets that listen already: `open` uses those of its address instead of new ones."""
+        self._given += sockets
+
+    def refuse_rest(self) -> None:
+        """Raise ConfigInvalid where a socket was given that no listener is for: it would accept and never answer."""
+        for host, port, *_ in (one.getsockname() for one in self._given):
+            raise ConfigInvalid(
+                f"the service manager listens on {host} port {port} for scr, and no listener is called that;"
+                " add it to [server] listen, or change its .socket unit"
+            )
 
     def shut(self, listening: Listening) -> None:
         """Accept no more there; who is connected stays so."""
@@ -138,10 +151,15 @@ class Listeners:
         self._watch.stop()
 
     async def _open_straight(self, name: str, port: int, door: Door) -> Listening:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._config, self._state, door, self._watch), name or None, port, backlog=_BACKLOG
-        )
-        return Listening(tuple(one.getsockname()[:2] for one in server.sockets), (server,))
+        sockets = await self._bind(name, port)
+        loop = asyncio.get_running_loop()
+        servers = [
+            await loop.create_server(
+                lambda: Connection(self._config, self._state, door, self._watch), sock=bound, backlog=_BACKLOG
+            )
+            for bound in sockets
+        ]
+        return Listening(tuple(bound.getsockname()[:2] for bound in sockets), tuple(servers))
 
     async def _open_looking(
         self, name: str, port: int, door: Door, certificate: Certificate | None, *, allow_plain: bool
@@ -162,11 +180,21 @@ class Listeners:
             await self._attach(arrived, greeting, tls_door if greeting.is_tls else plain_door, context)
             return True
 
-        sockets = await _bind(name, port)
+        sockets = await self._bind(name, port)
         acceptors = tuple(Acceptor(bound, arrive, self._log) for bound in sockets)
         for acceptor in acceptors:
             acceptor.start()
         return Listening(tuple(bound.getsockname()[:2] for bound in sockets), acceptors)
+
+    async def _bind(self, name: str, port: int) -> list[socket.socket]:
+        """Return what was given for `name` and `port`, else a new socket for every address of it. Raises OSError."""
+        places = await asyncio.get_running_loop().getaddrinfo(
+            name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        addresses = {(family, address[:2]) for family, _, _, _, address in places}
+        found = [one for one in self._given if (one.family, one.getsockname()[:2]) in addresses]
+        self._given = [one for one in self._given if one not in found]
+        return found or _bind([(family, address) for family, _, _, _, address in dict.fromkeys(places)])
 
     async def _greet(self, arrived: socket.socket, greets: Greets) -> Greeting | None:
         """Look at the first bytes; None when the connection was refused and ended."""
@@ -223,14 +251,11 @@ class _Control(Connection):
             self.abort()
 
 
-async def _bind(name: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for every address of `name`. Raises OSError."""
-    places = await asyncio.get_running_loop().getaddrinfo(
-        name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+def _bind(places: Sequence[tuple[int, Any]]) -> list[socket.socket]:
+    """Return a socket that listens for each family and address. Raises OSError."""
     bound: list[socket.socket] = []
     try:
-        for family, _, _, _, address in dict.fromkeys(places):
+        for family, address in places:
             one = socket.socket(family, socket.SOCK_STREAM)
             bound.append(one)
             one.setblocking(False)  # noqa: FBT003 - the name of the method says what is switched
