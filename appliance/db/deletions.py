@@ -8,7 +8,7 @@ import msgspec
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
-from appliance.domain.registry import ImageId, ManifestId, RegistryId, RepositoryId
+from appliance.domain.registry import ImageId, ManifestId, RegistryId, Repository, RepositoryId
 
 DeletionId = NewType("DeletionId", int)
 
@@ -87,6 +87,16 @@ def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path:
     """
     values: Values = {"of": registry, "last": last, "limit": limit, **({"path": path} if path else {})}
     return [_deletion(row) for row in reader.rows(_LIST_OF_PATH if path else _LIST, values)]
+
+
+def find_of_repository(reader: Reader, repository: Repository) -> Deletion | None:
+    """Return the newest deletion of the repository as a whole, or None."""
+    row = reader.one(
+        f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = ? AND path = ? AND kind = 'repository'"
+        " AND repository_id = ? ORDER BY id DESC LIMIT 1",
+        (repository.registry, repository.name, repository.id),
+    )
+    return _deletion(row) if row else None
 
 
 def find(reader: Reader, public_id: str) -> Deletion | None:

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from appliance.db import resource_tags
+from appliance.db import lists, resource_tags
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.resource_tags import Tagged
-from appliance.domain.listing import NEWEST_REMOVED, Listing, Order, key_of, place_after
+from appliance.domain.listing import Listing
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import (
@@ -182,38 +182,17 @@ _COUNTS = """
 u.blob_bytes, u.sole_bytes, u.apparent_bytes, u.manifest_bytes
 """
 _SELECT = f"SELECT {_COLUMNS}, {_COUNTS} FROM registries r JOIN registry_usage u ON u.registry_id = r.id WHERE"
-_FILTERS = """
-AND instr(r.name, :contains) AND (:key = '' OR EXISTS (
-  SELECT 1 FROM resource_tags t WHERE t.kind = 1 AND t.resource_id = r.id AND t.key = :key
-  AND (:value IS NULL OR t.value = :value)))
-"""
-_ORDERS = {
-    Order("name"): "r.name > :text ORDER BY r.name",
-    Order("name", descending=True): "r.name < :text ORDER BY r.name DESC",
-    Order("created"): "(r.created_at, r.id) > (:at, :id) ORDER BY r.created_at, r.id",
-    Order("created", descending=True): "(r.created_at, r.id) < (:at, :id) ORDER BY r.created_at DESC, r.id DESC",
-    Order("modified"): "(r.modified_at, r.id) > (:at, :id) ORDER BY r.modified_at, r.id",
-    Order("modified", descending=True): "(r.modified_at, r.id) < (:at, :id) ORDER BY r.modified_at DESC, r.id DESC",
-    NEWEST_REMOVED: "(r.removed_at, r.id) < (:at, :id) ORDER BY r.removed_at DESC, r.id DESC",
-}
-_PAGES = {
-    order: f"{_SELECT} r.removed_at IS {'NOT ' * (order is NEWEST_REMOVED)}NULL {_FILTERS} AND {rest} LIMIT :limit"
-    for order, rest in _ORDERS.items()
-}
+PAGES = lists.make_pages(_SELECT, Tagged.REGISTRY)
 
 
 def list_page(reader: Reader, listing: Listing, last: str, limit: int) -> list[RegistryRow]:
     """Return up to `limit` registries that come after `last` (a key of `key_in`); no order reads more than the page."""
-    order = listing.effective
-    values: Values = {**place_after(order, last), **listing.filters, "limit": limit}
-    return _rows(reader, _PAGES[order], values)
+    return _rows(reader, PAGES[listing.effective], lists.values_of(listing, last, limit))
 
 
 def key_in(listing: Listing, row: RegistryRow) -> str:
     """Return where `row` stands in the list."""
-    one, order = row.registry, listing.effective
-    at = {"created": one.created_at, "modified": one.modified_at, "removed": one.removed_at}.get(order.by)
-    return key_of(order, one.name, at, one.id)
+    return lists.key_in(listing, row.registry, row.registry.name)
 
 
 def hide_all(tx: Transaction) -> int:

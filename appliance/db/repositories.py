@@ -2,20 +2,30 @@
 
 import msgspec
 
+from appliance.db import lists, resource_tags
 from appliance.db.database import Reader, Row, Transaction, Values
+from appliance.db.resource_tags import Tagged
+from appliance.domain import image_policy
+from appliance.domain.listing import Listing
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import RegistryName, RepositoryName, natural_key, of_repository
-from appliance.domain.registry import ImageId, Place, RegistryId, RepositoryId, RepositoryRow
+from appliance.domain.names import RegistryName, RepositoryName, natural_key
+from appliance.domain.registry import ImageId, RegistryId, Repository, RepositoryId, RepositorySettings
+
+_COLUMNS = (
+    "r.id, r.public_id, r.registry_id, g.name, r.name, r.description, r.locked, r.policy, r.managed, r.by_push,"
+    " r.revision, r.created_at, r.created_by, r.modified_at, r.modified_by, r.removed_at, r.purging"
+)
+_FIND = f"SELECT {_COLUMNS} FROM repositories r JOIN registries g ON g.id = r.registry_id WHERE"
 
 
 class Made(msgspec.Struct, frozen=True):
-    """Who makes a repository or an image, when, and what it is born with."""
+    """Who makes a repository or an image, and when; for an image the policy it is born with, too."""
 
     public_id: str
-    policy: str  # JSON
     by: str
     now: Timestamp
-    by_push: bool = True
+    policy: str = ""  # JSON
+    by_push: bool = False
 
 
 def find(reader: Reader, registry: RegistryId, name: RepositoryName) -> RepositoryId | None:
@@ -26,74 +36,120 @@ def find(reader: Reader, registry: RegistryId, name: RepositoryName) -> Reposito
     return RepositoryId(row[0]) if row else None
 
 
-def insert(tx: Transaction, registry: RegistryId, name: RepositoryName, made: Made) -> RepositoryId:
-    """Make the repository `name`."""
+def get(reader: Reader, repository: RepositoryId) -> Repository | None:
+    """Return the repository, a removed one too; None once it is purged."""
+    row = reader.one(f"{_FIND} r.id = ?", (repository,))
+    return _repository(row) if row else None
+
+
+def find_by_id(reader: Reader, public_id: str) -> Repository | None:
+    """Return the repository that has this public id, in whichever live registry, a removed one too, or None."""
+    row = reader.one(f"{_FIND} r.public_id = ? AND g.removed_at IS NULL", (public_id,))
+    return _repository(row) if row else None
+
+
+def insert(tx: Transaction, registry: RegistryId, settings: RepositorySettings, made: Made) -> RepositoryId:
+    """Make a repository; its policy is that of `settings`."""
     values: Values = {
+        **_values(settings),
         "public": made.public_id,
         "registry": registry,
-        "name": name,
-        "sort": natural_key(name),
-        "policy": made.policy,
         "by_push": made.by_push,
         "now": made.now,
         "by": made.by,
     }
     sql = (
-        "INSERT INTO repositories (public_id, registry_id, name, sort_key, policy, by_push, created_at, created_by,"
-        " modified_at, modified_by) VALUES (:public, :registry, :name, :sort, :policy, :by_push, :now, :by, :now, :by)"
+        "INSERT INTO repositories (public_id, registry_id, name, sort_key, description, locked, policy, managed,"
+        " by_push, created_at, created_by, modified_at, modified_by) VALUES (:public, :registry, :name, :sort,"
+        " :description, :locked, :policy, :managed, :by_push, :now, :by, :now, :by)"
     )
     return RepositoryId(tx.insert(sql, values))
 
 
-def policy_of(reader: Reader, repository: RepositoryId) -> str:
-    """Return the template of new images, as JSON."""
-    row = reader.one("SELECT policy FROM repositories WHERE id = ?", (repository,))
-    return row[0] if row else "{}"
-
-
-_LIST = """
-SELECT r.public_id, r.name, r.locked, r.created_at, r.created_by,
-       (SELECT count(*) FROM images i WHERE i.repository_id = r.id AND i.removed_at IS NULL AND i.shown_at IS NOT NULL)
-FROM repositories r
-WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name > :last AND instr(r.name, :contains)
-ORDER BY r.name LIMIT :limit
-"""
-_ONE = (
-    _LIST[: _LIST.index("WHERE r.registry_id")]
-    + "WHERE r.registry_id = :registry AND r.removed_at IS NULL AND r.name = :name"
-)
-
-
-def list_page(reader: Reader, registry: RegistryId, last: str, limit: int, contains: str = "") -> list[RepositoryRow]:
-    """Return up to `limit` repositories whose names come after `last` and have `contains` in them."""
-    rows = reader.rows(_LIST, {"registry": registry, "last": last, "contains": contains, "limit": limit})
-    return [_shown(row) for row in rows]
-
-
-def find_row(reader: Reader, registry: RegistryId, name: RepositoryName) -> RepositoryRow | None:
-    """Return the live repository `name` as a list shows it, or None."""
-    row = reader.one(_ONE, {"registry": registry, "name": name})
-    return _shown(row) if row else None
-
-
-def locate(reader: Reader, public_id: str) -> Place | None:
-    """Return where the live repository that has this public id lives, in whichever registry, or None."""
-    row = reader.one(
-        "SELECT g.id, g.name, r.name FROM repositories r JOIN registries g ON g.id = r.registry_id"
-        " WHERE r.public_id = ? AND r.removed_at IS NULL AND g.removed_at IS NULL",
-        (public_id,),
+def update(tx: Transaction, repository: RepositoryId, settings: RepositorySettings, by: str, now: Timestamp) -> None:
+    """Replace the settings of a repository; its revision grows."""
+    tx.execute(
+        "UPDATE repositories SET name = :name, sort_key = :sort, description = :description, locked = :locked,"
+        " policy = :policy, managed = :managed, revision = revision + 1, modified_at = :now, modified_by = :by"
+        " WHERE id = :id",
+        {**_values(settings), "id": repository, "now": now, "by": by},
     )
-    return Place(RegistryId(row[0]), RegistryName(row[1]), of_repository(RepositoryName(row[2]))) if row else None
 
 
-def _shown(row: Row) -> RepositoryRow:
-    return RepositoryRow(
-        id=row[0],
-        name=RepositoryName(row[1]),
-        images=row[5],
-        locked=bool(row[2]),
-        created_at=Timestamp(row[3]),
-        created_by=row[4],
+class RepositoryRow(msgspec.Struct, frozen=True):
+    """A repository as a list shows it: with what is in it, and its resource tags."""
+
+    repository: Repository
+    images: int
+    is_purging_images: bool  # some were deleted, and collection is at them
+    tags: dict[str, str]
+
+
+_SELECT = f"""
+SELECT {_COLUMNS},
+(SELECT count(*) FROM images i WHERE i.repository_id = r.id AND i.removed_at IS NULL AND i.shown_at IS NOT NULL),
+EXISTS (SELECT 1 FROM images i WHERE i.repository_id = r.id AND i.purging)
+FROM repositories r JOIN registries g ON g.id = r.registry_id
+WHERE
+"""
+PAGES = lists.make_pages(_SELECT, Tagged.REPOSITORY, "r.registry_id = :registry AND")
+
+
+def list_page(reader: Reader, registry: RegistryId, listing: Listing, last: str, limit: int) -> list[RepositoryRow]:
+    """Return up to `limit` repositories of `registry` that come after `last` (a key of `key_in`)."""
+    values: Values = {**lists.values_of(listing, last, limit), "registry": registry}
+    return _rows(reader, PAGES[listing.effective], values)
+
+
+def key_in(listing: Listing, row: RepositoryRow) -> str:
+    """Return where `row` stands in the list."""
+    return lists.key_in(listing, row.repository, row.repository.name)
+
+
+def find_row(reader: Reader, repository: RepositoryId) -> RepositoryRow | None:
+    """Return the repository, a removed one too, as a list shows it; None once it is purged."""
+    return next(iter(_rows(reader, f"{_SELECT} r.id = :id", {"id": repository})), None)
+
+
+def _rows(reader: Reader, sql: str, values: Values) -> list[RepositoryRow]:
+    rows = reader.rows(sql, values)
+    tags = resource_tags.of_many(reader, Tagged.REPOSITORY, [row[0] for row in rows])
+    return [RepositoryRow(_repository(row), row[17], bool(row[18]), tags.get(row[0], {})) for row in rows]
+
+
+def _values(settings: RepositorySettings) -> dict[str, str | bool]:
+    return {
+        "name": settings.name,
+        "sort": natural_key(settings.name),
+        "description": settings.description,
+        "locked": settings.locked,
+        "policy": image_policy.to_json(settings.policy),
+        "managed": settings.managed,
+    }
+
+
+def _repository(row: Row) -> Repository:
+    settings = RepositorySettings(
+        name=RepositoryName(row[4]),
+        description=row[5],
+        locked=bool(row[6]),
+        policy=image_policy.from_json(row[7]),
+        managed=bool(row[8]),
+    )
+    return Repository(
+        id=RepositoryId(row[0]),
+        public_id=row[1],
+        registry=RegistryId(row[2]),
+        registry_name=RegistryName(row[3]),
+        settings=settings,
+        by_push=bool(row[9]),
+        revision=row[10],
+        created_at=Timestamp(row[11]),
+        created_by=row[12],
+        modified_at=Timestamp(row[13]),
+        modified_by=row[14],
+        removed_at=None if row[15] is None else Timestamp(row[15]),
+        purging=bool(row[16]),
     )
 
 

@@ -117,6 +117,14 @@ def may_account(caller: Caller, appliance: str, account: Account, action: Action
     return caller.rights.evaluate(action, (account_srn(appliance, account),), caller.address, caller.at).allowed
 
 
+def check_may(caller: Caller, site: Site, path: ImagePath, action: Action) -> None:
+    """Check `action` at `path` once more, for what a grant does not say: a push that makes a repository.
+
+    Raises AccessDenied.
+    """
+    _need(caller, action, resources_of(site.appliance, site.name, path))
+
+
 def _need(caller: Caller, action: Action, resources: Sequence[str]) -> None:
     verdict = caller.rights.evaluate(action, resources, caller.address, caller.at)
     if not verdict.allowed:

@@ -5,7 +5,7 @@ from typing import NewType
 
 import msgspec
 
-from appliance.domain.image_policy import ImagePolicy
+from appliance.domain.image_policy import DEFAULT_POLICY, ImagePolicy
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, ImagePath, RegistryName, RepositoryName, Tag
 
@@ -128,15 +128,47 @@ class RegistryUsage(msgspec.Struct, frozen=True, rename="camel"):
     manifest_bytes: int
 
 
-class RepositoryRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One line of a list of repositories. Sizes are bytes of the distinct blobs its images link."""
+class RepositorySettings(msgspec.Struct, frozen=True):
+    """What a person chooses of a repository. `policy` is the template of new images; the lock is read live."""
 
-    id: str
     name: RepositoryName
-    images: int
-    locked: bool
+    description: str = ""
+    locked: bool = False
+    policy: ImagePolicy = DEFAULT_POLICY
+    managed: bool = False  # declared in scr.toml, and changed there only
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """The unit of management under a registry."""
+
+    id: RepositoryId
+    public_id: str
+    registry: RegistryId
+    registry_name: RegistryName
+    settings: RepositorySettings
+    by_push: bool  # made by a first push
+    revision: int  # grows with every edit
     created_at: Timestamp
     created_by: str
+    modified_at: Timestamp
+    modified_by: str
+    removed_at: Timestamp | None
+    purging: bool  # removed, and its data has begun to go
+
+    @property
+    def name(self) -> RepositoryName:
+        """What it is called."""
+        return self.settings.name
+
+
+def repository_state(repository: Repository, *, is_editing: bool, has_failed: bool) -> RepositoryState:
+    """Return what the repository is doing; `has_failed`: what deletes its data has given up.
+
+    `is_editing`: images of it are being deleted for good.
+    """
+    if repository.removed_at is not None:
+        return RepositoryState.INACTIVE if has_failed else RepositoryState.DELETING
+    return RepositoryState.EDITING if is_editing else RepositoryState.ACTIVE
 
 
 class ImageSettings(msgspec.Struct, frozen=True):

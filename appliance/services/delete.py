@@ -17,6 +17,7 @@ from appliance.domain.names import Digest, RepositoryName, Tag
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.errors import BlobNeeded, BlobUnknown, Conflict, ManifestUnknown, NameUnknown
 from appliance.services import guard
+from appliance.services.arrange import check_unmanaged, find_live
 from appliance.services.stock import Stock, new_public_id
 
 
@@ -148,6 +149,7 @@ async def delete_repository(
         repository = repositories.find(tx, registry, name)
         if repository is None:
             raise NameUnknown(f"there is no repository {name!r}")
+        check_unmanaged(stock, find_live(tx, repository))
         guard.drop_repository(tx, repository, _since(stock, now, purge=purge))
         if not purge and stock.rules.recycle:
             taken = Taken("repository", registry, repository, None, name)

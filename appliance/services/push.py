@@ -27,13 +27,13 @@ from appliance.domain.registry import BlobId, ImageId, ImageRef, StoredBlob
 from appliance.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
-    NameUnknown,
     ScrError,
     StoreDown,
     StoreFailed,
     UploadUnknown,
 )
 from appliance.services import guard, pull_limit
+from appliance.services.arrange import check_claim, claim_repository
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
@@ -308,28 +308,16 @@ def _warnings(lost_blobs: list[Digest], lost_children: list[Digest]) -> tuple[st
 def claim_image(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp) -> ImageId:
     """Return the image of `grant`, made now (with its repository, where that is allowed) if it is not there.
 
-    A new image is born with a copy of its repository's policy. Raises NameUnknown.
+    A new image is born with a copy of its repository's policy. Raises what `claim_repository` raises.
     """
     image = grant.image
     found = images.find(tx, image)
     if found is not None:
         return found
-    by = str(grant.principal)
-    repository = repositories.find(tx, image.registry, image.path.repository)
-    if repository is None:
-        if rules.strict or not rules.create_on_push:
-            raise _no_repository(image)
-        policy = image_policy.to_json(rules.default_policy)
-        repository = repositories.insert(
-            tx, image.registry, image.path.repository, Made(new_public_id(), policy, by, now)
-        )
-        about = About(registry=image.registry, repository=repository)
-        activity.record(
-            tx, "repository.created", grant.caller, about, {"name": image.path.repository, "by": "push"}, now
-        )
-    made = Made(new_public_id(), repositories.policy_of(tx, repository), by, now)
-    standing = standing_of(image_policy.from_json(made.policy), rules, now)
-    return images.insert(tx, image, repository, made, standing)
+    repository = claim_repository(tx, rules, grant, now)
+    policy = repository.settings.policy
+    made = Made(new_public_id(), str(grant.principal), now, image_policy.to_json(policy))
+    return images.insert(tx, image, repository.id, made, standing_of(policy, rules, now))
 
 
 def standing_of(policy: ImagePolicy, rules: Rules, now: Timestamp) -> Standing:
@@ -342,12 +330,5 @@ def _check_repository(stock: Stock, image: ImageRef) -> None:
     """Refuse early what `claim_image` would refuse after all bytes came."""
     if stock.rules.strict:
         parse_image_path(str(image.path), strict=True)
-    if not (stock.rules.strict or not stock.rules.create_on_push):
-        return
     if repositories.find(stock.db.reader, image.registry, image.path.repository) is None:
-        raise _no_repository(image)
-
-
-def _no_repository(image: ImageRef) -> NameUnknown:
-    name = image.path.repository
-    return NameUnknown(f"there is no repository {name!r}; create it first (scr repository create {name})")
+        check_claim(stock.rules, image.path.repository)

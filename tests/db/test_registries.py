@@ -7,7 +7,15 @@ from appliance.db.database import Database, Transaction
 from appliance.db.repositories import Made
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName, RepositoryName, parse_image_path
-from appliance.domain.registry import EndpointType, ImageId, ImageRef, RegistryId, RegistrySettings, RegistryUsage
+from appliance.domain.registry import (
+    EndpointType,
+    ImageId,
+    ImageRef,
+    RegistryId,
+    RegistrySettings,
+    RegistryUsage,
+    RepositorySettings,
+)
 
 pytestmark = pytest.mark.anyio
 NOON = Timestamp(1_700_000_000_000)
@@ -18,9 +26,9 @@ PAY = RegistrySettings(
 
 def make_image(tx: Transaction, registry: RegistryId, name: str) -> ImageId:
     path = parse_image_path(name)
-    made = Made(f"{registry}{name}", "{}", "test", NOON)
+    made = Made(f"{registry}{name}", "test", NOON)
     repository = repositories.find(tx, registry, path.repository) or repositories.insert(
-        tx, registry, RepositoryName(path.repository), made
+        tx, registry, RepositorySettings(RepositoryName(path.repository)), made
     )
     return images.insert(tx, ImageRef(registry, path), repository, made)
 

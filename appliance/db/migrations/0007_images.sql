@@ -9,6 +9,7 @@ UPDATE images SET pushed_at = (SELECT max(m.pushed_at) FROM manifests m WHERE m.
 CREATE INDEX images_by_push ON images (registry_id, pushed_at, id) WHERE shown_at IS NOT NULL AND removed_at IS NULL;
 CREATE INDEX images_by_pulls ON images (registry_id, pulls, id) WHERE shown_at IS NOT NULL AND removed_at IS NULL;
 CREATE INDEX images_by_creation ON images (registry_id, created_at, id) WHERE shown_at IS NOT NULL AND removed_at IS NULL;
+CREATE INDEX images_purging ON images (repository_id) WHERE purging;
 CREATE INDEX images_locked ON images (repository_id) WHERE locked;
 CREATE INDEX images_retention ON images (retention_at) WHERE retention_at IS NOT NULL AND removed_at IS NULL;
 

@@ -8,14 +8,15 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.types import ControllerRouterHandler
 
-from appliance.db import activity, images, registries, repositories
+from appliance.db import activity, images, registries
 from appliance.db.activity import Happening, Wanted
 from appliance.domain.access import Action
 from appliance.domain.names import RegistryName, RepositoryName, of_repository, parse_image_path
-from appliance.errors import NameUnknown, RegistryUnknown
+from appliance.errors import RegistryUnknown
 from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
+from appliance.http.api.repositories import find_repository
 from appliance.http.api.viewing import NEWEST, After, Principal, Since, Until, may_view, may_view_all, seq_of, time_or
 from appliance.services.stock import Stock
 
@@ -93,14 +94,8 @@ async def list_repository_activity(
     limit: Limit = 100,
 ) -> Page[Activity]:
     """List what happened to a repository and to its images, the newest first."""
-    unknown = NameUnknown(f"there is no repository with the id {repository_id[:40]!r}; find it by name with ?path=")
-    place = repositories.locate(stock.db.reader, repository_id)
-    if place is None:
-        raise unknown
-    there = asking.at(place.registry, place.registry_name)
-    there.grant_found(place.path, Action.VIEW_REPOSITORY, Action.VIEW_REPOSITORY, unknown)
-    row = repositories.find(stock.db.reader, place.registry, place.path.repository)
-    return await _page(stock, asking, Wanted(repository=row or 0), after, cursor, limit)
+    found, _ = find_repository(stock, asking, repository_id, Action.VIEW_REPOSITORY)
+    return await _page(stock, asking, Wanted(repository=found.id), after, cursor, limit)
 
 
 @get("/api/v1/images/{image_id:str}/activity", tags=["activity"])
