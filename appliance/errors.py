@@ -51,6 +51,10 @@ class RefusalUnknown(Unknown):
     """No refusal of that id, or none that the asker may know of."""
 
 
+class JobUnknown(Unknown):
+    """No job of that id: none was, or it ended so long ago that it was forgotten."""
+
+
 class PageUnknown(Unknown):
     """No such path or route."""
 

@@ -9,12 +9,13 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
-from appliance.assemble.jobs import make_scheduler
+from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
 from appliance.assemble.measuring import add_sources
 from appliance.assemble.reload import LOOK_S, Lookout, read_again
 from appliance.assemble.service import ServiceManager
@@ -78,10 +79,12 @@ class Appliance:
             )
             self._books = await open_books(stack, self._folder, self._config, self._opened.stock, self._executor)
             self._add_checks()
+            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
             await self._open_doors(stack, self._opened)
             self._lists = self._doors.endpoints.make_lookout()
             self._timetable = Timetable(self._log)
-            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
+            if not self._opened.was_clean:
+                await sweep_after_crash(self._opened, self._config.storage.grace)
             async with asyncio.TaskGroup() as group:
                 entries = (*self._upkeep.entries(), Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S))
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in entries]
@@ -107,6 +110,8 @@ class Appliance:
             lambda: self._doors.urls,
             lambda: self._config.server.public_url,
             self._checks.report,
+            self._scheduler.settled,
+            partial(list_planned, self._scheduler),
         )
         self._upkeep = Upkeep(
             lambda: self._config,
@@ -114,7 +119,6 @@ class Appliance:
             opened,
             self._books,
             self._clock,
-            running.under_way,
             self._executor,
             self._log,
         )

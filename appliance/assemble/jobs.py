@@ -1,19 +1,131 @@
 """The kinds of jobs there are: who does each, how many at once, and by which schedule."""
 
 from collections.abc import Callable
+from functools import partial
 
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
 from appliance.config import Config
+from appliance.config.quantities import when_text
+from appliance.db import jobs
+from appliance.db.database import Reader
+from appliance.domain.moment import MINUTE, Timestamp
+from appliance.http.api.running import Planned
 from appliance.logs import Log
-from appliance.scheduler import Schedule, Scheduler, Work
+from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
+from appliance.services import collect, scrub, sweep, verify
+from appliance.services.collect import Collected
+from appliance.services.scrub import ScrubOrder
+from appliance.services.verify import CheckOrder
 
-_PARALLEL = 4  # jobs at once: two cores, and most of them wait for the disk
+_KEPT = 5000  # ended jobs of one kind; with their logs some ten MB
+_FORGOTTEN = 1000  # of them forgotten in one go
+SOON = MINUTE  # milliseconds after the start, when what is not urgent begins
 
 
 def make_scheduler(config: Callable[[], Config], opened: Opened, clock: Clock, log: Log) -> Scheduler:
     """Return the scheduler of the appliance; `config` returns what is in force."""
-    del config
-    works: tuple[Work, ...] = ()
-    entries: tuple[Schedule, ...] = ()
-    return Scheduler(opened.stock.db, clock.now, works, entries, lambda: _PARALLEL, log)
+    labour = _Labour(config, opened, clock, log)
+    return Scheduler(
+        opened.stock.db, clock.now, labour.works(), labour.schedules(), lambda: config().jobs.parallel, log
+    )
+
+
+class _Labour:
+    """What the jobs do that look after the appliance as a whole."""
+
+    def __init__(self, config: Callable[[], Config], opened: Opened, clock: Clock, log: Log) -> None:
+        self._config = config
+        self._opened = opened
+        self._stock = opened.stock
+        self._clock = clock
+        self._log = log
+
+    def works(self) -> tuple[Work, ...]:
+        """Return who does which kind."""
+        return (
+            Work("gc", self._collect),
+            Work("upload-expiry", self._expire_uploads),
+            Work("sweep", self._sweep),
+            Work("scrub", self._scrub),
+            Work("check", self._check),
+        )
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """Return what is done by itself, and when."""
+        return (
+            Schedule("gc", lambda: self._config().schedule.gc, self._has_garbage),
+            Schedule("upload-expiry", lambda: self._config().schedule.upload_expiry, self._has_uploads),
+            Schedule("sweep", lambda: self._config().schedule.sweep),
+            Schedule("scrub", lambda: self._config().schedule.scrub),
+            Schedule("check", lambda: self._config().schedule.check),
+        )
+
+    def _has_garbage(self, now: Timestamp, reader: Reader) -> bool:
+        return collect.has_work(reader, self._stock.rules, now, started=self._opened.started)
+
+    def _has_uploads(self, now: Timestamp, reader: Reader) -> bool:
+        del now, reader
+        return next(self._stock.uploads.walk(), None) is not None
+
+    async def _collect(self, run: Run) -> None:
+        self._need_steady(self._config().storage.recycle)
+        done = await collect.collect(self._stock, started=self._opened.started, course=run)
+        run.report(done)
+        before = Timestamp(self._clock.now() - self._config().jobs.keep)
+        await self._stock.db.write(partial(jobs.forget, before=before, keep=_KEPT, limit=_FORGOTTEN))
+        if done != Collected():
+            self._log.info("collection.done", blobs=done.blobs, freed=done.bytes, manifests=done.manifests)
+
+    async def _expire_uploads(self, run: Run) -> None:
+        self._need_steady(self._config().storage.upload_expiry)
+        run.report({"uploads": await collect.expire_uploads(self._stock)})
+
+    async def _sweep(self, run: Run) -> None:
+        self._need_steady(self._config().storage.grace)
+        done = await sweep.sweep_strays(self._stock, run)
+        run.report({"strays": done.strays, "bytes": done.bytes})
+        if done.strays:
+            self._log.info("collection.strays", files=done.strays, freed=done.bytes)
+
+    async def _scrub(self, run: Run) -> None:
+        rate = 0 if run.order(ScrubOrder).full_speed else self._config().storage.scrub_rate
+        done = await scrub.scrub(self._stock, rate=rate, course=run)
+        run.report(done)
+        self._log.info("scrub.done", blobs=done.blobs, bytes=done.bytes, broken=len(done.broken))
+
+    async def _check(self, run: Run) -> None:
+        order = run.order(CheckOrder)
+        found = await verify.verify(self._stock, deep=order.deep, repair=order.repair, course=run)
+        run.report(found)
+        if found.faults > found.repaired:
+            self._log.error(
+                "check.faults", faults=found.faults, repaired=found.repaired, cure=f"scr job show {run.job.public_id}"
+            )
+
+    def _need_steady(self, pause: int) -> None:
+        """Put off what deletes by time while the clock cannot be trusted. Raises Postponed."""
+        if left := self._clock.left_of_pause(pause):
+            raise Postponed(
+                Timestamp(self._clock.now() + left), "the clock of the host jumped; what deletes by time waits"
+            )
+
+
+async def sweep_after_crash(opened: Opened, grace: int) -> None:
+    """Let a sweep wait until what a crash has left is old enough to be told from what is on its way."""
+    at = Timestamp(opened.started + grace + SOON)
+    await opened.stock.db.write(
+        lambda tx: jobs.enqueue(tx, "sweep", "", {}, opened.started, by="scheduler", not_before=at)
+    )
+
+
+def list_planned(scheduler: Scheduler) -> tuple[Planned, ...]:
+    """Return the schedules as the management API shows them."""
+    found = []
+    for kind, entry in sorted(scheduler.calendar.entries.items()):
+        due = scheduler.calendar.due_of(kind)
+        setting = f"schedule.{kind.replace('-', '_')}"
+        found.append(
+            Planned(kind, setting, when_text(entry.when()), due.due_at if due else None, due.ran_at if due else None)
+        )
+    return tuple(found)

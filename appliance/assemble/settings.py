@@ -27,6 +27,7 @@ def rules_of(config: Config) -> Rules:
         grace=storage.grace,
         upload_expiry=storage.upload_expiry,
         history_keep=storage.history_keep,
+        restore_window=config.backup.restore_window,
         default_policy=config.defaults.repository,
     )
 

@@ -55,14 +55,14 @@ async def open_stock(
     stock = Stock(database, store, uploads, rules_of(config), log, clock.now)
     started = clock.now()
     site, stopped_at = await database.write(lambda tx: _prepare(tx, started))
-    if stopped_at is not None and started < stopped_at - Clock.JUMP:
-        clock.distrust(started - stopped_at, config.storage.recycle)
-    return Opened(stock, site, started, was_clean=stopped_at is not None)
+    if stopped_at and started < int(stopped_at) - Clock.JUMP:
+        clock.distrust(started - int(stopped_at), config.storage.recycle)
+    return Opened(stock, site, started, was_clean=stopped_at != "")
 
 
-def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, Timestamp | None]:
-    """Give the appliance its id and its default registry; return them and when it was last stopped, if it was."""
+def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, str | None]:
+    """Give the appliance its id and its default registry; return them and when it stopped: "" for a crash, None new."""
     site = claim_site(tx, "scr", now)
     stopped_at = facts.find(tx, _STOPPED)
     facts.put(tx, _STOPPED, "")
-    return site, Timestamp(int(stopped_at)) if stopped_at else None
+    return site, stopped_at

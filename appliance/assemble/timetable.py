@@ -107,6 +107,10 @@ class Clock:
             self.distrust(moved, pause)
         return self._running() >= self._distrusted_until
 
+    def left_of_pause(self, pause: int) -> int:
+        """Return the milliseconds until the clock can be trusted again, 0 where it can now."""
+        return 0 if self.is_steady(pause) else int((self._distrusted_until - self._running()) * SECOND) + 1
+
     def distrust(self, moved: int, pause: int) -> None:
         """Pause whatever deletes by time, because the clock moved by `moved` milliseconds; say so."""
         pause = max(pause, HOUR)
@@ -115,5 +119,5 @@ class Clock:
             "clock.moved",
             by_s=moved // SECOND,
             paused_s=pause // SECOND,
-            cure="check the time of the host; collection goes on after the pause",
+            cure="check the time of the host; what deletes by time goes on after the pause",
         )

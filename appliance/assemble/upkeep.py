@@ -1,4 +1,4 @@
-"""What the appliance does by itself: write its books, collect, sweep, scrub, make room."""
+"""What the appliance does by itself in moments, and so needs no jobs: write its books, make room, lay ballast."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,10 +10,9 @@ from appliance.assemble.timetable import Clock, Entry
 from appliance.config import Config
 from appliance.db.database import BALLAST
 from appliance.logs import Log
-from appliance.services import collect, scrub, tally
+from appliance.services import collect, tally
 from appliance.services.books import Books
 
-_DAY_S = 86_400.0
 _HOUR_S = 3600.0
 _UPKEEP_S = 600.0  # between two looks at the disk: ballast, reserve
 _ROOM_S = 30.0  # between two looks whether the disk still has room for new bytes
@@ -21,7 +20,7 @@ _SOON_S = 60.0  # after the start, when what is not urgent begins
 
 
 class Upkeep:
-    """The work of the timetable. What somebody asked for by the API stands in `under_way` and is not begun twice."""
+    """The work of the timetable."""
 
     def __init__(
         self,
@@ -30,7 +29,6 @@ class Upkeep:
         opened: Opened,
         books: Books,
         clock: Clock,
-        under_way: set[str],
         executor: Executor,
         log: Log,
     ) -> None:
@@ -42,19 +40,14 @@ class Upkeep:
         self._books = books
         books.is_short = self.is_short
         self._clock = clock
-        self._under_way = under_way
         self._executor = executor
         self._log = log
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the timetable."""
-        sweep_s = self._config().storage.grace.seconds + _SOON_S  # what the crash left is old enough then
         return (
             Entry("books", self._books.write, lambda: tally.FLUSH_S, tally.FLUSH_S),
             Entry("old records", self._prune, lambda: _HOUR_S, _SOON_S),
-            Entry("collection", self._collect, self._collect_every, self._collect_every()),
-            Entry("stray sweep", self._sweep, lambda: _DAY_S, _DAY_S if self._opened.was_clean else sweep_s),
-            Entry("scrub", self._scrub, lambda: _HOUR_S, _HOUR_S),
             Entry("room", self._make_room, lambda: _ROOM_S, _ROOM_S),
             Entry("upkeep", self._keep_house, lambda: _UPKEEP_S, _SOON_S),
         )
@@ -87,42 +80,3 @@ class Upkeep:
         """Delete records that are kept no longer, unless the clock has jumped."""
         if self._clock.is_steady(self._config().storage.recycle):
             await self._books.prune()
-
-    def _collect_every(self) -> float:
-        return self._config().storage.collect_every.seconds
-
-    async def _collect(self) -> None:
-        """Collect, unless somebody does already or the clock has jumped."""
-        if "collection" in self._under_way or not self._clock.is_steady(self._config().storage.recycle):
-            return
-        self._under_way.add("collection")
-        try:
-            done = await collect.collect(self._stock, started=self._opened.started)
-        finally:
-            self._under_way.discard("collection")
-        if done != collect.Collected():
-            self._log.info(
-                "collection.done", blobs=done.blobs, freed=done.bytes, manifests=done.manifests, uploads=done.uploads
-            )
-
-    async def _sweep(self) -> None:
-        """Delete files that no row owns."""
-        if not self._clock.is_steady(self._config().storage.grace):
-            return
-        done = await collect.sweep_strays(self._stock)
-        if done.strays:
-            self._log.info("collection.strays", files=done.strays, freed=done.bytes)
-
-    async def _scrub(self) -> None:
-        """Scrub at its bounded rate where the last whole one is long enough ago; go on with one that a stop ended."""
-        storage = self._config().storage
-        progress = await self._stock.db.read(scrub.find_progress)
-        is_due = progress.after or self._clock.now() - progress.ended_at >= storage.scrub_every
-        if not storage.scrub_every or not is_due or "scrub" in self._under_way:
-            return
-        self._under_way.add("scrub")
-        try:
-            done = await scrub.scrub(self._stock, after=progress.after, rate=storage.scrub_rate)
-        finally:
-            self._under_way.discard("scrub")
-        self._log.info("scrub.done", blobs=done.blobs, bytes=done.bytes, broken=len(done.broken))

@@ -4,6 +4,7 @@ import argparse
 
 import msgspec
 
+from appliance.cli import following
 from appliance.cli.asking import add_asking, count_text, size_text
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
@@ -17,8 +18,11 @@ class _Collected(msgspec.Struct):
     links: int
     blobs: int
     bytes: int
+    uploads: int = 0
+
+
+class _Expired(msgspec.Struct):
     uploads: int
-    strays: int
 
 
 def add(parser: Parser) -> None:
@@ -30,7 +34,11 @@ def add(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Collect, or say what would go. It never needs a yes: it takes only what was deleted or replaced before."""
     with connect(options) as client:
-        done = client.post("/api/v1/collections", {"dryRun": options.dry_run}, _Collected)
+        if options.dry_run:
+            done = client.post("/api/v1/collections", {"dryRun": True}, _Collected)
+        else:
+            expired = following.run(client, "upload-expiry", {}, _Expired)
+            done = msgspec.structs.replace(following.run(client, "gc", {}, _Collected), uploads=expired.uploads)
     if options.json:
         show_json(done)
         return 0
@@ -39,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     show(f"{count_text(done.links, 'use')} of blobs that no manifest needs {would} ended")
     show(f"{count_text(done.blobs, 'blob')} with {size_text(done.bytes)} {would} freed")
     if done.uploads:
-        show(f"{count_text(done.uploads, 'file')} of unfinished uploads went")
+        show(f"{count_text(done.uploads, 'unfinished upload')} went")
     if options.dry_run:
         say("nothing was changed; free it now with: scr gc")
     return 0

@@ -34,6 +34,7 @@ COMMANDS = {
     "repository": "list, show and delete repositories",
     "image": "list, show, delete, export and import images",
     "tag": "list, show and delete tags",
+    "job": "list, follow, run and cancel work in the background",
     "gc": "delete the bytes that nobody needs any more",
     "scrub": "read and hash every blob, and put aside what is broken",
     "tls": "make a local certificate authority and a server certificate",

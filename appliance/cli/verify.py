@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.cli import settings
+from appliance.cli import following, settings
 from appliance.cli.asking import add_asking, count_text, size_text
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     if options.offline:
         found = asyncio.run(_verify_offline(options))
     else:
-        order = {"deep": options.deep, "repair": options.repair}
+        order: dict[str, object] = {"deep": options.deep, "repair": options.repair}
         with connect(options) as client:
-            found = client.post("/api/v1/verifications", order, _Verified)
+            found = following.run(client, "check", order, _Verified)
     if options.json:
         show_json(found)
         return _code(found)

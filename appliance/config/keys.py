@@ -10,6 +10,7 @@ from appliance.config.quantities import Address, Reserve
 from appliance.config.sections import Config
 from appliance.domain.meant import near
 from appliance.domain.ranges import Span
+from appliance.domain.schedule import When
 
 
 def list_keys(section: type[msgspec.Struct] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -26,7 +27,7 @@ def section_of(type_: object) -> tuple[type[msgspec.Struct], bool] | None:
     """Return the section that a field of `type_` holds, and whether it holds many of them; None for a plain key."""
     is_many = get_origin(type_) is tuple
     inner = get_args(type_)[0] if is_many else type_
-    if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner not in (Address, Reserve, Span):
+    if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner not in (Address, Reserve, Span, When):
         return inner, is_many
     return None
 

@@ -26,8 +26,10 @@ from appliance.config.quantities import (
     parse_interval,
     parse_reserve,
     parse_size,
+    parse_when,
     reserve_text,
     size_text,
+    when_text,
 )
 from appliance.config.sections import (
     Domain,
@@ -45,6 +47,7 @@ from appliance.domain.allowlist import GROUP, explain, read_entry
 from appliance.domain.meant import near
 from appliance.domain.names import parse_registry_name
 from appliance.domain.ranges import Span
+from appliance.domain.schedule import When
 from appliance.errors import NameInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
@@ -274,6 +277,7 @@ _KINDS: dict[object, Kind] = {
     Duration: Kind("text", _read_duration, lambda value: duration_text(int(str(value)))),
     Interval: _text(parse_interval, duration_text),
     Reserve: _text(parse_reserve, reserve_text),
+    When: _text(parse_when, when_text),
     Address: _text(parse_address),
     Network: _text(
         ip_network, str, 'an address or network like "10.0.0.7" or "10.0.0.0/8" (no bits set behind the mask)'

@@ -9,6 +9,7 @@ import re
 import msgspec
 
 from appliance.domain.admission import is_loopback
+from appliance.domain.schedule import NEVER, When, parse_cron
 
 _SIZE = re.compile(r"(\d{1,19}) ?([A-Za-z]*)")
 _DURATION = re.compile(r"(?:\d{1,13}(?:ms|[smhd]))+")
@@ -112,6 +113,18 @@ def parse_reserve(text: str) -> Reserve:
         raise ValueError('a share of the disk like "5%" or a size like "10GiB"') from None
 
 
+def parse_when(text: str) -> When:
+    """Return the schedule of a pace ("10m"), a cron expression ("30 3 * * *"), or never ("" or "0")."""
+    if text in ("", "0"):
+        return NEVER
+    try:
+        return When(every=parse_interval(text)) if _DURATION.fullmatch(text) else parse_cron(text)
+    except ValueError:
+        raise ValueError(
+            'a length of time like "10m", a cron expression of five fields like "30 3 * * *", or "" for never'
+        ) from None
+
+
 def parse_address(text: str) -> Address:
     """Return the address of `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000` or `:5000` (every address)."""
     found = _ADDRESS.fullmatch(text.strip())
@@ -135,6 +148,11 @@ def duration_text(duration: int) -> str:
         if duration and duration % factor == 0 and not (unit == "d" and duration <= 2 * factor):
             return f"{duration // factor}{unit}"
     return "0"
+
+
+def when_text(when: When) -> str:
+    """Return `when` as it is written."""
+    return duration_text(when.every) if when.every else when.cron
 
 
 def reserve_text(reserve: Reserve) -> str:

@@ -6,7 +6,7 @@ All of it is parsed: sizes are bytes, times milliseconds, addresses and networks
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal, NewType
+from typing import Annotated, Literal, NewType
 
 import msgspec
 
@@ -21,10 +21,12 @@ from appliance.config.quantities import (
     parse_interval,
     parse_reserve,
     parse_size,
+    parse_when,
 )
 from appliance.domain.endpoint import Endpoint
 from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.ranges import Span
+from appliance.domain.schedule import When
 
 HostName = NewType("HostName", str)  # lower case, without a port
 Domain = NewType("Domain", str)  # the same, below which registries have names of their own; "" for none
@@ -108,9 +110,32 @@ class StorageSection(msgspec.Struct, frozen=True):
     grace: Duration = parse_duration("1h")
     upload_expiry: Duration = parse_duration("24h")
     history_keep: Duration = parse_duration("400d")
-    collect_every: Interval = parse_interval("10m")
-    scrub_every: Duration = parse_duration("30d")
     scrub_rate: Size = parse_size("16MiB")
+
+
+class ScheduleSection(msgspec.Struct, frozen=True):
+    """`[schedule]`: when it does what by itself; each key is a kind of job."""
+
+    gc: When = parse_when("10m")
+    upload_expiry: When = parse_when("1h")
+    sweep: When = parse_when("24h")
+    scrub: When = parse_when("30d")
+    check: When = parse_when("7d")
+    backup: When = parse_when("6h")
+
+
+class BackupSection(msgspec.Struct, frozen=True):
+    """`[backup]`: snapshots of the database."""
+
+    keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
+    restore_window: Duration = parse_duration("0")
+
+
+class JobsSection(msgspec.Struct, frozen=True):
+    """`[jobs]`: work in the background."""
+
+    parallel: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    keep: Duration = parse_duration("30d")
 
 
 class LimitsSection(msgspec.Struct, frozen=True):
@@ -167,6 +192,9 @@ class Config(msgspec.Struct, frozen=True):
 
     server: ServerSection = ServerSection()
     storage: StorageSection = StorageSection()
+    schedule: ScheduleSection = ScheduleSection()
+    jobs: JobsSection = JobsSection()
+    backup: BackupSection = BackupSection()
     limits: LimitsSection = LimitsSection()
     compat: CompatSection = CompatSection()
     log: LogSection = LogSection()

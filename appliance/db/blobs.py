@@ -198,11 +198,12 @@ SELECT count(*), total(size) FROM (
 """
 
 
-def forecast(reader: Reader, now: Timestamp) -> tuple[int, int, int]:
+def forecast(reader: Reader, now: Timestamp, condemned_before: Timestamp) -> tuple[int, int, int]:
     """Return how many links a collection would delete now, and how many blobs and bytes that would free."""
     links = reader.one(f"SELECT count(*) {_UNNEEDED}", (now,)) or (0,)
     freed = reader.one(_FORECAST, (now,)) or (0, 0)
-    waiting = reader.one("SELECT count(*), total(size) FROM condemned WHERE kind = 'blob'") or (0, 0)
+    sql = "SELECT count(*), total(size) FROM condemned WHERE kind = 'blob' AND condemned_at <= ?"
+    waiting = reader.one(sql, (condemned_before,)) or (0, 0)
     return links[0], freed[0] + waiting[0], int(freed[1] + waiting[1])
 
 
@@ -233,10 +234,11 @@ def condemn_generation(
     tx.execute(sql, (kind, to_bytes(digest), generation, driver, size, now))
 
 
-def list_condemned(reader: Reader, last: int, limit: int) -> list[Condemned]:
-    """Return up to `limit` generations whose bytes must go, oldest first, after the row `last`."""
-    sql = "SELECT id, kind, digest, generation, size FROM condemned WHERE id > ? ORDER BY id LIMIT ?"
-    rows = reader.rows(sql, (last, limit))
+def list_condemned(reader: Reader, last: int, before: Timestamp, limit: int) -> list[Condemned]:
+    """Return up to `limit` generations condemned at or before `before`, oldest first, after the row `last`."""
+    columns = "id, kind, digest, generation, size"
+    sql = f"SELECT {columns} FROM condemned WHERE id > ? AND condemned_at <= ? ORDER BY id LIMIT ?"
+    rows = reader.rows(sql, (last, before, limit))
     return [Condemned(row[0], row[1], from_bytes(row[2]), row[3], row[4]) for row in rows]
 
 
@@ -283,6 +285,12 @@ def list_after(reader: Reader, last: BlobId, limit: int) -> list[StoredBlob]:
     """Return readable blobs with ids after `last`, for scrub and verify."""
     sql = f"SELECT {_COLUMNS} FROM blobs b WHERE b.id > ? AND b.quarantined_at IS NULL ORDER BY b.id LIMIT ?"
     return [_stored(row) for row in reader.rows(sql, (last, limit))]
+
+
+def readable_bytes(reader: Reader) -> int:
+    """Return the bytes of all readable blobs. It walks the table: for a worker thread."""
+    row = reader.one("SELECT coalesce(sum(size), 0) FROM blobs WHERE quarantined_at IS NULL")
+    return row[0] if row else 0
 
 
 def _stored(row: Row) -> StoredBlob:

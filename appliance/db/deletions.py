@@ -166,6 +166,11 @@ def forget(tx: Transaction, before: Timestamp, limit: int) -> bool:
     return True
 
 
+def has_older(reader: Reader, before: Timestamp) -> bool:
+    """Whether there is one that happened at or before `before`."""
+    return reader.one("SELECT 1 FROM deletions WHERE deleted_at <= ? LIMIT 1", (before,)) is not None
+
+
 def _deletion(row: Row) -> Deletion:
     return Deletion(
         DeletionId(row[0]),

@@ -43,7 +43,7 @@ def enqueue(
     tx.ring()
     if row := tx.one(_WAITING, (kind, subject)):
         if begin < row[1]:
-            tx.execute("UPDATE jobs SET not_before = ? WHERE id = ?", (begin, row[0]))
+            tx.execute("UPDATE jobs SET not_before = ?, reason = '' WHERE id = ?", (begin, row[0]))
         return JobId(row[0])
     values: Values = {
         "public": secrets.token_hex(6),
@@ -137,10 +137,10 @@ def cancel(tx: Transaction, job: JobId, now: Timestamp) -> JobState | None:
 
 
 def retry(tx: Transaction, job: JobId, now: Timestamp) -> bool:
-    """Let a job that failed or was cancelled wait once more, from its first attempt; False where it is in none."""
+    """Let a job that failed, was cancelled, or waits begin now, from its first attempt; False where it does not."""
     sql = (
-        "UPDATE jobs SET state = 'waiting', attempts = 0, not_before = ?, cancel_at = NULL, ended_at = NULL"
-        " WHERE id = ? AND state IN ('failed', 'cancelled')"
+        "UPDATE jobs SET state = 'waiting', attempts = 0, reason = '', not_before = ?,"
+        " cancel_at = NULL, ended_at = NULL WHERE id = ? AND state IN ('failed', 'cancelled', 'waiting')"
     )
     tx.ring()
     return tx.execute(sql, (now, job)) == 1

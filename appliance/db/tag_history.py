@@ -99,3 +99,8 @@ def _past(row: Row) -> Past:
         reason=row[6],
         is_there=bool(row[7]),
     )
+
+
+def has_older(reader: Reader, before: Timestamp) -> bool:
+    """Whether there is history that ended before `before`."""
+    return reader.one("SELECT 1 FROM tag_history WHERE until_at < ? LIMIT 1", (before,)) is not None

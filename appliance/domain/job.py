@@ -12,6 +12,10 @@ JobId = NewType("JobId", int)
 _BACK_OFF = (10 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE)  # milliseconds before the second, third ... attempt
 
 
+class Cancelled(Exception):
+    """Somebody asked for the end of the job; ends what its service does, and is caught by the scheduler."""
+
+
 class JobState(Enum):
     """Where a job stands. A job that failed and will be tried again is waiting."""
 

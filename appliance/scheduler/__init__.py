@@ -5,7 +5,7 @@ commit rings, a timer fires when the next job or schedule is due.
 """
 
 from appliance.scheduler.calendar import Schedule
-from appliance.scheduler.run import Handler, Run, Work
+from appliance.scheduler.run import Handler, Postponed, Run, Work
 from appliance.scheduler.scheduler import Scheduler
 
-__all__ = ["Handler", "Run", "Schedule", "Scheduler", "Work"]
+__all__ = ["Handler", "Postponed", "Run", "Schedule", "Scheduler", "Work"]

@@ -7,16 +7,21 @@ from typing import TypeVar
 import msgspec
 
 from appliance.db import jobs
-from appliance.db.database import Database
-from appliance.domain.job import Job
+from appliance.db.database import Database, Transaction
+from appliance.domain.job import Cancelled, Job
 from appliance.domain.moment import Timestamp
 from appliance.errors import ScrError
 
 T = TypeVar("T")
 
 
-class Cancelled(Exception):
-    """Somebody asked for the end of the job; raised by `Run.check` and caught by the scheduler."""
+class Postponed(Exception):
+    """The job cannot be done now; it waits until `until` without an attempt being counted."""
+
+    def __init__(self, until: Timestamp, reason: str) -> None:
+        super().__init__(reason)
+        self.until = until
+        self.reason = reason
 
 
 class Run:
@@ -49,8 +54,11 @@ class Run:
 
     async def keep(self, checkpoint: object) -> None:
         """Write down where the next attempt goes on, should this one be interrupted (durable when it returns)."""
-        encoded = msgspec.json.encode(checkpoint).decode()
-        await self._db.write(lambda tx: jobs.keep_checkpoint(tx, self.job.id, encoded))
+        await self._db.write(lambda tx: self.keep_in(tx, checkpoint))
+
+    def keep_in(self, tx: Transaction, checkpoint: object) -> None:
+        """Keep it in the transaction of what was done, so that neither is there without the other."""
+        jobs.keep_checkpoint(tx, self.job.id, msgspec.json.encode(checkpoint).decode())
 
     def say(self, text: str) -> None:
         """Append a line to the job's log. It is written within a second."""

@@ -13,12 +13,12 @@ from functools import partial
 from appliance.db import jobs, schedules
 from appliance.db.database import Database, Transaction
 from appliance.db.schedules import Due
-from appliance.domain.job import JobId, JobState, back_off
+from appliance.domain.job import ENDED, Cancelled, JobId, JobState, back_off
 from appliance.domain.moment import HOUR, SECOND, Timestamp
 from appliance.errors import Denied, Invalid, ScrError, Stopping, Unknown, Unsupported
 from appliance.logs import Log
 from appliance.scheduler.calendar import Calendar, Schedule, write
-from appliance.scheduler.run import Cancelled, Run, Work
+from appliance.scheduler.run import Postponed, Run, Work
 
 _BY = "scheduler"  # who ordered what a schedule ordered
 _NEWS_S = 1.0  # between two writes of progress and log lines
@@ -52,16 +52,23 @@ class Scheduler:
         self._running: dict[JobId, tuple[Run, asyncio.Task[None]]] = {}
         self._bell = asyncio.Event()
         self._has_changed = False
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of jobs there are, by name."""
-        return tuple(sorted(self._works))
+        self._moved = asyncio.Event()  # set, and replaced, whenever a job may be in another state
 
     def change(self) -> None:
         """Look at the settings anew."""
         self._has_changed = True
         self._bell.set()
+
+    async def settled(self, job_id: JobId) -> None:
+        """Wait until the job has ended, or an attempt has and the next one is not due yet."""
+        while True:
+            moved = self._moved
+            job = jobs.find_by_id(self._db.reader, job_id)
+            if job is None or job.state in ENDED:
+                return
+            if job.state is JobState.WAITING and job.reason and job.not_before > self._clock():
+                return
+            await moved.wait()
 
     async def run(self) -> None:
         """Run jobs for ever."""
@@ -94,6 +101,8 @@ class Scheduler:
     async def _turn(self, group: asyncio.TaskGroup) -> float | None:
         """Begin all that may begin; return the seconds until there may be more, None for no time known."""
         now = self._clock()
+        self._moved.set()
+        self._moved = asyncio.Event()
         await self._follow_settings(now)
         await self._enqueue_due(now)
         self._pass_on_cancels()
@@ -112,7 +121,11 @@ class Scheduler:
             write(tx, changed)
             jobs.mend_future(tx, now, _JUMP)
 
-        await self._db.write(mend)
+        try:
+            await self._db.write(mend)
+        except ScrError:
+            self._has_changed = True
+            raise
 
     async def _enqueue_due(self, now: Timestamp) -> None:
         for entry in self.calendar.list_due(now):
@@ -180,7 +193,9 @@ class Scheduler:
             await self._hand_back(run)
             return None
         except Cancelled:
-            pass  # it has seen it, or it would not be raised
+            run.has_seen_it = True
+        except Postponed as error:
+            return self._postponing(run, error)
         except Exception as error:  # noqa: BLE001 - the last border: said once, tried again
             return self._failing(run, work, error)
         finally:
@@ -216,6 +231,18 @@ class Scheduler:
             jobs.fail(tx, job.id, reason, again)
 
         return fail
+
+    def _postponing(self, run: Run, error: Postponed) -> _End:
+        """Return what lets the job of `run` wait for a better time."""
+        run.say(f"postponed: {error.reason}")
+        news = run.take_news()
+
+        def postpone(tx: Transaction) -> None:
+            jobs.note(tx, run.job.id, *news)
+            jobs.hand_back(tx, run.job.id)
+            jobs.fail(tx, run.job.id, error.reason, error.until)
+
+        return postpone
 
     async def _settle(self, end: _End) -> None:
         """Write down the end of a job, however long the disk refuses; a stop leaves it to be taken up again."""

@@ -1,26 +1,26 @@
-"""Collection (`scr gc`): purge what was removed, condemn blobs nobody links, delete their bytes, sweep up.
+"""Collection (`scr gc`): purge what was removed, condemn blobs nobody links, delete their bytes.
 
 Everything goes by index and in slices: a slice is one small transaction, so no request waits for collection.
 Deleting takes exactly the generation it condemned (condemn: commit; delete bytes; delete row), so it can never meet a
-re-push, and a crash between any two steps is taken up again by the next run.
+re-push, and a crash between any two steps is taken up again by the next run. What a run has freed is kept in the
+transactions that free it, so that a run that dies and is taken up again counts nothing twice.
 """
 
-import asyncio
-import functools
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from appliance.blobstore.store import Lying
 from appliance.db import blobs, deletions, facts, images, manifests, registries, repositories, tag_history, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
 from appliance.domain.moment import HOUR, SECOND, Timestamp
-from appliance.domain.names import Digest, algorithm_of
+from appliance.domain.names import algorithm_of
 from appliance.domain.registry import BlobId, ImageId, ManifestId
 from appliance.errors import ManifestInvalid
-from appliance.services.stock import Leases, Stock
+from appliance.services.course import UNFOLLOWED, Course
+from appliance.services.stock import Leases, Rules, Stock
 
 SLICE = 100  # rows in one transaction: some 5 ms of the writer
 _BULK = 250  # condemned generations at once: an object store deletes them, under each name they may have, in one call
@@ -33,32 +33,65 @@ class Collected(msgspec.Struct, frozen=True, rename="camel"):
     links: int = 0
     blobs: int = 0
     bytes: int = 0
-    uploads: int = 0
     strays: int = 0  # files in the store that no row owned
 
+    def __add__(self, other: "Collected") -> "Collected":
+        """Return both together."""
+        return Collected(
+            self.manifests + other.manifests,
+            self.links + other.links,
+            self.blobs + other.blobs,
+            self.bytes + other.bytes,
+            self.strays + other.strays,
+        )
 
-async def collect(stock: Stock, *, started: Timestamp, dry_run: bool = False) -> Collected:
-    """Run once; return what was freed (with `dry_run`, what the next real run would free, as far as it can be told).
+
+async def collect(stock: Stock, *, started: Timestamp, course: Course = UNFOLLOWED) -> Collected:
+    """Run once; return what was freed, in interrupted attempts at the same run too.
 
     `started` is when the process started: leases given before a restart are unknown, so links are only looked at once
     that is longer ago than a lease lasts (or than the grace time, if that is shorter).
     """
     now = stock.clock()
-    if dry_run:
-        return await stock.db.read(functools.partial(_forecast, stock, now))
-    freed = await _free(stock, Timestamp(now - stock.rules.recycle), now, started)
+    before = Timestamp(now - stock.rules.recycle)
+    freed = await _Run(stock, now, started, course).free(before, Timestamp(now - stock.rules.restore_window))
     stock.leases.sweep(now)
-    sessions = await stock.uploads.reap((now - stock.rules.upload_expiry) / SECOND)
+    history_before = Timestamp(now - stock.rules.history_keep)
+    while await stock.db.write(lambda tx: tag_history.forget(tx, history_before, SLICE)):
+        course.check()
+    while await stock.db.write(lambda tx: deletions.forget(tx, before, SLICE)):
+        course.check()
+    await stock.db.write(lambda tx: facts.put(tx, "collected_at", str(now)))
+    return freed
 
-    def close(tx: Transaction) -> None:
-        tag_history.forget(tx, Timestamp(now - stock.rules.history_keep), 10 * SLICE)
-        for _ in range(10 * SLICE):
-            if not deletions.forget(tx, Timestamp(now - stock.rules.recycle), SLICE):
-                break
-        facts.put(tx, "collected_at", str(now))
 
-    await stock.db.write(close)
-    return msgspec.structs.replace(freed, uploads=sessions)
+def has_work(reader: Reader, rules: Rules, now: Timestamp, *, started: Timestamp) -> bool:
+    """Whether a collection now would find anything to do."""
+    before = Timestamp(now - rules.recycle)
+    return bool(
+        (_may_settle(rules, now, started) and blobs.list_suspects(reader, now, 1))
+        or blobs.list_condemned(reader, 0, Timestamp(now - rules.restore_window), 1)
+        or manifests.list_removed(reader, before, 1)
+        or images.list_removed(reader, before, 1)
+        or repositories.list_removed(reader, before, 1)
+        or registries.list_removed(reader, before, 1)
+        or images.list_hidden(reader, _hidden_before(rules, now), 1)
+        or deletions.has_older(reader, before)
+        or tag_history.has_older(reader, Timestamp(now - rules.history_keep))
+    )
+
+
+def _may_settle(rules: Rules, now: Timestamp, started: Timestamp) -> bool:
+    return now - started >= min(rules.grace, Leases.LENGTH)
+
+
+def _hidden_before(rules: Rules, now: Timestamp) -> Timestamp:
+    return Timestamp(now - max(rules.grace, rules.upload_expiry))
+
+
+async def expire_uploads(stock: Stock) -> int:
+    """Drop sessions that nobody went on with for `upload_expiry`; return how many went."""
+    return await stock.uploads.reap((stock.clock() - stock.rules.upload_expiry) / SECOND)
 
 
 async def make_room(stock: Stock, is_short: Callable[[], bool], *, started: Timestamp) -> Collected:
@@ -68,14 +101,10 @@ async def make_room(stock: Stock, is_short: Callable[[], bool], *, started: Time
     """
     now = stock.clock()
     total = Collected()
+    if is_short():  # bytes that only wait for a restore go first: no image loses anything by it
+        total = await _Run(stock, now, started, UNFOLLOWED).delete_condemned(now)
     while is_short() and (oldest := await stock.db.read(_oldest_removal)) is not None:
-        freed = await _free(stock, Timestamp(oldest + HOUR), now, started)
-        total = Collected(
-            manifests=total.manifests + freed.manifests,
-            links=total.links + freed.links,
-            blobs=total.blobs + freed.blobs,
-            bytes=total.bytes + freed.bytes,
-        )
+        total += await _Run(stock, now, started, UNFOLLOWED).free(Timestamp(oldest + HOUR), now)
         if await stock.db.read(_oldest_removal) == oldest:  # held by a lease: the next round may take it
             break
     return total
@@ -87,95 +116,156 @@ def _oldest_removal(reader: Reader) -> Timestamp | None:
     return min((one for one in found if one is not None), default=None)
 
 
-async def _free(stock: Stock, before: Timestamp, now: Timestamp, started: Timestamp) -> Collected:
-    """Purge what was removed at or before `before`, and delete the bytes that nobody needs then."""
-    purged = links = 0
-    is_settled = False
-    while not is_settled:  # what one step purges makes work for the next
-        manifests_gone = await _purge_removed(stock, before, now)
-        links_gone = 0
-        if now - started >= min(stock.rules.grace, Leases.LENGTH):
-            links_gone = await _settle_links(stock, now)
-        rows_gone = await _purge_empty(stock, before, now)
-        purged, links = purged + manifests_gone, links + links_gone
-        is_settled = not (manifests_gone or links_gone or rows_gone)
-    count, size = await _delete_condemned(stock)
-    return Collected(manifests=purged, links=links, blobs=count, bytes=size)
+class _Run:
+    """One run; `done` is what it has freed, in the attempts before this one too."""
 
+    def __init__(self, stock: Stock, now: Timestamp, started: Timestamp, course: Course) -> None:
+        self._stock = stock
+        self._now = now
+        self._may_settle = _may_settle(stock.rules, now, started)
+        self._course = course
+        self._purged = 0  # manifests, in the step under way
+        self.done = course.checkpoint(Collected) or Collected()
 
-async def sweep_strays(stock: Stock) -> Collected:
-    """Delete files of the store that no row owns: what a crash left between naming and commit.
+    async def free(self, before: Timestamp, condemned_before: Timestamp) -> Collected:
+        """Purge what was removed at or before `before`, and delete the bytes that nobody needs then."""
+        is_settled = False
+        while not is_settled:  # what one step purges makes work for the next
+            was = self.done
+            await self._purge_removed(before)
+            if self._may_settle:
+                await self._settle_links()
+            is_settled = not await self._purge_empty(before) and was == self.done
+        return await self.delete_condemned(condemned_before)
 
-    Files younger than the grace time are left, and those being sealed at this moment always.
-    """
-    now = stock.clock()
-    before = (now - stock.rules.grace) / SECOND
-    lying = await asyncio.get_running_loop().run_in_executor(None, _walk, stock)
-    strays = size = 0
-    for kind, one in lying:
-        if one.written >= before or one.generation in stock.sealing:
-            continue
-        is_owned = functools.partial(_is_owned, kind=kind, digest=one.digest, generation=one.generation)
-        # asked in the writer too, behind every row on its way: a push whose client has left still gets its row
-        if await stock.db.read(is_owned) or await stock.db.write(is_owned):
-            continue
-        await (stock.store.drop_manifest if kind == "manifest" else stock.store.delete)(one.digest, one.generation)
-        strays += 1
-        size += one.size
-    return Collected(strays=strays, bytes=size)
+    async def _write(self, step: Callable[[Transaction], Collected]) -> Collected:
+        """Do one step, and keep what it has freed in the same transaction; return that."""
 
+        def write(tx: Transaction) -> Collected:
+            found = step(tx)
+            if found != Collected():
+                self._course.keep_in(tx, self.done + found)
+            return found
 
-def _walk(stock: Stock) -> list[tuple[str, Lying]]:
-    """Return all that lies in the store, with the kind of its rows."""
-    found = [("blob", one) for one in stock.store.walk_blobs()]
-    found += [("blob", one) for one in stock.store.walk_quarantine()]
-    return found + [("manifest", one) for one in stock.store.walk_manifests()]
-
-
-def _is_owned(reader: Reader, *, kind: str, digest: Digest, generation: str) -> bool:
-    return blobs.is_owned(reader, kind, digest, generation)
-
-
-async def _purge_removed(stock: Stock, before: Timestamp, now: Timestamp) -> int:
-    """Delete what manifests, images and repositories whose recycle time is over hold; return how many rows went."""
-    count = 0
-
-    def of_repositories(tx: Transaction) -> int:
-        images_gone = 0
-        for repository in repositories.list_removed(tx, before, SLICE):
-            repositories.begin_purge(tx, repository)
-            for image in repositories.live_images(tx, repository, SLICE):
-                images.remove(tx, image, before)
-                images_gone += 1
-        return images_gone
-
-    def of_images(tx: Transaction) -> int:
-        found = 0
-        for image in images.list_removed(tx, before, SLICE):
-            images.begin_purge(tx, image)
-            for manifest in manifests.list_of_image(tx, image, SLICE):
-                found += _purge_manifest(tx, manifest, now)
-            found += tags.drop_of_image(tx, image, now, SLICE)
-            found += blobs.check_image(tx, image, now, SLICE)
+        found = await self._stock.db.write(write)
+        self.done += found
+        self._course.check()
         return found
 
-    def of_manifests(tx: Transaction) -> int:
-        return sum(_purge_manifest(tx, manifest, now) for manifest in manifests.list_removed(tx, before, SLICE))
+    async def _purge_removed(self, before: Timestamp) -> None:
+        """Delete what manifests, images and repositories whose recycle time is over hold."""
 
-    of_registries = functools.partial(_let_go, before=before)
-    for step in (of_registries, of_repositories, of_images, of_manifests):
-        while done := await stock.db.write(step):
-            count += done
-    return count
+        def of_images(tx: Transaction) -> int:
+            count = 0
+            for image in images.list_removed(tx, before, SLICE):
+                if count < SLICE:  # one image may have thousands of manifests
+                    images.begin_purge(tx, image)
+                    found = manifests.list_of_image(tx, image, SLICE - count)
+                    self._purge(tx, found)
+                    count += len(found) + tags.drop_of_image(tx, image, self._now, SLICE)
+                    count += blobs.check_image(tx, image, self._now, SLICE)
+            return count
+
+        def of_manifests(tx: Transaction) -> int:
+            found = manifests.list_removed(tx, before, SLICE)
+            self._purge(tx, found)
+            return len(found)
+
+        steps = (partial(_drop_repositories, before=before), partial(_drop_images, before=before))
+        for step in (*steps, of_images, of_manifests):
+            is_done = False
+            while not is_done:
+                is_done = not await self._count(step)
+
+    async def _count(self, step: Callable[[Transaction], int]) -> int:
+        """Do one step that frees no bytes yet; return how many rows it has touched."""
+        seen = 0
+
+        def write(tx: Transaction) -> Collected:
+            nonlocal seen
+            self._purged = 0
+            seen = step(tx)
+            return Collected(manifests=self._purged)
+
+        await self._write(write)
+        return seen
+
+    def _purge(self, tx: Transaction, found: list[ManifestId]) -> None:
+        self._purged += sum(_purge_manifest(tx, manifest, self._now) for manifest in found)
+
+    async def _settle_links(self) -> None:
+        """Look at links whose time has come."""
+        leases = self._stock.leases
+        seen = -1
+
+        def settle(tx: Transaction) -> Collected:
+            nonlocal seen
+            suspects = blobs.list_suspects(tx, self._now, SLICE)
+            seen, gone = len(suspects), 0
+            for suspect in suspects:
+                asked.add((suspect.image, suspect.blob.id))
+                if leases.may_go(suspect.image, suspect.blob.id, self._now):
+                    gone += blobs.settle(tx, suspect, self._now)
+                else:
+                    blobs.postpone(tx, suspect, Timestamp(self._now + Leases.LENGTH))
+            return Collected(links=gone)
+
+        while seen:
+            asked: set[tuple[ImageId, BlobId]] = set()
+            try:
+                await self._write(settle)
+            finally:
+                leases.settled(asked)
+
+    async def _purge_empty(self, before: Timestamp) -> int:
+        """Delete rows of images and repositories that are removed, or never got a manifest, and have nothing left.
+
+        Returns how many went.
+        """
+        hidden_before = _hidden_before(self._stock.rules, self._now)
+
+        def purge(tx: Transaction) -> int:
+            found = (*images.list_removed(tx, before, SLICE), *images.list_hidden(tx, hidden_before, SLICE))
+            gone = sum(images.purge(tx, image) for image in found) + sum(
+                repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, SLICE)
+            )
+            return gone + sum(registries.purge(tx, registry) for registry in registries.list_removed(tx, before, SLICE))
+
+        return await self._count(purge)
+
+    async def delete_condemned(self, before: Timestamp) -> Collected:
+        """Delete the bytes of generations condemned at or before `before`; return all that this run has freed.
+
+        What the store cannot delete is left to the next run: it must not keep the others.
+        """
+        last = 0
+        while found := await self._stock.db.read(_condemned_after(last, before)):
+            last = found[-1].id
+            done = await _delete(self._stock, found)
+            freed = Collected(blobs=sum(one.kind == "blob" for one in done), bytes=sum(one.size for one in done))
+            await self._write(_acquit([one.id for one in done], freed))
+            self._course.progress(self.done.blobs, 0)
+        return self.done
 
 
-def _let_go(tx: Transaction, before: Timestamp) -> int:
+def _drop_repositories(tx: Transaction, *, before: Timestamp) -> int:
     """Remove repositories of registries whose recycle time is over, as if they had been then; return how many."""
     count = 0
     for registry in registries.list_removed(tx, before, SLICE):
         registries.begin_purge(tx, registry)
         for repository in registries.live_repositories(tx, registry, SLICE - count):
             repositories.remove(tx, repository, before)
+            count += 1
+    return count
+
+
+def _drop_images(tx: Transaction, *, before: Timestamp) -> int:
+    """Remove images of repositories whose recycle time is over, as if they had been then; return how many."""
+    count = 0
+    for repository in repositories.list_removed(tx, before, SLICE):
+        repositories.begin_purge(tx, repository)
+        for image in repositories.live_images(tx, repository, SLICE - count):
+            images.remove(tx, image, before)
             count += 1
     return count
 
@@ -198,64 +288,6 @@ def _purge_manifest(tx: Transaction, row: ManifestId, now: Timestamp) -> int:
     return 1
 
 
-async def _settle_links(stock: Stock, now: Timestamp) -> int:
-    """Look at links whose time has come; return how many were deleted."""
-    count = 0
-
-    def settle(tx: Transaction) -> tuple[int, int]:
-        suspects = blobs.list_suspects(tx, now, SLICE)
-        gone = 0
-        for suspect in suspects:
-            asked.add((suspect.image, suspect.blob.id))
-            if stock.leases.may_go(suspect.image, suspect.blob.id, now):
-                gone += blobs.settle(tx, suspect, now)
-            else:
-                blobs.postpone(tx, suspect, Timestamp(now + Leases.LENGTH))
-        return len(suspects), gone
-
-    while True:
-        asked: set[tuple[ImageId, BlobId]] = set()
-        try:
-            seen, gone = await stock.db.write(settle)
-        finally:
-            stock.leases.settled(asked)
-        count += gone
-        if not seen:
-            return count
-
-
-async def _purge_empty(stock: Stock, before: Timestamp, now: Timestamp) -> int:
-    """Delete rows of images and repositories that are removed, or never got a manifest, and have nothing left.
-
-    Returns how many went.
-    """
-    hidden_before = Timestamp(now - max(stock.rules.grace, stock.rules.upload_expiry))
-
-    def purge(tx: Transaction) -> int:
-        found = (*images.list_removed(tx, before, SLICE), *images.list_hidden(tx, hidden_before, SLICE))
-        gone = sum(images.purge(tx, image) for image in found) + sum(
-            repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, SLICE)
-        )
-        return gone + sum(registries.purge(tx, registry) for registry in registries.list_removed(tx, before, SLICE))
-
-    return await stock.db.write(purge)
-
-
-async def _delete_condemned(stock: Stock) -> tuple[int, int]:
-    """Delete the bytes of condemned generations; return how many blobs and bytes that freed.
-
-    What the store cannot delete is left to the next run: it must not keep the others.
-    """
-    count = size = last = 0
-    while found := await stock.db.read(_condemned_after(last)):
-        last = found[-1].id
-        done = await _delete(stock, found)
-        await stock.db.write(_acquit([one.id for one in done]))
-        count += sum(one.kind == "blob" for one in done)
-        size += sum(one.size for one in done)
-    return count, size
-
-
 async def _delete(stock: Stock, condemned: list[Condemned]) -> list[Condemned]:
     """Delete the bytes of generations; return those that are gone."""
     gone = []
@@ -270,17 +302,13 @@ async def _delete(stock: Stock, condemned: list[Condemned]) -> list[Condemned]:
     return gone
 
 
-def _condemned_after(last: int) -> Callable[[Reader], list[Condemned]]:
-    return lambda reader: blobs.list_condemned(reader, last, _BULK)
+def _condemned_after(last: int, before: Timestamp) -> Callable[[Reader], list[Condemned]]:
+    return lambda reader: blobs.list_condemned(reader, last, before, _BULK)
 
 
-def _acquit(done: list[int]) -> Callable[[Transaction], None]:
-    return lambda tx: blobs.acquit(tx, done)
+def _acquit(done: list[int], freed: Collected) -> Callable[[Transaction], Collected]:
+    def write(tx: Transaction) -> Collected:
+        blobs.acquit(tx, done)
+        return freed
 
-
-def _forecast(stock: Stock, now: Timestamp, reader: Reader) -> Collected:
-    """Tell what a run now would free, from the rows alone."""
-    before = Timestamp(now - stock.rules.recycle)
-    gone = manifests.count_removed(reader, before)
-    links, count, size = blobs.forecast(reader, now)
-    return Collected(manifests=gone, links=links, blobs=count, bytes=size)
+    return write

@@ -29,6 +29,7 @@ class Rules(msgspec.Struct, frozen=True):
     grace: int = HOUR
     upload_expiry: int = DAY
     history_keep: int = 400 * DAY
+    restore_window: int = 0
     retention_first: int = 2 * DAY
     retention_every: int = DAY
     default_policy: ImagePolicy = DEFAULT_POLICY

@@ -21,6 +21,7 @@ from appliance.domain.names import Digest, algorithm_of, to_bytes
 from appliance.domain.registry import BlobId, ManifestId, StoredBlob
 from appliance.errors import BlobBroken, ManifestInvalid, ScrError, StoreFailed
 from appliance.services import scrub
+from appliance.services.course import UNFOLLOWED, Course
 from appliance.services.stock import Stock
 
 LISTED = 1000  # faults that are listed one by one
@@ -66,7 +67,14 @@ class _Findings:
         return Verified(self.blobs, self.bytes, self.manifests, self.faults, self.repaired, tuple(self.listed))
 
 
-async def verify(stock: Stock, *, deep: bool = False, repair: bool = False) -> Verified:
+class CheckOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to check: `deep` reads and hashes every byte, `repair` mends what is safe to mend."""
+
+    deep: bool = False
+    repair: bool = False
+
+
+async def verify(stock: Stock, *, deep: bool = False, repair: bool = False, course: Course = UNFOLLOWED) -> Verified:
     """Check everything once. `deep` reads and hashes every byte.
 
     With `repair`: the copy of a manifest is written again from the database, files that nothing owns are deleted, and a
@@ -79,11 +87,13 @@ async def verify(stock: Stock, *, deep: bool = False, repair: bool = False) -> V
     groups = _by_prefix(stock.store.walk_blobs())
     while (group := await asyncio.to_thread(next, groups, None)) is not None:
         await _compare_blobs(stock, found, *group, repair=repair)
+        course.check()
     groups = _by_prefix(stock.store.walk_manifests())
     while (group := await asyncio.to_thread(next, groups, None)) is not None:
         await _compare_manifests(stock, found, *group, deep=deep, repair=repair)
+        course.check()
     if deep:
-        await _read_all(stock, found, repair=repair)
+        await _read_all(stock, found, course, repair=repair)
     return found.finish()
 
 
@@ -195,8 +205,8 @@ def _holes(reader: Reader, row: ManifestId) -> list[Fault]:
     ]
 
 
-async def _read_all(stock: Stock, found: _Findings, *, repair: bool) -> None:
-    last = BlobId(0)
+async def _read_all(stock: Stock, found: _Findings, course: Course, *, repair: bool) -> None:
+    last, total = BlobId(0), await stock.db.read(blobs.readable_bytes)
     while page := await stock.db.read(partial(blobs.list_after, last=last, limit=_PAGE)):
         for blob in page:
             found.bytes += blob.size
@@ -206,6 +216,8 @@ async def _read_all(stock: Stock, found: _Findings, *, repair: bool) -> None:
                 await _tell_broken(stock, found, blob, "blob-broken", error.message, repair=repair)
             except StoreFailed as error:  # it may be whole: nothing is put aside for a disk that merely failed
                 found.add(Fault("blob-unread", blob.digest, error.message))
+            course.progress(found.bytes, max(total, found.bytes))
+            course.check()
         last = page[-1].id
 
 

@@ -12,7 +12,7 @@ from tests import make
 from tests.make.server import Server
 
 Until = Callable[[Callable[[], bool], str], None]
-AT_ONCE = '[storage]\nrecycle = "0"\ngrace = "0"\nupload_expiry = "0"\ncollect_every = "100ms"\n'
+AT_ONCE = '[storage]\nrecycle = "0"\ngrace = "0"\nupload_expiry = "0"\n[schedule]\ngc = "100ms"\n'
 
 
 def blobs_in(server: Server) -> list[Path]:

@@ -20,7 +20,7 @@ from appliance.domain.moment import HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_image_path, parse_tag
 from appliance.domain.registry import ImageRef, RegistryId
 from appliance.logs import Log
-from appliance.services import collect, push
+from appliance.services import collect, push, sweep
 from appliance.services.collect import Collected
 from appliance.services.provision import claim_site
 from appliance.services.push import ManifestPut
@@ -115,13 +115,14 @@ class World:
         """Collect and sweep as if hours had gone by, with no grace for anything."""
         with self._hours_later():
             collected = await collect.collect(self.stock, started=Timestamp(0))
-            strays = await collect.sweep_strays(self.stock)
+            await collect.expire_uploads(self.stock)
+            strays = await sweep.sweep_strays(self.stock)
         return msgspec.structs.replace(collected, strays=strays.strays)
 
     async def sweep(self) -> Collected:
         """Sweep in the same way, and nothing else."""
         with self._hours_later():
-            return await collect.sweep_strays(self.stock)
+            return await sweep.sweep_strays(self.stock)
 
     @contextmanager
     def _hours_later(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from appliance.domain.moment import DAY, HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, RepositoryName
 from appliance.domain.registry import BlobId, StoredBlob
 from appliance.errors import BlobNeeded, BlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown, StoreFailed
-from appliance.services import collect, delete
+from appliance.services import collect, delete, forecast, sweep
 from appliance.services.stock import Leases
 from tests import make
 from tests.services.conftest import House
@@ -341,7 +341,7 @@ async def test_a_forecast_says_what_the_next_run_frees_and_frees_nothing(house: 
     before = house.lying()
     house.now += 2 * HOUR
 
-    told = await collect.collect(house.stock, started=Timestamp(0), dry_run=True)
+    told = await forecast.forecast(house.stock)
     assert house.lying() == before
     found = await house.collect()
 
@@ -352,9 +352,11 @@ async def test_abandoned_sessions_are_dropped_when_they_expire(house: House) -> 
     upload = await house.begin("pay/api")
     await house.begin("pay/web")
 
-    assert (await house.collect(after=DAY - HOUR)).uploads == 0
+    house.now += DAY - HOUR
+    assert await collect.expire_uploads(house.stock) == 0
     assert len(house.lying()) == 4
-    assert (await house.collect(after=2 * HOUR)).uploads == 2
+    house.now += 2 * HOUR
+    assert await collect.expire_uploads(house.stock) == 2
 
     assert house.lying() == []
     assert await house.stock.uploads.find(upload.session.id) is None
@@ -364,7 +366,8 @@ async def test_a_session_that_is_being_written_does_not_expire(house: House) -> 
     upload = await house.begin("pay/api")
     upload.claim()
 
-    await house.collect(after=2 * DAY)
+    house.now += 2 * DAY
+    await collect.expire_uploads(house.stock)
 
     assert await house.stock.uploads.find(upload.session.id) is upload
 
@@ -377,12 +380,12 @@ async def test_strays_are_swept_after_the_grace_time_and_nothing_else(house: Hou
     await house.stock.store.seal(staged, lost)
     await house.stock.store.keep_manifest(Digest(OTHER.digest), "0badcafe", OTHER.body)
 
-    assert (await collect.sweep_strays(house.stock)).strays == 0
+    assert (await sweep.sweep_strays(house.stock)).strays == 0
     house.now += 2 * HOUR
     house.stock.sealing.add("0badcafe")
-    assert (await collect.sweep_strays(house.stock)).strays == 0
+    assert (await sweep.sweep_strays(house.stock)).strays == 0
     house.stock.sealing.clear()
-    found = await collect.sweep_strays(house.stock)
+    found = await sweep.sweep_strays(house.stock)
 
     assert (found.strays, found.bytes) == (2, len(LOOSE.data) + len(OTHER.body))
     await house.assert_whole("pay/api", IMAGE)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from appliance.domain.moment import DAY, HOUR, MINUTE, Timestamp
 from appliance.domain.names import Digest
 from appliance.errors import BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown
-from appliance.services import collect, delete
+from appliance.services import delete, sweep
 from tests import make
 from tests.services.conftest import House
 
@@ -82,7 +82,7 @@ async def empty(house: House, live: dict[str, set[int]]) -> None:
         await delete.delete_image(house.stock, house.grant(name), Timestamp(house.now))
     for _ in range(3):
         await house.collect(after=2 * DAY)
-    await collect.sweep_strays(house.stock)
+    await sweep.sweep_strays(house.stock)
     assert house.lying() == []
     for table in ("images", "manifests", "needs", "tags", "links", "blobs", "condemned"):
         assert house.count(table) == 0

@@ -21,6 +21,7 @@ from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.images import Images
+from appliance.http.api.jobs import Jobs, list_schedules
 from appliance.http.api.manifests import Manifests
 from appliance.http.api.metrics import list_metrics, show_metrics
 from appliance.http.api.refusals import Refusals, tell_why
@@ -30,8 +31,7 @@ from appliance.http.api.running import InRunning, Running
 from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
-from appliance.http.api.upkeep import run_collection, run_scrub
-from appliance.http.api.verification import run_verification
+from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
 from appliance.http.health import Health
 from appliance.http.meter import Meter
 from appliance.http.noting import Noting
@@ -47,6 +47,8 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Manifests,
     Tags,
     Deletions,
+    Jobs,
+    list_schedules,
     run_collection,
     run_scrub,
     run_verification,

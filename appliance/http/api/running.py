@@ -6,6 +6,7 @@ import msgspec
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from appliance.domain.job import JobId
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import EndpointUrls, Registry, StoreState
 from appliance.http.health import Health
@@ -13,6 +14,16 @@ from appliance.http.health import Health
 
 async def _is_well() -> StoreState:
     return StoreState.WELL
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A kind of job that a schedule asks for."""
+
+    kind: str
+    setting: str  # the key of scr.toml
+    when: str  # as it is written there; "" for never
+    due_at: Timestamp | None
+    ran_at: Timestamp | None
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -25,9 +36,10 @@ class Running(msgspec.Struct, frozen=True):
     listeners: Callable[[], tuple[str, ...]]  # URLs, e.g. "http://127.0.0.1:5000"
     public_url: Callable[[], str]  # "" where none is configured
     ready: Callable[[], Awaitable[Health]]  # the checks of /health/ready
+    settled: Callable[[JobId], Awaitable[None]]  # waits until the job has ended, or waits for another attempt
+    schedules: Callable[[], tuple[Planned, ...]]
     urls_of: Callable[[Registry], EndpointUrls] = lambda _: EndpointUrls()
     store_state: Callable[[], Awaitable[StoreState]] = _is_well
-    under_way: set[str] = msgspec.field(default_factory=set)  # upkeep that somebody asked for and that still runs
 
 
 InRunning = NamedDependency[SkipValidation[Running]]

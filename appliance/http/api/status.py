@@ -15,7 +15,8 @@ from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.page import moment, moment_or_none
 from appliance.http.api.running import InRunning
 from appliance.http.health import Check
-from appliance.services.collect import Collected, collect
+from appliance.services.collect import Collected
+from appliance.services.forecast import forecast
 from appliance.services.stock import Stock
 
 
@@ -72,7 +73,7 @@ async def show_status(stock: InStock, running: InRunning, asking: InAsking) -> S
         checks=health.checks,
         usage=await stock.db.read(usage.measure),
         storage=_storage(stock),
-        awaiting_collection=await collect(stock, started=running.started, dry_run=True),
+        awaiting_collection=await forecast(stock),
         last=await stock.db.read(_last),
     )
 

@@ -9,6 +9,7 @@ from appliance.services.keys import hash_password
 from tests.make.client import Client
 from tests.make.server import Server
 
+JSON = {"Content-Type": "application/json"}
 PASSWORD = "correct horse"  # noqa: S105 - of users that live for one test
 
 

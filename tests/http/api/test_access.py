@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from appliance import errors
+from appliance.domain.job import JobId
 from appliance.domain.moment import Timestamp
 from appliance.errors import ScrError
 from appliance.http.api import problem as problems
@@ -13,7 +14,7 @@ from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
 from appliance.http.health import Health
 from appliance.http.meter import Meter
-from tests.http.api.conftest import PASSWORD, List, find, problem
+from tests.http.api.conftest import JSON, PASSWORD, Item, List, find, problem
 from tests.make import images
 from tests.make.client import Client, why
 from tests.make.server import Server
@@ -41,7 +42,10 @@ def routes() -> list[tuple[str, str]]:
     async def ready() -> Health:
         return Health("ready", ())
 
-    running = Running(Timestamp(0), tuple, str, ready)
+    async def settled(_: JobId) -> None:
+        return
+
+    running = Running(Timestamp(0), tuple, str, ready, settled, tuple)
     app = make_app(None, running, None, Meter())  # type: ignore[arg-type]  # no handler runs
     return sorted(
         (method, route.path)
@@ -77,6 +81,7 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "tag": "1",
         "digest": IMAGE.digest,
         "deletion_id": admin.get("/api/v1/deletions?path=hidden/api").expect(200).decode(List).items[0].id,
+        "job_id": admin.request("POST", "/api/v1/jobs", b'{"kind": "gc"}', JSON).expect(202).decode(Item).id,
     }
 
 

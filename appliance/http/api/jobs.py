@@ -1,0 +1,193 @@
+"""`/api/v1/jobs` and `/api/v1/schedules`: work in the background, ordered, followed, called off, tried again."""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from appliance.db import jobs
+from appliance.db.jobs import Filter
+from appliance.domain.access import Action
+from appliance.domain.job import Job, JobId
+from appliance.errors import QueryInvalid
+from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
+from appliance.http.api.running import InRunning
+from appliance.services import ordering
+from appliance.services.ordering import unknown
+from appliance.services.stock import Stock
+
+Json = dict[str, object]
+Wait = Annotated[int, QueryParameter(ge=0, le=30, description="seconds to wait for its end at most")]
+InState = Annotated[str, QueryParameter(name="state", description="only jobs in this state")]
+After = Annotated[int, QueryParameter(ge=0, description="`seq` of the last line known")]
+
+
+class JobShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A job. `done` of `total` is in a unit of its kind; both 0 where it cannot be told."""
+
+    id: str
+    kind: str
+    subject: str  # what it is about; "" for the appliance
+    state: str  # waiting, running, done, failed, cancelled
+    order: Json
+    attempts: int
+    done: int
+    total: int
+    report: Json | None  # what it did; null until it has ended
+    reason: str  # of the last failure
+    is_cancelling: bool
+    not_before: datetime
+    created_at: datetime
+    created_by: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class JobLine(msgspec.Struct, frozen=True):
+    """A line of a job's log."""
+
+    seq: int
+    at: datetime
+    text: str
+
+
+class JobOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do: the kind, and what of it can be chosen."""
+
+    kind: str = ""  # who may not order anything hears that first
+    order: Json = {}
+
+
+class ScheduleShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A schedule: the kind of job, the key of scr.toml and its value."""
+
+    kind: str
+    setting: str
+    when: str  # a pace or a cron expression; "" for never
+    due_at: datetime | None
+    ran_at: datetime | None
+
+
+class Jobs(Controller):
+    """Jobs: list, order, show, follow, cancel, retry."""
+
+    path = "/api/v1/jobs"
+    tags = ["jobs"]  # noqa: RUF012 - Litestar's way
+
+    @get()
+    async def list(
+        self,
+        stock: InStock,
+        asking: InAsking,
+        kind: FromQuery[str] = "",
+        in_state: InState = "",
+        subject: FromQuery[str] = "",
+        cursor: Cursor = "",
+        limit: Limit = 100,
+    ) -> Page[JobShown]:
+        """List jobs, the newest first."""
+        asking.check(Action.VIEW_REGISTRY)
+        wanted = Filter(kind, in_state, subject)
+        page = await collect_page(
+            lambda last, count: stock.db.read(
+                lambda reader: jobs.list_page(reader, wanted, JobId(_number(last)) if last else None, count)
+            ),
+            lambda job: str(job.id),
+            lambda _: True,
+            cursor,
+            limit,
+        )
+        return Page([show(job) for job in page.items], page.next)
+
+    @post(status_code=202)
+    async def order(self, stock: InStock, asking: InAsking, data: JSONBody[JobOrder]) -> JobShown:
+        """Let a job run soon; answer it, or the same that waits already."""
+        asking.check(Action.MANAGE_REGISTRY)
+        return show(await ordering.order(stock, asking.caller, data.kind, data.order, stock.clock()))
+
+    @get("/{job_id:str}")
+    async def show(
+        self, stock: InStock, running: InRunning, asking: InAsking, job_id: FromPath[str], wait: Wait = 0
+    ) -> JobShown:
+        """Show a job; `wait` answers later: when it has ended, or after so many seconds."""
+        asking.check(Action.VIEW_REGISTRY)
+        job = _find(stock, job_id)
+        with contextlib.suppress(TimeoutError):
+            if wait:
+                async with asyncio.timeout(wait):
+                    await running.settled(job.id)
+        return show(_find(stock, job_id))
+
+    @get("/{job_id:str}/lines")
+    async def lines(
+        self, stock: InStock, asking: InAsking, job_id: FromPath[str], after: After = 0, limit: Limit = 1000
+    ) -> Page[JobLine]:
+        """List lines of a job's log, in order; the oldest of a long log are gone."""
+        asking.check(Action.VIEW_REGISTRY)
+        job = _find(stock, job_id)
+        found = await stock.db.read(lambda reader: jobs.list_lines(reader, job.id, after, limit))
+        following = str(found[-1].seq) if len(found) == limit else None
+        return Page([JobLine(line.seq, moment(line.at), line.text) for line in found], following)
+
+    @post("/{job_id:str}/cancel", status_code=200)
+    async def cancel(self, stock: InStock, asking: InAsking, job_id: FromPath[str]) -> JobShown:
+        """Call a job off: a waiting one at once, a running one at its next step."""
+        asking.check(Action.MANAGE_REGISTRY)
+        return show(await ordering.cancel(stock, asking.caller, job_id, stock.clock()))
+
+    @post("/{job_id:str}/retry", status_code=200)
+    async def retry(self, stock: InStock, asking: InAsking, job_id: FromPath[str]) -> JobShown:
+        """Let a job that failed, was cancelled or waits for its next attempt run now."""
+        asking.check(Action.MANAGE_REGISTRY)
+        return show(await ordering.retry(stock, asking.caller, job_id, stock.clock()))
+
+
+@get("/api/v1/schedules", tags=["jobs"])
+async def list_schedules(running: InRunning, asking: InAsking) -> Page[ScheduleShown]:
+    """List what is done by itself: by which setting, when next, when last."""
+    asking.check(Action.VIEW_REGISTRY)
+    shown = [
+        ScheduleShown(one.kind, one.setting, one.when, moment_or_none(one.due_at), moment_or_none(one.ran_at))
+        for one in running.schedules()
+    ]
+    return Page(shown, None)
+
+
+def show(job: Job) -> JobShown:
+    """Return `job` as the API shows it."""
+    return JobShown(
+        id=job.public_id,
+        kind=job.kind,
+        subject=job.subject,
+        state=job.state.value,
+        order=msgspec.json.decode(job.detail, type=Json),
+        attempts=job.attempts,
+        done=job.done,
+        total=job.total,
+        report=msgspec.json.decode(job.report, type=Json) if job.report else None,
+        reason=job.reason,
+        is_cancelling=job.is_cancelling,
+        not_before=moment(job.not_before),
+        created_at=moment(job.created_at),
+        created_by=job.created_by,
+        started_at=moment_or_none(job.started_at),
+        ended_at=moment_or_none(job.ended_at),
+    )
+
+
+def _find(stock: Stock, public_id: str) -> Job:
+    found = jobs.find(stock.db.reader, public_id)
+    if found is None:
+        raise unknown()
+    return found
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
+    return int(text)
