@@ -145,6 +145,14 @@ class Unauthorized(ScrError):
     """Credentials are missing or wrong."""
 
 
+class TokenInvalid(Unauthorized):
+    """Not a token of this registry, or one that counts no more."""
+
+
+class ScopeShort(Unauthorized):
+    """The policies allow it, and the token was not asked for it."""
+
+
 class Denied(ScrError):
     """A rule forbids it; the message names the rule and the remedy."""
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from appliance.assemble.access import Access
 from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
@@ -25,7 +26,7 @@ from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
 from appliance.config import Config, Loaded, Sources
-from appliance.errors import ConfigInvalid
+from appliance.errors import ScrError
 from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
 from appliance.logs import Log
@@ -78,6 +79,9 @@ class Appliance:
                 stack, self._folder, self._config, self._files, self._executor, self._clock, self._log
             )
             self._books = await open_books(stack, self._folder, self._config, self._opened.stock, self._executor)
+            self._access = Access(self._config, self._folder, self._opened, self._files, self._executor, self._log)
+            stack.push_async_callback(self._access.flush)
+            await self._access.declare(self._config)
             self._add_checks()
             self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
             await self._open_doors(stack, self._opened)
@@ -86,8 +90,7 @@ class Appliance:
             if not self._opened.was_clean:
                 await sweep_after_crash(self._opened, self._config.storage.grace)
             async with asyncio.TaskGroup() as group:
-                entries = (*self._upkeep.entries(), Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S))
-                tasks = [group.create_task(self._timetable.follow(entry)) for entry in entries]
+                tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._entries()]
                 tasks.append(group.create_task(self._scheduler.run()))
                 tasks += [group.create_task(self._books.follow()), group.create_task(self._books.write_traffic())]
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
@@ -103,6 +106,10 @@ class Appliance:
                 await self._doors.listeners.close(self._config.server.shutdown_grace.seconds)
                 for task in tasks:
                     task.cancel()
+
+    def _entries(self) -> tuple[Entry, ...]:
+        follow = Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S)
+        return (*self._upkeep.entries(), *self._access.entries(), follow)
 
     async def _open_doors(self, stack: AsyncExitStack, opened: Opened) -> None:
         running = Running(
@@ -122,7 +129,7 @@ class Appliance:
             self._executor,
             self._log,
         )
-        self._doors = Doors(lambda: self._config, opened, running, self._books, self._executor, self._log)
+        self._doors = Doors(lambda: self._config, opened, self._access, running, self._books, self._executor, self._log)
         add_sources(self._doors.meter, running, self._executor, self._doors.listeners.connections)
         self._doors.listeners.give(self._manager.sockets)
         await self._doors.open(stack, self._checks)
@@ -159,7 +166,8 @@ class Appliance:
             change = await asyncio.get_running_loop().run_in_executor(
                 self._executor, read_again, self._sources, self._loaded
             )
-        except ConfigInvalid as error:
+            await self._access.declare(change.loaded.config)
+        except ScrError as error:
             self._fault = error.message
             self._log.error("config.refused", reason=error.message, cure="mend it; what was in force stays in force")
             return

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from appliance import __version__
+from appliance.assemble.access import Access
 from appliance.assemble.endpoints import Endpoints, Ports, door_of
 from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
@@ -14,7 +15,6 @@ from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
 from appliance.domain.registry import Registry
 from appliance.errors import Conflict
-from appliance.http.admit import Doorkeeper, User
 from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
 from appliance.http.certificate import Certificate
@@ -27,6 +27,7 @@ from appliance.http.noting import Noting
 from appliance.http.proxy import TrustedProxies
 from appliance.http.ui.pages import beside, make_console
 from appliance.http.v2.app import DistributionApi
+from appliance.http.v2.token import TokenApi
 from appliance.logs import Log
 from appliance.services.books import Books
 
@@ -38,6 +39,7 @@ class Doors:
         self,
         config: Callable[[], Config],
         opened: Opened,
+        access: Access,
         running: Running,
         books: Books,
         executor: Executor,
@@ -45,7 +47,7 @@ class Doors:
     ) -> None:
         """Make the front and the listeners; `open` opens them. `config` returns what is in force."""
         self._config = config
-        self._executor = executor
+        self._access = access
         self._log = log
         self._certificates: dict[tuple[Path, Path], Certificate] = {}
         self._trusted = TrustedProxies(config().server.trusted_proxies)
@@ -56,7 +58,8 @@ class Doors:
         self.meter = Meter()
         noting = Noting(books, self.endpoints.entrance)
         self._front = Front(
-            DistributionApi(opened.stock, noting, self.meter),
+            DistributionApi(opened.stock, noting, self.meter, access.challenger),
+            TokenApi(opened.stock, noting, access.callers.doorkeeper, access.challenger),
             Measured(
                 beside(
                     make_app(opened.stock, running, noting, self.meter), make_console(opened.stock, running, noting)
@@ -64,7 +67,7 @@ class Doors:
                 self.meter,
             ),
             noting,
-            self._doorkeeper(config()),
+            access.callers,
             opened.site,
             self.endpoints.entrance,
             self._trusted,
@@ -109,9 +112,7 @@ class Doors:
         """Take over what of the configuration may change while it runs, each whole."""
         config = self._config()
         self.listeners.limits = limits_of(config)
-        is_same = (config.user, config.is_open) == (was.user, was.is_open)  # then it keeps what it has verified
-        doorkeeper = self._front.doorkeeper if is_same else self._doorkeeper(config)
-        self._front.consult(doorkeeper, self._trusted)
+        self._access.apply(config)
         self.endpoints.apply(was)
 
     def renew_certificates(self) -> None:
@@ -127,7 +128,7 @@ class Doors:
         for url, registry in self.ports.urls().items():
             sys.stderr.write(f'scr {__version__} serving {url} (registry "{registry}")\n')
         sys.stderr.flush()
-        if not config.user and not config.is_open:
+        if not config.is_open and not self._access.callers.doorkeeper.is_anybody():
             self._log.warn(
                 "access.nobody", cure="add a [[user]] to scr.toml: behind a proxy nobody gets in without one"
             )
@@ -160,7 +161,3 @@ class Doors:
             self._certificates[files] = certificate = Certificate(*files, self._log)
             checks.add(f"tls certificate {files[0].name}", certificate.check)
         return self._certificates[files]
-
-    def _doorkeeper(self, config: Config) -> Doorkeeper:
-        users = tuple(User(user.name, user.password_hash, user.policies) for user in config.user)
-        return Doorkeeper(users, self._executor, is_open=config.is_open, log=self._log)

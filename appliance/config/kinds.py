@@ -43,6 +43,7 @@ from appliance.config.sections import (
     UserName,
 )
 from appliance.domain.access import BUILT_IN
+from appliance.domain.accounts import is_user_name
 from appliance.domain.allowlist import GROUP, explain, read_entry
 from appliance.domain.meant import near
 from appliance.domain.names import parse_registry_name
@@ -51,7 +52,6 @@ from appliance.domain.schedule import When
 from appliance.errors import NameInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
-_USER = re.compile(r"[^\s:\x00-\x1f\x7f](?:[^:\x00-\x1f\x7f]{0,126}[^\s:\x00-\x1f\x7f])?")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 LONGEST_DOMAIN = 253 - 37  # characters; `<name>-<id>.` stands before it in a host name
 HIDDEN = "(hidden)"  # stands for a secret wherever settings are shown
@@ -237,6 +237,12 @@ def _parse_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _parse_user(text: str) -> str:
+    if not is_user_name(text):
+        raise ValueError("1 to 128 characters without : * or /, with no space at either end")
+    return text
+
+
 def _parse_plain(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text")
@@ -283,7 +289,7 @@ _KINDS: dict[object, Kind] = {
         ip_network, str, 'an address or network like "10.0.0.7" or "10.0.0.0/8" (no bits set behind the mask)'
     ),
     HostName: _matching(_HOST, 'a host name like "registry.example.com", without a port', fold=True),
-    UserName: _matching(_USER, "1 to 128 characters without a colon, with no space at either end"),
+    UserName: _text(_parse_user),
     PolicyName: _choice(list(BUILT_IN)),
     PasswordHash: Kind(
         "secret",

@@ -130,22 +130,42 @@ def rebind(tx: Transaction, policy: PolicyId, resources: Iterable[str]) -> None:
     bind(tx, policy, resources)
 
 
+# a name is never given another meaning: who bears the id is alive, or nothing is meant any more
+_ENDED = """
+SELECT b.policy_id, b.resource FROM policy_bindings b WHERE b.target IS NOT NULL AND NOT CASE
+  WHEN instr(b.resource, '/image/') THEN EXISTS (
+    SELECT 1 FROM images i JOIN repositories r ON r.id = i.repository_id JOIN registries g ON g.id = i.registry_id
+    WHERE i.id = b.target AND i.removed_at IS NULL AND r.removed_at IS NULL AND g.removed_at IS NULL)
+  WHEN instr(b.resource, '/repository/') THEN EXISTS (
+    SELECT 1 FROM repositories r JOIN registries g ON g.id = r.registry_id
+    WHERE r.id = b.target AND r.removed_at IS NULL AND g.removed_at IS NULL)
+  ELSE EXISTS (SELECT 1 FROM registries g WHERE g.id = b.target AND g.removed_at IS NULL)
+END
+"""
+
+
 def list_ended(reader: Reader, policy: PolicyId) -> frozenset[str]:
-    """Return the single resources of a policy whose names belong to nothing, or to something else, by now."""
-    rows = reader.rows("SELECT resource, target FROM policy_bindings WHERE policy_id = ?", (policy,))
-    return frozenset(
-        resource for resource, target in rows if target is not None and find_live(reader, resource) != target
-    )
+    """Return the single resources of a policy that are there no more; whatever has their names now is not meant."""
+    return frozenset(row[1] for row in reader.rows(f"{_ENDED} AND b.policy_id = ?", (policy,)))
+
+
+def list_all_ended(reader: Reader) -> dict[PolicyId, frozenset[str]]:
+    """Return the same for every policy that has any."""
+    found: dict[PolicyId, set[str]] = {}
+    for policy, resource in reader.rows(_ENDED):
+        found.setdefault(PolicyId(policy), set()).add(resource)
+    return {policy: frozenset(resources) for policy, resources in found.items()}
 
 
 def attach(
     tx: Transaction, policy: PolicyId, kind: Holder, holder: int, now: Timestamp, *, managed: bool = False
 ) -> bool:
-    """Attach a policy to a user, role or group; False if it was."""
+    """Attach a policy to a user, role or group, with `managed` for the file; False if it was."""
     values: Values = {"policy": policy, "kind": kind.value, "holder": holder, "managed": managed, "now": now}
     sql = (
         "INSERT INTO policy_attachments (policy_id, kind, holder_id, managed, since)"
-        " VALUES (:policy, :kind, :holder, :managed, :now) ON CONFLICT DO NOTHING"
+        " VALUES (:policy, :kind, :holder, :managed, :now)"
+        " ON CONFLICT DO UPDATE SET managed = TRUE WHERE :managed AND NOT managed"
     )
     return tx.execute(sql, values) == 1
 

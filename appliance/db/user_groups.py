@@ -77,11 +77,11 @@ def update(tx: Transaction, row: GroupRow, by: str, now: Timestamp) -> None:
 
 
 def add_member(tx: Transaction, group: GroupId, user: PrincipalId, now: Timestamp, *, managed: bool = False) -> bool:
-    """Add a user; False if it was a member already."""
+    """Add a user, with `managed` for the file; False if it was a member already."""
     values: Values = {"group": group, "user": user, "managed": managed, "now": now}
     sql = (
         "INSERT INTO group_members (group_id, principal_id, managed, since) VALUES (:group, :user, :managed, :now)"
-        " ON CONFLICT (group_id, principal_id) DO NOTHING"
+        " ON CONFLICT (group_id, principal_id) DO UPDATE SET managed = TRUE WHERE :managed AND NOT managed"
     )
     return tx.execute(sql, values) == 1
 

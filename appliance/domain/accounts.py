@@ -12,7 +12,7 @@ from appliance.errors import AccountInvalid
 
 MAX_DESCRIPTION = 1000
 _NAME = re.compile(r"[a-z0-9A-Z](?:[a-zA-Z0-9._@+-]{0,126}[a-zA-Z0-9])?")  # of groups, roles and policies
-_USER = re.compile(r"[^\s:*/](?:[^:*/\x00-\x1f\x7f]{0,126}[^\s:*/])?")  # Basic credentials end a name at a colon
+_USER = re.compile(r"[^\s:*/](?:[^:*/]{0,126}[^\s:*/])?")  # Basic credentials end a name at a colon
 _ACCESS_KEY = re.compile(r"SCR[A-Z2-7]{17}")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -22,6 +22,27 @@ class Method(enum.StrEnum):
 
     KEY = "access-key"
     PASSWORD = "password"  # noqa: S105 - the method's name
+
+
+class Place(enum.StrEnum):
+    """Where somebody signs in."""
+
+    REGISTRY = "registry"
+    API = "api"
+    CONSOLE = "console"
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What somebody signed in with: a key, or (None) the password; and which generation of its secret."""
+
+    principal: PrincipalId
+    key: KeyId | None
+    generation: int
+
+    @property
+    def method(self) -> Method:
+        """How that is called in the security settings."""
+        return Method.PASSWORD if self.key is None else Method.KEY
 
 
 class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -34,6 +55,15 @@ class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     registry: tuple[Method, ...] = (Method.KEY,)
     api: tuple[Method, ...] = (Method.KEY, Method.PASSWORD)
     console: tuple[Method, ...] = (Method.KEY, Method.PASSWORD)
+
+    def opens(self, place: Place, method: Method) -> bool:
+        """Whether `method` opens `place`."""
+        methods: dict[Place, tuple[Method, ...]] = {
+            Place.REGISTRY: self.registry,
+            Place.API: self.api,
+            Place.CONSOLE: self.console,
+        }
+        return method in methods[place]
 
 
 BY_DEFAULT = SignIn()
@@ -161,9 +191,14 @@ def is_access_key(text: str) -> bool:
     return _ACCESS_KEY.fullmatch(text) is not None
 
 
+def is_user_name(text: str) -> bool:
+    """Whether `text` may be the name of a user."""
+    return _USER.fullmatch(text) is not None and text.isprintable() and not is_access_key(text)
+
+
 def check_user_name(text: str) -> str:
     """Return the name of a user. Raises AccountInvalid."""
-    if not _USER.fullmatch(text) or is_access_key(text) or not text.isprintable():
+    if not is_user_name(text):
         raise AccountInvalid(
             f"{text[:80]!r} is no name of a user; use 1 to 128 characters without : * / and not like an access key"
         )

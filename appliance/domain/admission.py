@@ -10,12 +10,14 @@ from functools import lru_cache
 
 import msgspec
 
-from appliance.domain.access import LOCAL, Account, Action, Principal, account_srn, resources_of, srn
+from appliance.domain.access import ANONYMOUS, LOCAL, Account, Action, Principal, account_srn, resources_of, srn
+from appliance.domain.accounts import Credential
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import ImagePath, RegistryName
 from appliance.domain.registry import ImageRef, RegistryId
-from appliance.domain.rights import FullRights, Rights, parse_address
-from appliance.errors import AccessDenied, Denied
+from appliance.domain.rights import FullRights, Rights, Verdict, parse_address
+from appliance.domain.scope import MANAGEMENT, Scopes
+from appliance.errors import AccessDenied, Denied, ScopeShort, Unauthorized
 
 FULL_ACCESS = FullRights(())  # compared by identity where it saves time
 
@@ -31,6 +33,9 @@ class Caller(msgspec.Struct, frozen=True):
     address: str
     client: str = ""
     at: Timestamp = Timestamp(0)
+    scopes: Scopes | None = None  # of a token: what it was fetched for; it only narrows
+    credential: Credential | None = None
+    access_key: str = ""  # that the credential is of, for records
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -68,53 +73,97 @@ class AccountGrant(msgspec.Struct, frozen=True):
 def admit(caller: Caller, site: Site, path: ImagePath, actions: Sequence[Action]) -> Grant:
     """Return the grant for `actions` on the image at `path`.
 
-    Decided on the path, before any look-up, so that a refusal says nothing about what exists.
-    Raises AccessDenied.
+    Decided on the path, before any look-up, so that a refusal says nothing about what exists. What the policies deny is
+    denied whatever a token was fetched for. Raises AccessDenied, ScopeShort, Unauthorized.
     """
     if caller.rights is not FULL_ACCESS:
         _need(caller, Action.LOGIN, (srn(site.appliance, site.name),))
         resources = resources_of(site.appliance, site.name, path)
         for action in actions:
             _need(caller, action, resources)
+        if caller.scopes is not None:
+            for action in actions:
+                if not caller.scopes.allows(action, path):
+                    raise ScopeShort(f"the token was not fetched for {action} on {path}; fetch one that is")
     return Grant(caller, ImageRef(site.registry, path))
+
+
+def admit_sign_in(caller: Caller, site: Site) -> None:
+    """Check that the caller may use the distribution API of the registry at all. Raises AccessDenied, Unauthorized."""
+    _need(caller, Action.LOGIN, (srn(site.appliance, site.name),))
+
+
+def admit_catalog(caller: Caller, site: Site) -> None:
+    """Check that the caller may ask for the catalogue; `may_see` says what of it. Raises what `admit` does."""
+    admit_sign_in(caller, site)
+    if caller.scopes is not None and not caller.scopes.has_catalog:
+        raise ScopeShort("the token was not fetched for the catalogue; fetch one that is")
+
+
+def may_image(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
+    """Whether policies allow the image action at present; what a token is issued for."""
+    return _judge(caller, action, resources_of(site.appliance, site.name, path)).allowed
+
+
+def may_see(caller: Caller, site: Site, path: ImagePath) -> bool:
+    """Whether the catalogue shows the image to the caller: who may pull it may know of it."""
+    return may_image(caller, site, path, Action.PULL)
+
+
+def may_mount(caller: Caller, site: Site, path: ImagePath) -> bool:
+    """Whether the caller may take blobs from the image at `path`, with what its token was fetched for."""
+    is_in_scope = caller.scopes is None or caller.scopes.allows(Action.PULL, path)
+    return is_in_scope and may_see(caller, site, path)
 
 
 def admit_management(caller: Caller, site: Site, path: ImagePath, action: Action) -> Grant:
     """Return the grant for `action` on the image at `path` (or its repository, where the image part is empty).
 
-    For what goes through the management API, which needs no `LoginContainerRegistry`. Raises AccessDenied.
+    For what goes through the management API, which needs no `LoginContainerRegistry`. Raises AccessDenied, ScopeShort.
     """
-    _need(caller, action, resources_of(site.appliance, site.name, path))
+    _need_management(caller, action, resources_of(site.appliance, site.name, path))
     return Grant(caller, ImageRef(site.registry, path))
 
 
 def admit_registry(caller: Caller, site: Site, action: Action) -> None:
-    """Check `action` on the registry itself. Raises AccessDenied."""
-    _need(caller, action, (srn(site.appliance, site.name),))
+    """Check `action` on the registry itself, through the management API. Raises AccessDenied, ScopeShort."""
+    _need_management(caller, action, (srn(site.appliance, site.name),))
 
 
 def admit_account(caller: Caller, appliance: str, account: Account, action: Action) -> AccountGrant:
-    """Return the grant for `action` on a user, group, role or policy, which need not exist. Raises AccessDenied."""
-    _need(caller, action, (account_srn(appliance, account),))
+    """Return the grant for `action` on a user, group, role or policy, which need not exist.
+
+    Raises AccessDenied, ScopeShort.
+    """
+    _need_management(caller, action, (account_srn(appliance, account),))
     return AccountGrant(caller, account)
 
 
 def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
-    """Whether `caller` could do `action` on the image at `path`; for lists and mount sources."""
-    if caller.rights is FULL_ACCESS:
-        return True
-    resources = resources_of(site.appliance, site.name, path)
-    return caller.rights.evaluate(action, resources, caller.address, caller.at).allowed
+    """Whether `caller` could do `action` on the image at `path`, through the management API; for lists."""
+    return _may_manage(caller, action, resources_of(site.appliance, site.name, path))
 
 
 def may_registry(caller: Caller, site: Site, action: Action) -> bool:
     """Whether `caller` could do `action` on the registry itself; for lists."""
-    return caller.rights.evaluate(action, (srn(site.appliance, site.name),), caller.address, caller.at).allowed
+    return _may_manage(caller, action, (srn(site.appliance, site.name),))
 
 
 def may_account(caller: Caller, appliance: str, account: Account, action: Action) -> bool:
     """Whether `caller` could do `action` on the user, group, role or policy; for lists."""
-    return caller.rights.evaluate(action, (account_srn(appliance, account),), caller.address, caller.at).allowed
+    return _may_manage(caller, action, (account_srn(appliance, account),))
+
+
+def _may_manage(caller: Caller, action: Action, resources: Sequence[str]) -> bool:
+    if caller.rights is FULL_ACCESS:
+        return True
+    return (caller.scopes is None or caller.scopes.manages(action)) and _judge(caller, action, resources).allowed
+
+
+def _need_management(caller: Caller, action: Action, resources: Sequence[str]) -> None:
+    _need(caller, action, resources)
+    if caller.scopes is not None and not caller.scopes.manages(action):
+        raise ScopeShort(f"the token was not fetched for {action}; fetch one with the scope {MANAGEMENT}")
 
 
 def check_may(caller: Caller, site: Site, path: ImagePath, action: Action) -> None:
@@ -126,12 +175,19 @@ def check_may(caller: Caller, site: Site, path: ImagePath, action: Action) -> No
 
 
 def _need(caller: Caller, action: Action, resources: Sequence[str]) -> None:
-    verdict = caller.rights.evaluate(action, resources, caller.address, caller.at)
-    if not verdict.allowed:
-        raise AccessDenied(
-            f"{caller.principal.name} may not do this: {verdict.reason} on {resources[0]};"
-            f" ask the administrator for a policy with {action}",
-        )
+    verdict = _judge(caller, action, resources)
+    if verdict.allowed:
+        return
+    if caller.principal == ANONYMOUS:
+        raise Unauthorized("sign in first: docker login with an access key of this registry")
+    raise AccessDenied(
+        f"{caller.principal.name} may not do this: {verdict.reason} on {resources[0]};"
+        f" ask the administrator for a policy with {action}",
+    )
+
+
+def _judge(caller: Caller, action: Action, resources: Sequence[str]) -> Verdict:
+    return caller.rights.evaluate(action, resources, caller.address, caller.at)
 
 
 class Arrival(msgspec.Struct, frozen=True):

@@ -138,6 +138,11 @@ class Rights:
             self._asks_address = self._asks_address or bool(gate.applied or gate.excluded)
             self._moments |= {moment for moment in (gate.first, gate.last) if moment is not None}
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the answer depends on the time."""
+        return bool(self._boundaries)
+
     def evaluate(self, action: Action, resources: Sequence[str], address: str, now: Timestamp) -> Verdict:
         """Decide `action` on what `resources` (SRNs, the narrowest first) name, asked from `address` at `now`."""
         since = bisect_right(self._boundaries, now) if self._boundaries else 0

@@ -1,141 +1,259 @@
-"""Who calls: the control socket, a user by Basic, or in open mode whoever sits at this machine."""
+"""Who calls: the control socket, somebody by Basic or Bearer, a console session by cookie.
 
-import asyncio
+What a header proved is remembered for a minute, under a keyed hash, and judged again whenever the access epoch moves:
+a key that was disabled, a password that was changed, a policy that was taken away count for the very next request.
+"""
+
+import base64
 import hashlib
+import hmac
 import secrets
-import time
-from base64 import b64decode
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
-from appliance.domain.access import BUILT_IN, Principal, PrincipalKind
+from appliance.db.database import Reader
+from appliance.db.sign_ins import Kept, SignInKind
+from appliance.domain.access import ANONYMOUS, Principal, PrincipalKind
+from appliance.domain.accounts import Credential, Method, Place
 from appliance.domain.admission import FULL_ACCESS, Caller
-from appliance.domain.rights import Rights
-from appliance.errors import TooManyRequests, Unauthorized
-from appliance.http.slowdown import Slowdown, source_of
-from appliance.logs import Log
-from appliance.services.keys import is_password
+from appliance.domain.moment import MINUTE, Timestamp
+from appliance.domain.registry import RegistryId
+from appliance.domain.scope import Scopes
+from appliance.errors import TokenInvalid, Unauthorized
+from appliance.http.verify import WRONG, Verifier, parse_basic
+from appliance.services import sign_ins
+from appliance.services.directory import Directory, Standing
+from appliance.services.signing import Claims, Signer
+from appliance.services.uses import Uses
 
-CACHE_S = 60.0  # seconds a verified password is remembered; argon2id costs some 50 ms each time (DESIGN 4)
-_CACHE_ENTRIES = 1000
-_AT_ONCE = 2  # verifications; each takes 64 MiB and a core
-_IN_LINE = 64  # sign-ins of one source that may wait; a farm of builders begins with some dozen at once
-Entry = TypeVar("Entry")
-_WRONG = "the user or the password is wrong; sign in again with docker login"
+REMEMBERED_MS = MINUTE  # a verified password, a token, a session; argon2id costs some 50 ms each time (DESIGN 4)
+_ENTRIES = 10_000
+OPERATOR = Caller(Principal(PrincipalKind.OPERATOR, "control socket"), FULL_ACCESS, "local")
+_CURES = {
+    Place.REGISTRY: "sign in with an access key instead: scr key create",
+    Place.API: "use an access key: scr key create",
+    Place.CONSOLE: "see the user's security settings",
+}
+V = TypeVar("V")
 
 
-class User(msgspec.Struct, frozen=True):
-    """A user of `scr.toml`: argon2id hash of the password, and the names of built-in policies."""
+class Session(msgspec.Struct, frozen=True):
+    """A console session: what a form or a script has to send along, and until when it lasts unless it is used."""
 
-    name: str
-    password_hash: str
-    policies: tuple[str, ...]
+    kept: Kept
+    csrf: str
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Somebody who was told apart: good at `epoch` until `until`."""
+
+    caller: Caller
+    epoch: int
+    since: Timestamp
+    until: Timestamp
+    session: Session | None = None
 
 
 class Doorkeeper:
-    """Tells who calls. Replaced whole when the users change, so that nothing old is remembered."""
+    """Tells who calls. Used on the loop only."""
 
-    def __init__(self, users: tuple[User, ...], executor: Executor, *, is_open: bool, log: Log | None = None) -> None:
-        """Know `users`; with `is_open` (no user, no trusted proxy) serve this machine without asking."""
-        self.is_open = is_open
-        self._users = {user.name: user for user in users}
-        self._executor = executor
-        self._log = log
+    def __init__(
+        self,
+        directory: Directory,
+        signer: Signer,
+        verifier: Verifier,
+        uses: Uses,
+        reader: Reader,
+        clock: Callable[[], Timestamp],
+    ) -> None:
+        """Look people up in `directory` and sessions in `reader`; note in `uses` who came."""
+        self.directory = directory
+        self.signer = signer
+        self.verifier = verifier
+        self.uses = uses
+        self._reader = reader
+        self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._right: dict[bytes, tuple[Caller, float]] = {}
-        self._wrong: dict[bytes, float] = {}
-        self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._slowdown = Slowdown()
-        self._lines: dict[str, tuple[asyncio.Lock, int]] = {}  # a source: one at a time, and how many are there
+        self._known: dict[bytes, Known] = {}
+        self._proven: dict[bytes, tuple[Credential, Timestamp]] = {}  # by Basic
+        self._wrong: dict[bytes, tuple[int, Timestamp]] = {}  # the epoch it was wrong at, and until when that counts
 
-    async def know(self, authorization: bytes, address: str) -> Caller:
-        """Return whom an Authorization header names, who calls from `address`.
+    def is_anybody(self) -> bool:
+        """Whether there is anybody who could sign in; nobody: the open mode of zero configuration."""
+        self.directory.look()
+        return self.directory.is_anybody_in_force()
 
-        Raises Unauthorized for wrong credentials, unknown and wrong ones alike, TooManyRequests for a source that asks
-        more than can be looked at.
+    def anonymous(self, address: str, scopes: Scopes | None = None) -> Caller:
+        """Return somebody who calls from `address` without saying who it is."""
+        self.directory.look()
+        return self._fresh(Caller(ANONYMOUS, self.directory.rights_of_anonymous(), address, scopes=scopes))
+
+    async def know(self, authorization: bytes, address: str, place: Place, registry: RegistryId) -> Caller:
+        """Return whom an Authorization header names, who calls from `address` at `place`.
+
+        Raises Unauthorized for wrong credentials, unknown and wrong ones alike, TokenInvalid, TooManyRequests.
         """
-        key = hashlib.blake2b(authorization + b"\0" + address.encode(), key=self._key, digest_size=16).digest()
-        if (caller := self._remembered(key)) is not None:
+        digest = self._digest(authorization, address, place, registry)
+        if (known := self._recall(digest)) is not None:
+            return self._fresh(known.caller)
+        if authorization[:7].lower() == b"bearer ":
+            return self._by_token(digest, authorization[7:].strip(), address, place, registry)
+        return await self._by_basic(digest, authorization, address, place)
+
+    def know_session(self, secret: str, address: str) -> tuple[Caller, Session] | None:
+        """Return whose console session `secret` is, or None."""
+        digest = self._digest(secret.encode(), address, Place.CONSOLE, RegistryId(0))
+        if (known := self._recall(digest)) is not None and known.session is not None:
+            return self._fresh(known.caller), known.session
+        now = self._clock()
+        kept = sign_ins.find(self._reader, SignInKind.SESSION, secret, now)
+        if kept is None:
+            return None
+        credential = sign_ins.credential_of(kept)
+        standing = self.directory.judge(credential, now)
+        if standing is None or not standing.owner.sign_in.opens(Place.CONSOLE, credential.method):
+            return None
+        self.uses.note_sign_in(kept, now)
+        session = Session(kept, csrf_of(secret))
+        caller = self.caller_of(credential, standing, address)
+        self._keep(digest, caller, standing.until, kept.expires_at, session=session)
+        return self._fresh(caller), session
+
+    def forget_session(self, session: Session) -> None:
+        """Forget that a session was known, from whatever address: it was ended."""
+        ended = [
+            digest for digest, one in self._known.items() if one.session and one.session.kept.id == session.kept.id
+        ]
+        for digest in ended:
+            del self._known[digest]
+
+    async def sign_in(self, name: str, secret: str, address: str, place: Place, registry: RegistryId) -> Caller:
+        """Return whom name and secret are of. Raises Unauthorized, TooManyRequests."""
+        basic = base64.b64encode(f"{name}:{secret}".encode())
+        return await self.know(b"Basic " + basic, address, place, registry)
+
+    def standing_of(self, caller: Caller) -> tuple[Credential, Standing]:
+        """Return what somebody signed in with, and how long that counts. Raises Unauthorized if it ended meanwhile."""
+        credential = caller.credential
+        standing = self.directory.judge(credential, self._clock()) if credential is not None else None
+        if credential is None or standing is None:
+            raise Unauthorized("the sign-in has ended; sign in again")
+        return credential, standing
+
+    def caller_of(
+        self, credential: Credential, standing: Standing, address: str, scopes: Scopes | None = None
+    ) -> Caller:
+        """Return who holds `credential` as a caller."""
+        owner = standing.owner
+        return Caller(
+            Principal(owner.kind, owner.name),
+            self.directory.rights_of(owner),
+            address,
+            scopes=scopes,
+            credential=credential,
+            access_key=standing.access_key,
+        )
+
+    def check_place(self, credential: Credential, standing: Standing, place: Place) -> None:
+        """Refuse a method that the user's security settings do not let in at `place`. Raises Unauthorized."""
+        if standing.owner.sign_in.opens(place, credential.method):
+            return
+        method = "a password" if credential.method is Method.PASSWORD else "an access key"
+        where = "the registry" if place is Place.REGISTRY else f"the {place}"
+        raise Unauthorized(f"{standing.owner.name} may not sign in to {where} with {method}; {_CURES[place]}")
+
+    def _by_token(self, digest: bytes, token: bytes, address: str, place: Place, registry: RegistryId) -> Caller:
+        now = self._clock()
+        claims = self.signer.verify(token, now)
+        if place is Place.REGISTRY and claims.registry != registry:
+            raise TokenInvalid("the token is of another registry; fetch one here")
+        if claims.credential is None:
+            caller = self.anonymous(address, claims.scopes)
+            self._keep(digest, caller, claims.until, None)
             return caller
-        name, password = _basic(authorization)
-        source = source_of(address)
-        with self._in_line(source) as line:
-            async with line:
-                if (caller := self._remembered(key)) is not None:  # another one in the line was told apart already
-                    return caller
-                await asyncio.sleep(self._slowdown.wait_s(source, name, time.monotonic()))
-                return await self._verify(key, name, password, source, address)
+        return self._by_claims(digest, claims, claims.credential, address, place)
 
-    async def _verify(self, key: bytes, name: str, password: str, source: str, address: str) -> Caller:
-        user = self._users.get(name)
-        known = user.password_hash if user else None
-        async with self._turns:
-            is_right = await asyncio.get_running_loop().run_in_executor(self._executor, is_password, known, password)
-        now = time.monotonic()
-        if user is None or not is_right:
-            self._slowdown.fail(source, name, now)
-            _keep(self._wrong, key, now + CACHE_S)
-            if self._log is not None:  # a name nobody has may be a password in the wrong field
-                self._log.warn("login.failed", user=user.name if user else "(unknown)", address=address)
-            raise Unauthorized(_WRONG)
-        self._slowdown.succeed(source)
-        caller = Caller(Principal(PrincipalKind.USER, user.name), _rights(user), address)
-        _keep(self._right, key, (caller, now + CACHE_S))
-        return caller
+    def _by_claims(self, digest: bytes, claims: Claims, credential: Credential, address: str, place: Place) -> Caller:
+        standing = self.directory.judge(credential, self._clock())
+        if standing is None:
+            raise TokenInvalid("the access key or password behind the token counts no more; sign in again")
+        self.check_place(credential, standing, place)
+        caller = self.caller_of(credential, standing, address, claims.scopes)
+        self._keep(digest, caller, standing.until, claims.until)
+        return self._fresh(caller)
 
-    def _remembered(self, key: bytes) -> Caller | None:
-        """Return the caller whom these credentials proved to be a while ago. Raises Unauthorized if they were wrong."""
-        right = self._right.get(key)
-        if right is not None and right[1] > time.monotonic():
-            return right[0]
-        if self._wrong.get(key, 0.0) > time.monotonic():
-            raise Unauthorized(_WRONG)
-        return None
+    async def _by_basic(self, digest: bytes, authorization: bytes, address: str, place: Place) -> Caller:
+        credential = self._proven_before(digest) or await self._prove(digest, authorization, address)
+        self.directory.look()
+        now = self._clock()
+        standing = self.directory.judge(credential, now)
+        if standing is None:
+            raise Unauthorized("the sign-in has ended; sign in again")
+        _put(self._proven, digest, (credential, Timestamp(now + REMEMBERED_MS)))
+        self.check_place(credential, standing, place)
+        caller = self.caller_of(credential, standing, address)
+        self._keep(digest, caller, standing.until, None)
+        return self._fresh(caller)
 
-    @contextmanager
-    def _in_line(self, source: str) -> Iterator[asyncio.Lock]:
-        """Stand in the source's line. Raises TooManyRequests when it is too long."""
-        line, waiting = self._lines.get(source, (None, 0))
-        if waiting >= _IN_LINE:
-            raise TooManyRequests("too many sign-ins wait from your address; try again in a while")
-        line = line or asyncio.Lock()
-        self._lines[source] = line, waiting + 1
+    async def _prove(self, digest: bytes, authorization: bytes, address: str) -> Credential:
+        epoch, until = self._wrong.get(digest, (-1, 0))
+        if epoch == self.directory.look() and self._clock() < until:
+            raise Unauthorized(WRONG)
         try:
-            yield line
-        finally:
-            waiting = self._lines[source][1] - 1
-            if waiting:
-                self._lines[source] = line, waiting
-            else:
-                del self._lines[source]
+            return await self.verifier.prove(parse_basic(authorization), address, lambda: self._proven_before(digest))
+        except Unauthorized:
+            _put(self._wrong, digest, (self.directory.epoch, Timestamp(self._clock() + REMEMBERED_MS)))
+            raise
+
+    def _proven_before(self, digest: bytes) -> Credential | None:
+        """Return what the same header proved a while ago, if that still counts."""
+        self.directory.look()
+        now = self._clock()
+        credential, until = self._proven.get(digest, (None, 0))
+        if credential is None or now >= until or self.directory.judge(credential, now) is None:
+            return None
+        return credential
+
+    def _recall(self, digest: bytes) -> Known | None:
+        epoch = self.directory.look()
+        known = self._known.get(digest)
+        if known is None or known.epoch != epoch or not known.since <= self._clock() < known.until:
+            return None
+        return known
+
+    def _keep(
+        self,
+        digest: bytes,
+        caller: Caller,
+        one: Timestamp | None,
+        other: Timestamp | None,
+        *,
+        session: Session | None = None,
+    ) -> None:
+        """Remember the caller for a minute, or until one of the ends, and note the use."""
+        now = self._clock()
+        until = min((Timestamp(now + REMEMBERED_MS), *(end for end in (one, other) if end is not None)))
+        _put(self._known, digest, Known(caller, self.directory.epoch, now, until, session))
+        if caller.credential is not None:
+            self.uses.note(caller.credential, caller.address, now)
+
+    def _fresh(self, caller: Caller) -> Caller:
+        """Return the caller as of now, where its rights depend on the time."""
+        return msgspec.structs.replace(caller, at=self._clock()) if caller.rights.is_timed else caller
+
+    def _digest(self, secret: bytes, address: str, place: Place, registry: RegistryId) -> bytes:
+        text = b"%b\0%b\0%b\0%d" % (secret, address.encode(), place.encode(), registry)
+        return hashlib.blake2b(text, key=self._key, digest_size=16).digest()
 
 
-OPERATOR = Caller(Principal(PrincipalKind.OPERATOR, "control socket"), FULL_ACCESS, "local")
+def csrf_of(secret: str) -> str:
+    """Return what a page of the session has to send with every change: who reads it has the page, not the cookie."""
+    return hmac.digest(secret.encode(), b"csrf", "sha256").hex()
 
 
-def _keep(known: dict[bytes, Entry], key: bytes, entry: Entry) -> None:
-    if len(known) >= _CACHE_ENTRIES:
+def _put(known: dict[bytes, V], key: bytes, entry: V) -> None:
+    if len(known) >= _ENTRIES:
         known.clear()
     known[key] = entry
-
-
-def _rights(user: User) -> Rights:
-    return Rights(BUILT_IN[name] for name in user.policies)
-
-
-def _basic(authorization: bytes) -> tuple[str, str]:
-    """Return user and password of a Basic header. Raises Unauthorized. Spec: RFC 7617."""
-    scheme, _, text = authorization.partition(b" ")
-    if scheme.lower() != b"basic":
-        raise Unauthorized("this registry takes user and password (Basic); sign in again with docker login")
-    try:
-        name, colon, password = b64decode(text.strip(), validate=True).decode().partition(":")
-    except ValueError as error:
-        raise Unauthorized("the Authorization header is not well formed; sign in again with docker login") from error
-    if not colon:
-        raise Unauthorized("the Authorization header has no password; sign in again with docker login")
-    return name, password

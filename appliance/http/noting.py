@@ -10,7 +10,17 @@ from appliance.domain.admission import Caller, Grant, Site
 from appliance.domain.decision import Stage, Step
 from appliance.domain.names import Digest, Tag
 from appliance.domain.registry import RegistryId
-from appliance.errors import AccessDenied, Denied, PullDenied, QuotaExceeded, Removed, ScrError, TagLocked, Unauthorized
+from appliance.errors import (
+    AccessDenied,
+    Denied,
+    PullDenied,
+    QuotaExceeded,
+    Removed,
+    ScopeShort,
+    ScrError,
+    TagLocked,
+    Unauthorized,
+)
 from appliance.http.agent import agent_of, printable
 from appliance.http.door import Door
 from appliance.http.entrance import Entrance
@@ -21,6 +31,7 @@ from appliance.services.logins import Login
 from appliance.services.refusals import Asked
 
 UNKNOWN = "(unknown)"  # whoever failed to prove who they are
+_SIGN_IN_PATHS = ("/token", "/api/v1/session")
 _PATH = 500  # characters of a path that are kept
 _STAGES: dict[type[ScrError], Stage] = {
     AccessDenied: Stage.ACCESS_POLICY,
@@ -45,6 +56,8 @@ class Noting:
         headers: Fields = scope["scr.headers"]
         if not (isinstance(error, Denied) or (isinstance(error, Unauthorized) and b"authorization" in headers)):
             return
+        if isinstance(error, ScopeShort):  # the client fetches the token that it needs now: a step, and no end
+            return
         door: Door = scope["state"]["door"]
         host = headers.get(b"host", b"")
         if site is None and not door.is_control:
@@ -67,8 +80,12 @@ class Noting:
         """Keep a sign-in that succeeded, if the request is one: Basic credentials on `/v2/`."""
         headers: Fields = scope["scr.headers"]
         if headers.get(b"authorization", b"")[:6].lower() == b"basic ":
-            agent = agent_of(headers)
-            self.books.signed_in(Login(site.registry, str(caller.principal), caller.address, agent, is_allowed=True))
+            self.signed_in(scope, caller, site)
+
+    def signed_in(self, scope: Scope, caller: Caller, site: Site) -> None:
+        """Keep a sign-in that succeeded: Basic on `/v2/`, a token without scope, a console session."""
+        agent = agent_of(scope["scr.headers"])
+        self.books.signed_in(Login(site.registry, str(caller.principal), caller.address, agent, is_allowed=True))
 
     def passage(
         self, call: Call, grant: Grant, kind: str, digest: Digest, size: int, reference: Tag | Digest | None = None
@@ -97,7 +114,7 @@ class Noting:
     def _count(self, error: ScrError, asked: Asked) -> None:
         """Count a refused sign-in, pull or push."""
         books, now = self.books, self.books.clock()
-        if is_base(asked.path):
+        if is_base(asked.path) or asked.path in _SIGN_IN_PATHS:
             if isinstance(error, Unauthorized):
                 who = asked.principal or UNKNOWN
                 books.signed_in(Login(asked.registry, who, asked.address, asked.client, is_allowed=False))

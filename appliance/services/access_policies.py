@@ -80,15 +80,16 @@ def edit_in(
     document: Document | None = None,
     description: str | None = None,
     rebind: bool = False,
-    managed: bool = False,
+    by_file: bool = False,
+    managed: bool | None = None,
 ) -> PolicyRow:
     """Do what `edit` does within a transaction."""
     before = find_policy(tx, grant)
     if before.built_in:
         raise AccountManaged(f"policy {before.name} is built in; make one of your own that begins with a copy of it")
-    guard(before.managed, str(grant.account), by_file=managed)
+    guard(before.managed, str(grant.account), by_file=by_file)
     appliance = facts.find(tx, "appliance") or ""
-    after = msgspec.structs.replace(before, managed=managed)
+    after = msgspec.structs.replace(before, managed=before.managed if managed is None else managed)
     if description is not None:
         after = msgspec.structs.replace(after, description=check_description(description))
     if document is not None:
@@ -144,17 +145,20 @@ def attach_in(
     now: Timestamp,
     *,
     is_attached: bool,
-    managed: bool = False,
+    by_file: bool = False,
 ) -> bool:
-    """Attach or take away within a transaction. An attachment that scr.toml declares ends there only."""
+    """Attach or take away within a transaction.
+
+    An attachment that scr.toml declares ends there only; what the file attaches is marked so.
+    """
     row = find_policy(tx, grant)
     of_holder = AccountGrant(grant.caller, holder)
     place = find_group(tx, of_holder).row if holder.kind is Holder.GROUP else find_principal(tx, of_holder).row
     if is_attached:
-        is_changed = access_policies.attach(tx, row.row, holder.kind, place, now, managed=managed)
+        is_changed = access_policies.attach(tx, row.row, holder.kind, place, now, managed=by_file)
     else:
         if (row.name, True) in access_policies.list_attached(tx, holder.kind, place):
-            guard(is_managed=True, what=f"policy {row.name} of {holder}", by_file=managed)
+            guard(is_managed=True, what=f"policy {row.name} of {holder}", by_file=by_file)
         is_changed = access_policies.detach(tx, row.row, holder.kind, place)
     if is_changed:
         kind = "policy.attached" if is_attached else "policy.detached"

@@ -76,13 +76,19 @@ async def edit(stock: Stock, grant: AccountGrant, change: Edit, now: Timestamp) 
 
 
 def edit_in(
-    tx: Transaction, grant: AccountGrant, change: Edit, now: Timestamp, *, managed: bool = False
+    tx: Transaction,
+    grant: AccountGrant,
+    change: Edit,
+    now: Timestamp,
+    *,
+    by_file: bool = False,
+    managed: bool | None = None,
 ) -> PrincipalRow:
     """Do what `edit` does within a transaction; who is disabled has lost every token and session at once."""
     before = find_principal(tx, grant)
-    guard(before.managed, str(grant.account), by_file=managed)
+    guard(before.managed, str(grant.account), by_file=by_file)
     given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-    after = msgspec.structs.replace(before, **given, managed=managed)
+    after = msgspec.structs.replace(before, **given, managed=before.managed if managed is None else managed)
     check_description(after.description)
     if after == before:
         return before
@@ -103,11 +109,11 @@ async def set_password(stock: Stock, grant: AccountGrant, password_hash: str | N
 
 
 def set_password_in(
-    tx: Transaction, grant: AccountGrant, password_hash: str | None, now: Timestamp, *, managed: bool = False
+    tx: Transaction, grant: AccountGrant, password_hash: str | None, now: Timestamp, *, by_file: bool = False
 ) -> None:
     """Do what `set_password` does within a transaction; the same hash again changes nothing."""
     row = find_principal(tx, grant)
-    guard(row.managed, str(grant.account), by_file=managed)
+    guard(row.managed, str(grant.account), by_file=by_file)
     if principals.password_hash_of(tx, row.row) == password_hash:
         return
     principals.set_password(tx, row.row, password_hash)
@@ -153,12 +159,19 @@ async def edit_group(stock: Stock, grant: AccountGrant, description: str, now: T
 
 
 def edit_group_in(
-    tx: Transaction, grant: AccountGrant, description: str, now: Timestamp, *, managed: bool = False
+    tx: Transaction,
+    grant: AccountGrant,
+    description: str,
+    now: Timestamp,
+    *,
+    by_file: bool = False,
+    managed: bool | None = None,
 ) -> GroupRow:
     """Do what `edit_group` does within a transaction."""
     before = find_group(tx, grant)
-    guard(before.managed, str(grant.account), by_file=managed)
-    after = msgspec.structs.replace(before, description=check_description(description), managed=managed)
+    guard(before.managed, str(grant.account), by_file=by_file)
+    is_managed = before.managed if managed is None else managed
+    after = msgspec.structs.replace(before, description=check_description(description), managed=is_managed)
     if after == before:
         return before
     user_groups.update(tx, after, str(grant.caller.principal), now)
@@ -182,21 +195,21 @@ async def remove_member(stock: Stock, grant: AccountGrant, user: str, now: Times
 
 
 def change_member_in(
-    tx: Transaction, grant: AccountGrant, user: str, now: Timestamp, *, is_member: bool, managed: bool = False
+    tx: Transaction, grant: AccountGrant, user: str, now: Timestamp, *, is_member: bool, by_file: bool = False
 ) -> bool:
     """Put `user` into the group, or take it out, within a transaction; False if nothing changed.
 
-    A membership that scr.toml declares ends there only.
+    A membership that scr.toml declares ends there only; what the file puts in is marked so.
     """
     group = find_group(tx, grant)
     found = principals.find(tx, PrincipalKind.USER, user)
     if found is None:
         raise AccountUnknown(f"there is no user {user[:80]!r}; a group has users only")
     if is_member:
-        is_changed = user_groups.add_member(tx, group.row, found.row, now, managed=managed)
+        is_changed = user_groups.add_member(tx, group.row, found.row, now, managed=by_file)
     else:
         if found.row in user_groups.list_managed_members(tx, group.row):
-            guard(is_managed=True, what=f"{user} in group {group.name}", by_file=managed)
+            guard(is_managed=True, what=f"{user} in group {group.name}", by_file=by_file)
         is_changed = user_groups.remove_member(tx, group.row, found.row)
     if is_changed:
         kind = "group.member_added" if is_member else "group.member_removed"

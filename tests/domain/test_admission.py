@@ -27,7 +27,7 @@ from appliance.domain.admission import (
 from appliance.domain.names import DEFAULT_REGISTRY, parse_image_path
 from appliance.domain.registry import RegistryId
 from appliance.domain.rights import Rights
-from appliance.errors import AccessDenied, Denied
+from appliance.errors import AccessDenied, Denied, Unauthorized
 
 SITE = Site("a1", RegistryId(1), DEFAULT_REGISTRY)
 PAY = parse_image_path("pay/api")
@@ -77,7 +77,7 @@ def test_who_has_no_policy_may_nothing() -> None:
 
     assert not any(may(nobody, SITE, PAY, action) for action in Action)
     for action in Action:
-        with pytest.raises(AccessDenied):
+        with pytest.raises(Unauthorized):
             admit_registry(nobody, SITE, action)
 
 

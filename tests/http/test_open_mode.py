@@ -69,7 +69,7 @@ def test_wrong_credentials_are_wrong_without_authentication_too(server: Server, 
     answer = _ask(server, f"Authorization: {authorization}")
 
     assert answer.status == 401
-    assert answer.headers["www-authenticate"].startswith("Basic realm=")
+    assert answer.headers["www-authenticate"].startswith("Bearer realm=")
 
 
 FOREIGN = [

@@ -34,30 +34,41 @@ def _ask(server: Server, *headers: str, method: str = "GET", path: str = "/v2/",
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "scope"),
     [
-        ("GET", "/v2/"),
-        ("HEAD", "/v2/"),
-        ("GET", "/v2"),
-        ("GET", "/v2/a/b/manifests/1"),
-        ("HEAD", "/v2/a/b/blobs/x"),
-        ("DELETE", "/v2/a/b/manifests/1"),
-        ("GET", "/v2/_catalog"),
-        ("GET", "/v2/nonsense/of/any/kind"),
-        ("OPTIONS", "/v2/"),
-        ("BREW", "/v2/"),
-        ("GET", "/api/v1/repositories"),
-        ("GET", "/nothing"),
+        ("GET", "/v2/", ""),
+        ("HEAD", "/v2/", ""),
+        ("GET", "/v2", ""),
+        ("GET", "/v2/a/b/manifests/1", "repository:a/b:pull"),
+        ("GET", "/v2/alpine/manifests/1", "repository:library/alpine:pull"),
+        ("HEAD", "/v2/a/b/blobs/x", "repository:a/b:pull"),
+        ("GET", "/v2/a/b/tags/list", "repository:a/b:pull"),
+        ("GET", "/v2/a/b/referrers/x", "repository:a/b:pull"),
+        ("PUT", "/v2/a/b/manifests/1", "repository:a/b:pull,push"),
+        ("POST", "/v2/a/b/blobs/uploads/", "repository:a/b:pull,push"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=x&from=c/d", "repository:a/b:pull,push repository:c/d:pull"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=x&from=a/b", "repository:a/b:pull,push"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=x&from=/", "repository:a/b:pull,push"),
+        ("DELETE", "/v2/a/b/blobs/uploads/x", "repository:a/b:pull,push"),
+        ("DELETE", "/v2/a/b/manifests/1", "repository:a/b:delete"),
+        ("GET", "/v2/_catalog", "registry:catalog:*"),
+        ("GET", "/v2/nonsense/of/any/kind", ""),
+        ("GET", "/v2/A/b/manifests/1", ""),
+        ("OPTIONS", "/v2/", ""),
+        ("GET", "/api/v1/repositories", "registry:management:*"),
+        ("GET", "/nothing", "registry:management:*"),
     ],
 )
-def test_without_credentials_everything_is_challenged(server: Server, method: str, path: str) -> None:
-    if method == "BREW":
-        assert _ask(server, method=method, path=path).status == 400  # no method of HTTP
-        return
-    answer = _ask(server, method=method, path=path)
+def test_without_credentials_everything_is_challenged(server: Server, method: str, path: str, scope: str) -> None:
+    answer = _ask(server, "Content-Length: 0", method=method, path=path)
 
+    realm = f'Bearer realm="{server.url}/token",service="{server.address}"'
     assert answer.status == 401
-    assert answer.headers["www-authenticate"] == 'Basic realm="scr"'
+    assert answer.headers["www-authenticate"] == realm + (f',scope="{scope}"' if scope else "")
+
+
+def test_what_is_no_method_of_http_is_refused(server: Server) -> None:
+    assert _ask(server, method="BREW").status == 400
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])

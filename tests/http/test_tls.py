@@ -182,7 +182,7 @@ def test_both_are_served_on_one_port_where_that_is_asked_for(tmp_path: Path, aut
     credentials = b"Authorization: Basic YW5uOmNvcnJlY3QgaG9yc2U=\r\n"
     with Server(tmp_path, config) as server:
         with authority.connect(server) as raw:
-            assert raw.ask(PING).headers["www-authenticate"].startswith("Basic")
+            assert raw.ask(PING).headers["www-authenticate"].startswith('Bearer realm="https://')
             assert raw.ask(b"GET /v2/ HTTP/1.1\r\n" + HOST + credentials + b"\r\n").status == 200
         with Raw(server) as raw:
             without = raw.ask(PING)

@@ -15,7 +15,7 @@ from litestar.types import ControllerRouterHandler
 
 from appliance import __version__
 from appliance.domain.access import Action
-from appliance.errors import QueryInvalid, ScrError
+from appliance.errors import QueryInvalid, ScrError, Unauthorized
 from appliance.http.api import problem
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.asking import InAsking, provide_asking
@@ -28,6 +28,7 @@ from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.running import InRunning, Running
+from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
@@ -49,6 +50,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Deletions,
     Jobs,
     list_schedules,
+    Sessions,
     run_collection,
     run_scrub,
     run_verification,
@@ -84,6 +86,8 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Li
         "running": Provide(lambda: running, sync_to_thread=False),
         "asking": Provide(provide_asking, sync_to_thread=False),
         "describer": Provide(lambda: describer, sync_to_thread=False),
+        "noting": Provide(lambda: noting, sync_to_thread=False),
+        "entry": Provide(provide_entry, sync_to_thread=False),
     }
 
     @get("/api/schema", sync_to_thread=False, include_in_schema=False, media_type="application/vnd.oai.openapi+json")
@@ -101,7 +105,12 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Li
     def refuse(request: _Asked, error: ScrError) -> Response[bytes]:
         scope = cast("dict[str, Any]", request.scope)
         noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
-        return _answer(problem.answer_to(error))
+        answer = _answer(problem.answer_to(error))
+        if isinstance(error, Unauthorized):
+            entry = provide_entry(request.scope)
+            for name, value in entry.callers.challenger.headers(scope, entry.site, error):
+                answer.headers[name.decode()] = value.decode()  # the last one is the token's: who asks here has one
+        return answer
 
     return Litestar(
         [live, ready, describe, show_metrics, tell_why, *_HANDLERS],

@@ -12,8 +12,8 @@ from time import perf_counter
 
 from appliance.blobstore.store import FileSpan
 from appliance.db import blobs, manifests
-from appliance.domain.access import Action
-from appliance.domain.admission import Caller, Grant, Site
+from appliance.domain.access import ANONYMOUS, Action
+from appliance.domain.admission import Caller, Grant, Site, admit_sign_in
 from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_tag
 from appliance.domain.registry import FoundManifest, StoredBlob
 from appliance.errors import (
@@ -27,6 +27,7 @@ from appliance.errors import (
     Unauthorized,
     Unsupported,
 )
+from appliance.http.challenge import Challenger
 from appliance.http.meter import Meter
 from appliance.http.noting import Noting
 from appliance.http.v2.asking import allow
@@ -35,6 +36,7 @@ from appliance.http.v2.listing import Listing
 from appliance.http.v2.problems import answer_to, body_of
 from appliance.http.v2.push import Pushing
 from appliance.http.v2.ranges import parse_range
+from appliance.http.v2.routes import match
 from appliance.services import pull_limit, scrub
 from appliance.services.stock import Stock
 
@@ -44,8 +46,9 @@ Handler = Callable[[Call, str, str], Awaitable[None]]
 class DistributionApi:
     """The distribution API over one stock. Spec: distribution-spec 1.1.1, "API"."""
 
-    def __init__(self, stock: Stock, noting: Noting, meter: Meter) -> None:
-        """Serve `stock`; `noting` and `meter` keep what is asked and how it ends."""
+    def __init__(self, stock: Stock, noting: Noting, meter: Meter, challenger: Challenger) -> None:
+        """Serve `stock`; `noting` and `meter` keep what is asked, `challenger` says where tokens are."""
+        self.challenger = challenger
         self.stock = stock
         self.reader = stock.db.reader
         self.noting = noting
@@ -90,6 +93,8 @@ class DistributionApi:
                 await handler(call, name, reference)
         except ClientLeft:
             return
+        except (NameInvalid, PageUnknown) as error:
+            await self._refuse(call, self._refusal_of(call) or error)
         except ScrError as error:
             self.noting.refusal(error, scope, caller, site)
             await self._refuse(call, error)
@@ -193,18 +198,26 @@ class DistributionApi:
                     return
 
     async def ping(self, call: Call, name: str, reference: str) -> None:
-        """Say that this is a registry. Spec: "Determining Support" (end-1)."""
+        """Say that this is a registry, to who has signed in or got a token. Spec: "Determining Support" (end-1).
+
+        Without either it is always challenged, at a public registry too: that is how clients find the token endpoint.
+        """
         del name, reference
+        if call.caller.principal == ANONYMOUS and call.caller.scopes is None:
+            raise Unauthorized("sign in first, or fetch a token for what anybody may pull")
+        admit_sign_in(call.caller, call.site)
         await call.reply(200, [(b"content-type", b"application/json")], b"{}")
 
     async def _refuse(self, call: Call, error: ScrError, told: Headers | None = None) -> None:
         if call.is_started:
             self.stock.log.warn("request.broken_off", reason=error.message)
             return
+        if isinstance(error, Unauthorized):
+            error = self.challenger.reword(call.scope, error)
         status, headers, body = answer_to(error)
         headers += told or []
         if isinstance(error, Unauthorized):
-            headers.append((b"www-authenticate", b'Basic realm="scr"'))
+            headers += self.challenger.headers(call.scope, call.site, error)
         try:
             if not await call.drain():
                 headers.append((b"connection", b"close"))
@@ -215,31 +228,19 @@ class DistributionApi:
     async def _refuse_method(self, call: Call, kind: str) -> None:
         allowed = ", ".join(sorted(known for place, known in self.routes if place == kind))
         error = Unsupported(f"{call.method[:40]} is not for this address; it takes {allowed}")
-        await self._refuse(call, error, [(b"allow", allowed.encode())])
+        if (refusal := self._refusal_of(call)) is not None:
+            await self._refuse(call, refusal)
+        else:
+            await self._refuse(call, error, [(b"allow", allowed.encode())])
 
-
-def match(scope: Scope) -> tuple[str, str, str]:
-    """Return kind, `<name>` and reference of the request's path below `/v2/`.
-
-    No name, tag or digest needs encoding, so `%` is refused but for an encoded colon: no two spellings of one path, no
-    hidden slash. Raises NameInvalid, PageUnknown.
-    """
-    path: str = scope["path"]
-    if b"%" in scope["raw_path"] and b"%" in scope["raw_path"].replace(b"%3A", b"").replace(b"%3a", b""):
-        raise NameInvalid("the path has encoded characters; names, tags and digests need none")
-    rest = path[4:]  # behind "/v2/"
-    parts = rest.rsplit("/", 2)
-    if len(parts) == 3:
-        name, kind, reference = parts
-        if kind in ("manifests", "blobs", "referrers"):
-            return kind, name, reference
-        if kind == "uploads" and name.endswith("/blobs"):
-            return kind, name[:-6], reference
-        if kind == "tags" and reference == "list":
-            return kind, name, ""
-    if rest in ("", "_catalog"):
-        return rest, "", ""
-    raise PageUnknown(f"{path[:200]!r} is no address of the distribution API")
+    def _refusal_of(self, call: Call) -> ScrError | None:
+        """Return why the caller may not use the API at all, or None: what is wrong with a request is for who may."""
+        try:
+            admit_sign_in(call.caller, call.site)
+        except ScrError as error:
+            self.noting.refusal(error, call.scope, call.caller, call.site)
+            return error
+        return None
 
 
 def _is_held(call: Call, digest: bytes) -> bool:

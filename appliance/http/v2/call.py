@@ -59,6 +59,11 @@ class Call:
         self.headers: dict[bytes, bytes] = scope["scr.headers"]
         self.query: bytes = scope["query_string"]
 
+    @property
+    def scope(self) -> Scope:
+        """The request as ASGI has it, for what is answered by the front's own parts."""
+        return self._scope
+
     def header(self, name: bytes) -> str:
         """Return the header `name` (lower case), "" when it is missing."""
         return self.headers.get(name, b"").decode("latin-1")

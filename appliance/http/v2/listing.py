@@ -9,7 +9,7 @@ from appliance.db import images, manifests, referrers, tags
 from appliance.db.database import Reader
 from appliance.db.referrers import Referrer
 from appliance.domain.access import Action
-from appliance.domain.admission import Grant, may
+from appliance.domain.admission import Grant, admit_catalog, may_see
 from appliance.domain.manifest import INDEXES, OCI_INDEX
 from appliance.domain.names import (
     Digest,
@@ -100,6 +100,7 @@ class Listing:
     async def catalog(self, call: Call, name: str, reference: str) -> None:
         """List the images the caller may pull, in ASCII order."""
         del name, reference
+        admit_catalog(call.caller, call.site)
         count, last = _page(call)
         found: list[str] = []
         is_end = not count
@@ -108,7 +109,7 @@ class Listing:
                 functools.partial(_paths, registry=call.site.registry, last=last, limit=count + 1)
             )
             is_end = len(paths) <= count
-            found += [path for path in paths if may(call.caller, call.site, _split(path), Action.PULL)]
+            found += [path for path in paths if may_see(call.caller, call.site, _split(path))]
             last = paths[-1] if paths else last
         headers: Headers = [_JSON]
         if count and len(found) > count:

@@ -38,6 +38,8 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.TooLarge: (413, "SIZE_INVALID"),
     errors.OutOfRange: (416, "BLOB_UPLOAD_INVALID"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),
+    errors.TokenInvalid: (401, "UNAUTHORIZED"),
+    errors.ScopeShort: (401, "UNAUTHORIZED"),
     errors.Denied: (403, "DENIED"),
     errors.AccessDenied: (403, "DENIED"),
     errors.PullDenied: (403, "DENIED"),

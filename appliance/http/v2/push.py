@@ -2,7 +2,7 @@
 
 from appliance.blobstore.upload import Upload
 from appliance.domain.access import Action
-from appliance.domain.admission import Grant, may
+from appliance.domain.admission import Grant, may_mount
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import (
     Digest,
@@ -164,7 +164,7 @@ class Pushing:
                 path = parse_image_path(source, strict=self.stock.rules.strict)
             except NameInvalid:
                 return False
-            if not may(call.caller, call.site, path, Action.PULL):
+            if not may_mount(call.caller, call.site, path):
                 return False
             named = ImageRef(grant.image.registry, path)
 
@@ -173,7 +173,7 @@ class Pushing:
             for one in paths:
                 repository, _, image = one.partition("/")
                 path = ImagePath(RepositoryName(repository), ImageName(image))
-                if may(call.caller, call.site, path, Action.PULL):
+                if may_mount(call.caller, call.site, path):
                     found.append(ImageRef(grant.image.registry, path))
             return found
 
