@@ -92,6 +92,8 @@ class Appliance:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._entries()]
                 tasks.append(group.create_task(self._scheduler.run()))
+                if self._opened.bucket is not None:
+                    tasks.append(group.create_task(self._opened.bucket.follow()))
                 tasks += [group.create_task(self._books.follow()), group.create_task(self._books.write_traffic())]
                 tasks.append(group.create_task(lookout.look(self._doors.renew_certificates)))
                 tasks.append(group.create_task(self._lists.look()))
@@ -140,6 +142,8 @@ class Appliance:
         self._checks.add("database", self._check_database, is_vital=True)
         self._checks.add("disk", self._check_disk)
         self._checks.add("configuration", self._check_configuration)
+        if self._opened.bucket is not None:
+            self._checks.add("object store", self._check_object_store)
 
     async def _hurry(self, hurrying: asyncio.Event) -> None:
         """Break off running transfers at a second signal."""
@@ -201,6 +205,10 @@ class Appliance:
     async def _check_disk(self) -> Check:
         is_well = self._folder.free_bytes() >= self._opened.stock.uploads.min_free
         return Check("disk", ok=is_well, detail="" if is_well else "nothing new is taken: free the disk, delete images")
+
+    async def _check_object_store(self) -> Check:
+        fault = await self._opened.bucket.find_fault() if self._opened.bucket is not None else ""
+        return Check("object store", ok=not fault, detail=fault)
 
     async def _check_configuration(self) -> Check:
         detail = "the last change of the configuration was refused: see the log" if self._fault else ""

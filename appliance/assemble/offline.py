@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.settings import rules_of
+from appliance.assemble.storage import open_storage
 from appliance.assemble.timetable import Clock
 from appliance.blobstore.files import Files
-from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Uploads
 from appliance.config import Config
 from appliance.db.database import Database
@@ -31,13 +31,17 @@ async def open_offline(config: Config, prepare: Callable[[Path], None] | None = 
         raise ConfigInvalid(f"{path} is no data folder of scr; name it with --data-dir, or its scr.toml with --config")
     log = Log(level=config.log.level, form=config.log.format)
     files = Files()
-    with DataFolder(path, files), ThreadPoolExecutor(_THREADS, thread_name_prefix="worker") as executor:
+    with DataFolder(path, files) as folder, ThreadPoolExecutor(_THREADS, thread_name_prefix="worker") as executor:
         if prepare is not None:
             prepare(path)
         database = Database(path / "scr.sqlite", executor, log)
         try:
-            store = LocalStore(path, files, executor)
-            uploads = Uploads(path / "uploads", files, executor, 0)
-            yield Stock(database, store, uploads, rules_of(config), log, Clock(log).now)
+            async with AsyncExitStack() as stack:
+                clock = Clock(log).now
+                storage = await open_storage(stack, folder, config, files, executor, database, clock, log)
+                uploads = Uploads(path / "uploads", files, executor, 0, storage.forms)
+                stock = Stock(database, storage.store, uploads, rules_of(config), log, clock)
+                stock.vault = storage.vault
+                yield stock
         finally:
             database.close()

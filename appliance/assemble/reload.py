@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 import watchfiles
 
-from appliance.config import Config, Loaded, Sources, check_safety, load
+from appliance.config import Config, Loaded, Sources, check_safety, list_keys, load
 from appliance.errors import ConfigInvalid
 
 LOOK_S = 2.0  # seconds between two looks
@@ -22,6 +22,12 @@ _STEP_MS = 500  # the watch looks into its own queue so often; its default of 50
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 Stamp = tuple[tuple[int, int, int], ...]
+
+
+def _whole(table: str) -> Iterable[str]:
+    """Return every key of a table."""
+    return (key for path in list_keys() if (key := ".".join(path)).startswith(f"{table}."))
+
 
 # read at the start only: sockets, the folder, who is believed about addresses
 RESTART = (
@@ -40,6 +46,11 @@ RESTART = (
     "endpoint.management.tls_key",
     "endpoint.management.allow_plain",
     "storage.data_dir",
+    "storage.driver",
+    "storage.encrypt",
+    *_whole("storage.key"),
+    *_whole("storage.s3"),
+    *_whole("database"),
     "listener",
 )
 

@@ -8,9 +8,10 @@ import msgspec
 
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.settings import rules_of
+from appliance.assemble.storage import open_storage
 from appliance.assemble.timetable import Clock
 from appliance.blobstore.files import Files
-from appliance.blobstore.local import LocalStore
+from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.upload import Uploads
 from appliance.config import Config
 from appliance.db import facts
@@ -18,6 +19,7 @@ from appliance.db.database import Database, Transaction
 from appliance.domain.admission import Site
 from appliance.domain.moment import Timestamp
 from appliance.logs import Log
+from appliance.services.multiparts import abort_left
 from appliance.services.provision import claim_site
 from appliance.services.stock import Stock
 
@@ -25,12 +27,13 @@ _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at th
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The stock, the default registry, when it was opened, and whether the last stop was clean."""
+    """The stock, the default registry, when it was opened, whether the last stop was clean, and the bucket if any."""
 
     stock: Stock
     site: Site
     started: Timestamp
     was_clean: bool
+    bucket: S3Store | None = None
 
 
 async def open_stock(
@@ -43,21 +46,26 @@ async def open_stock(
     log: Log,
 ) -> Opened:
     """Open database and store; leaving `stack` closes them."""
-    database = Database(folder.path / "scr.sqlite", executor, log)
+    database = Database(folder.path / "scr.sqlite", executor, log, replicated=config.database.replicated)
 
     async def close() -> None:
         await database.write(lambda tx: facts.put(tx, _STOPPED, str(clock.now())))
         await asyncio.get_running_loop().run_in_executor(None, database.close)
 
     stack.push_async_callback(close)
-    store = LocalStore(folder.path, files, executor)
-    uploads = Uploads(folder.path / "uploads", files, executor, config.storage.min_free.of(folder.size_bytes()))
-    stock = Stock(database, store, uploads, rules_of(config), log, clock.now)
+    storage = await open_storage(stack, folder, config, files, executor, database, clock.now, log)
+    reserve = config.storage.min_free.of(folder.size_bytes())
+    is_local = config.storage.driver == "local"
+    uploads = Uploads(folder.path / "uploads", files, executor, reserve, storage.forms, syncs=is_local)
+    stock = Stock(database, storage.store, uploads, rules_of(config), log, clock.now)
+    stock.vault = storage.vault
     started = clock.now()
     site, stopped_at = await database.write(lambda tx: _prepare(tx, started))
     if stopped_at and started < int(stopped_at) - Clock.JUMP:
         clock.distrust(started - int(stopped_at), config.storage.recycle)
-    return Opened(stock, site, started, was_clean=stopped_at != "")
+    if storage.bucket is not None:
+        await abort_left(database, storage.bucket.parts.abort, log)
+    return Opened(stock, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
 
 
 def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, str | None]:

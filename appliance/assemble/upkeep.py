@@ -69,6 +69,8 @@ class Upkeep:
         )
         if laid:
             self._log.debug("disk.ballast_laid", size=BALLAST)
+        if self._stock.vault is not None:
+            await self._stock.vault.copy()
 
     async def _make_room(self) -> None:
         """Give up what waits in recycle, the oldest first, where nothing new would be taken for want of room."""

@@ -208,4 +208,4 @@ def _lying(path: Path, algorithm: str) -> Lying | None:
         status = path.lstat()
     except FileNotFoundError:
         return None
-    return lying_by_name(path.name, algorithm, status.st_size, status.st_ctime)
+    return lying_by_name(path.name, algorithm, status.st_size, status.st_ctime, LocalStore.driver)

@@ -14,7 +14,7 @@ def path_of(digest: Digest, generation: str, kind: str = BLOBS, form: str = PLAI
     return f"{kind}/{algorithm_of(digest)}/{text[:2]}/{text}.{generation}{SUFFIXES[form]}"
 
 
-def lying_by_name(name: str, algorithm: str, size: int, written: float) -> Lying | None:
+def lying_by_name(name: str, algorithm: str, size: int, written: float, driver: str) -> Lying | None:
     """Return what a file of `size` bytes is by its `name` without folders; None when it is not ours."""
     text, _, rest = name.partition(".")
     generation, dot, suffix = rest.partition(".")
@@ -25,4 +25,4 @@ def lying_by_name(name: str, algorithm: str, size: int, written: float) -> Lying
         digest = parse_digest(f"{algorithm}:{text}")
     except DigestInvalid:
         return None
-    return None if form is None else Lying(digest, generation, size_in(form, size), written, form)
+    return None if form is None else Lying(digest, generation, size_in(form, size), written, form, driver)

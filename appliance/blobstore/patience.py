@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from appliance.errors import StoreDown, StoreRefused
+from appliance.errors import BlobUnknown, StoreDown, StoreRefused
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ class Patience:
                     found = await attempt()
             except StoreDown as error:
                 fault = error
+            except BlobUnknown:
+                self.fault = ""  # it answered
+                raise
             except TimeoutError:
                 fault = StoreDown(
                     f"the object store did not answer within {self.deadline_s:g} s; it will be asked again"

@@ -10,6 +10,7 @@ that is not what was stored is fetched once more before the blob is called broke
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.blobstore.bucket import Bucket, Wallet
+from appliance.blobstore.cache import Cache
 from appliance.blobstore.cipher import Content
 from appliance.blobstore.files import failed
 from appliance.blobstore.forms import SUFFIXES, Form, Forms, size_in
@@ -37,6 +39,8 @@ from appliance.errors import BlobBroken, BlobUnknown, StoreFailed
 T = TypeVar("T")
 
 SINGLE = 16 << 20  # bytes; a file up to that size is stored by one request
+_PROBE = "keys/keyring"  # what is asked for to learn whether the store answers: it need not be there
+_PROBE_S = 2.0
 _THREADS = 8  # connections of uploads in parts
 
 
@@ -45,10 +49,19 @@ class S3Store:
 
     driver = "s3"
 
-    def __init__(self, bucket: Bucket, forms: Forms, executor: Executor, budget: Budget, journal: Journal) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        forms: Forms,
+        executor: Executor,
+        budget: Budget,
+        journal: Journal,
+        cache: Cache | None = None,
+    ) -> None:
         """Serve the blobs below the prefix of `bucket`. Raises StoreDown where its settings cannot be used."""
         self.bucket = bucket
         self.forms = forms
+        self.cache = cache
         self.patience = Patience(bucket.deadline_s)
         wallet = Wallet(bucket.login)
         self.objects = Objects(bucket, wallet, self.patience)
@@ -64,6 +77,19 @@ class S3Store:
         self._threads.shutdown(cancel_futures=True)
         self._multipart.close()
 
+    async def follow(self) -> None:
+        """Fill the cache with what is read, for ever."""
+        if self.cache is not None:
+            await self.cache.follow(self.whole)
+
+    async def find_fault(self) -> str:
+        """Return why the store is down, as far as is known; while it is, it is asked again. Empty: it is well."""
+        if self.patience.fault:
+            with contextlib.suppress(BlobUnknown, StoreFailed, TimeoutError):
+                async with asyncio.timeout(_PROBE_S):
+                    await self.objects.size(_PROBE)
+        return self.patience.fault
+
     async def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield `start` to `end` of `blob` in checked chunks. Raises BlobBroken before it gives one that changed."""
         if start >= end:
@@ -73,8 +99,15 @@ class S3Store:
         if first == last and (held := self._memory.get(key)) is not None:
             yield memoryview(held)[start - first * CHUNK : end - first * CHUNK]
             return
-        async with aclosing(self._checked(blob, first, last)) as chunks:
-            async for index, content in chunks:
+        if self.cache is not None:
+            async with aclosing(self.cache.chunks(blob, start, end)) as cached:
+                async for chunk in cached:
+                    start += len(chunk)
+                    yield chunk
+            if start >= end:
+                return
+        async with aclosing(self.checked(blob, start // CHUNK, last)) as chunks:
+            async for index, _, content in chunks:
                 if first == last:  # a small blob, or a range inside one chunk: the next one is likely near it
                     self._memory.put(key, bytes(content))
                 base = index * CHUNK
@@ -89,21 +122,29 @@ class S3Store:
     async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` from the store."""
         if blob.size:
-            async with aclosing(self._checked(blob, 0, (blob.size - 1) // CHUNK)) as chunks:
-                async for _, content in chunks:
+            async with aclosing(self.whole(blob)) as chunks:
+                async for _, _, content in chunks:
                     yield memoryview(content)
 
-    async def _checked(self, blob: StoredBlob, first: int, last: int) -> AsyncGenerator[tuple[int, Content], None]:
-        """Yield the chunks `first` to `last` with their numbers, checked."""
+    def whole(self, blob: StoredBlob) -> AsyncGenerator[tuple[int, Content, Content], None]:
+        """Yield all chunks of `blob` with their numbers: as they lie there, and their content, checked."""
+        return self.checked(blob, 0, (blob.size - 1) // CHUNK)
+
+    async def checked(
+        self, blob: StoredBlob, first: int, last: int
+    ) -> AsyncGenerator[tuple[int, Content, Content], None]:
+        """Yield the chunks `first` to `last` with their numbers: as they lie there, and their content, checked."""
         form, key = self.forms.of(blob), _key(blob)
         try:
             async with aclosing(self._raw(key, form, first, last)) as chunks:
                 async for index, raw in chunks:
+                    found: Content = raw
                     try:
-                        content = form.open(raw, index)
+                        content = form.open(found, index)
                     except BlobBroken:
-                        content = form.open(await self._again(key, *form.place(index)), index)
-                    yield index, content
+                        found = await self._again(key, *form.place(index))
+                        content = form.open(found, index)
+                    yield index, found, content
         except BlobUnknown as error:
             raise BlobBroken(f"the bytes of {blob.digest} are gone from the store") from error
 
@@ -146,7 +187,10 @@ class S3Store:
     async def seal(self, staged: Path, blob: StoredBlob) -> None:
         """Copy `staged` to its final key; it is gone then."""
         await self.store_file(staged, _key(blob))
-        await self._run(_unlink, staged)
+        if self.cache is not None:
+            await self.cache.adopt(staged, blob)
+        else:
+            await self._run(_unlink, staged)
 
     async def store_file(self, path: Path, key: str) -> None:
         """Copy the file `path` to `key`, whole or not at all."""
@@ -160,6 +204,7 @@ class S3Store:
     async def delete(self, digest: Digest, generation: str) -> None:
         """Delete one generation, wherever it lies."""
         await self.objects.delete(_all_keys("blob", digest, generation))
+        await self._forget([(digest, generation)])
 
     async def delete_all(self, kind: str, names: Sequence[tuple[Digest, str]]) -> list[StoreFailed | None]:
         """Delete generations, in as few requests as the API allows."""
@@ -168,7 +213,12 @@ class S3Store:
             await self.objects.delete(keys)
         except StoreFailed as error:
             return [error] * len(names)
+        await self._forget(names)
         return [None] * len(names)
+
+    async def _forget(self, names: Sequence[tuple[Digest, str]]) -> None:
+        if self.cache is not None:
+            await self._run(self.cache.forget, [path_of(*name, BLOBS, form) for name in names for form in SUFFIXES])
 
     async def keep_manifest(self, digest: Digest, generation: str, body: bytes) -> None:
         """Store a copy of a manifest."""
@@ -192,7 +242,7 @@ class S3Store:
         for one in self.objects.walk_now(QUARANTINE):
             name = one.key.rpartition("/")[2]
             algorithm = "sha512" if len(name.partition(".")[0]) == 128 else "sha256"
-            if found := lying_by_name(name, algorithm, one.size, one.written):
+            if found := lying_by_name(name, algorithm, one.size, one.written, self.driver):
                 yield found
 
     def _walk(self, kind: str) -> Iterator[Lying]:
@@ -259,7 +309,9 @@ def _all_keys(kind: str, digest: Digest, generation: str) -> list[str]:
 
 def _lying(one: Found) -> Lying | None:
     parts = one.key.split("/")
-    return lying_by_name(parts[-1], parts[1], one.size, one.written) if len(parts) == 4 else None
+    if len(parts) != 4:
+        return None
+    return lying_by_name(parts[-1], parts[1], one.size, one.written, S3Store.driver)
 
 
 def _read(path: Path) -> bytes:

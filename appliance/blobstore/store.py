@@ -22,6 +22,7 @@ class Lying(msgspec.Struct, frozen=True):
     size: int
     written: float
     form: str = "plain"
+    driver: str = "local"  # of the store it lies in
 
 
 class Salvaged(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, cast
 
 import msgspec
 
-from appliance.config import safety
+from appliance.config import safety, stores
 from appliance.config.keys import VARIABLES, dotted, key_text, section_of, unknown_key, unknown_variable
 from appliance.config.kinds import Kind, Wrong, from_variable, kind_of, shown, text_of
 from appliance.config.lines import KeyPath, find_lines, line_of
@@ -130,6 +130,7 @@ class _Reading:
             raise ConfigInvalid("\n".join(text for _, text in sorted(self._mistakes, key=lambda mistake: mistake[0])))
         if is_served:
             safety.check(config)
+            stores.check(config)
         return Loaded(config, tuple(self._settings), tuple(self._files))
 
     def _parse(self, text: str) -> dict[str, object]:

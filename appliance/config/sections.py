@@ -101,16 +101,61 @@ class ListenerSection(msgspec.Struct, frozen=True):
     registry: OwnRegistry = OwnRegistry("")
 
 
+class KeySection(msgspec.Struct, frozen=True):
+    """`[storage.key]`: where the master key comes from; one of the three, or none."""
+
+    file: Path | None = None
+    variable: str = ""
+    command: tuple[str, ...] = ()
+
+
+class S3Section(msgspec.Struct, frozen=True):
+    """`[storage.s3]`: the bucket; with `bucket` empty there is none."""
+
+    endpoint: Url = Url("")
+    bucket: str = ""
+    prefix: str = ""
+    region: str = "us-east-1"
+    path_style: Literal["auto", "on", "off"] = "auto"
+    authority: Path | None = None
+    credentials: Literal["environment", "file"] = "environment"
+    credentials_file: Path | None = None
+    profile: str = "default"
+    server_side_encryption: Literal["off", "AES256", "aws:kms"] = "off"
+    kms_key: str = ""
+    deadline: Interval = parse_interval("30s")
+    buffer: Size = parse_size("64MiB")
+    cache: Size = parse_size("10GiB")
+    redirect: Duration = parse_duration("0")
+
+
 class StorageSection(msgspec.Struct, frozen=True):
     """`[storage]`: where the data lies and when it goes."""
 
     data_dir: Path = Path("data")
+    driver: Literal["local", "s3"] = "local"
+    encrypt: Literal["auto", "on", "off"] = "auto"
     min_free: Reserve = parse_reserve("5%")
     recycle: Duration = parse_duration("24h")
     grace: Duration = parse_duration("1h")
     upload_expiry: Duration = parse_duration("24h")
     history_keep: Duration = parse_duration("400d")
     scrub_rate: Size = parse_size("16MiB")
+    key: KeySection = KeySection()
+    s3: S3Section = S3Section()
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether new blobs are encrypted: in a bucket unless it is said otherwise, in a folder if it is said."""
+        return self.encrypt == "on" or (self.encrypt == "auto" and self.driver == "s3")
+
+
+class DatabaseSection(msgspec.Struct, frozen=True):
+    """`[database]`: whether another program replicates it."""
+
+    replicated: bool = False
+    wait_for_replica: bool = False
+    replica_socket: Path = Path("/var/run/litestream.sock")
 
 
 class ScheduleSection(msgspec.Struct, frozen=True):
@@ -195,6 +240,7 @@ class Config(msgspec.Struct, frozen=True):
     schedule: ScheduleSection = ScheduleSection()
     jobs: JobsSection = JobsSection()
     backup: BackupSection = BackupSection()
+    database: DatabaseSection = DatabaseSection()
     limits: LimitsSection = LimitsSection()
     compat: CompatSection = CompatSection()
     log: LogSection = LogSection()

@@ -281,6 +281,17 @@ def holders(reader: Reader, registry: RegistryId, digest: Digest, limit: int) ->
     return [row[0] for row in reader.rows(_HOLDERS, (registry, to_bytes(digest), limit))]
 
 
+def list_places(reader: Reader) -> list[tuple[str, str]]:
+    """Return the drivers and forms that blobs lie in; by index, a step each."""
+    places: list[tuple[str, str]] = []
+    last = ("", "")
+    sql = "SELECT driver, form FROM blobs WHERE (driver, form) > (?, ?) ORDER BY driver, form LIMIT 1"
+    while row := reader.one(sql, last):
+        last = (row[0], row[1])
+        places.append(last)
+    return places
+
+
 def list_after(reader: Reader, last: BlobId, limit: int) -> list[StoredBlob]:
     """Return readable blobs with ids after `last`, for scrub and verify."""
     sql = f"SELECT {_COLUMNS} FROM blobs b WHERE b.id > ? AND b.quarantined_at IS NULL ORDER BY b.id LIMIT ?"

@@ -165,9 +165,7 @@ class _Run:
         """Hash every blob that no row knows, and register it."""
         for one in self._unknown("blob", self.store.walk_blobs()):
             found = self.store.salvage(one)
-            stored = StoredBlob(
-                BlobId(0), one.digest, one.generation, self.store.driver, one.form, found.size, found.sums
-            )
+            stored = StoredBlob(BlobId(0), one.digest, one.generation, one.driver, one.form, found.size, found.sums)
             if not found.is_whole:
                 await self.store.quarantine(stored)
                 self.broken.append(one.digest)

@@ -1,4 +1,4 @@
-"""Sweep: delete files of the store that no row owns, what a crash left between naming and commit."""
+"""Sweep: delete files of the store that no row owns, what a crash left between naming and commit, or half stored."""
 
 import asyncio
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ async def sweep_strays(stock: Stock, course: Course = UNFOLLOWED) -> Collected:
             await (stock.store.drop_manifest if kind == "manifest" else stock.store.delete)(one.digest, one.generation)
             done += Collected(strays=1, bytes=one.size)
             await stock.db.write(partial(_keep, course=course, done=done))
-    return done
+    return done + Collected(strays=await stock.store.sweep(before))
 
 
 def _keep(tx: Transaction, *, course: Course, done: Collected) -> None:

@@ -9,8 +9,8 @@ from appliance.assemble.reload import RESTART
 from appliance.config import Sources, list_keys, load
 from tests.docs.pages import ROOT
 
-_KEY = re.compile(r"#([a-z_]+) = (.*)")
-_TABLE = re.compile(r"#?(\[+[a-z_.]+\]+)$")
+_KEY = re.compile(r"#([a-z0-9_]+) = (.*)")
+_TABLE = re.compile(r"#?(\[+[a-z0-9_.]+\]+)$")
 
 
 class Described(msgspec.Struct, frozen=True):
