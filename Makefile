@@ -3,12 +3,13 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # one worker a core up to four; a module stays on one worker, for its server is started once
 SPREAD := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4) --dist loadfile
+CORE := $(addprefix tests/http/v2/test_,pull.py ranges.py uploads.py manifests.py restart.py delete.py)
 SLOW := tests/clients tests/conformance tests/crash tests/fuzz tests/browser
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format format-check lint types fast clients conformance crash fuzz bench golden lock web texts browser \
-	setup setup-dev setup-clients clean
+.PHONY: help serve test check format format-check lint types fast clients conformance stores crash fuzz bench golden \
+	lock web texts browser setup setup-dev setup-clients clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -18,6 +19,7 @@ serve: setup ## set up and serve on 127.0.0.1:5000 (data in ./data)
 
 test: setup-dev setup-clients format-check lint types ## set up, then every check and every test
 	$(PYTEST) $(SPREAD) tests
+	for store in folder-encrypted s3 s3-encrypted; do $(PYTEST) $(SPREAD) --store $$store $(CORE) || exit 1; done
 
 check: format-check lint types fast ## what each commit must pass: format, lint, types, fast tests
 
@@ -43,6 +45,10 @@ clients: setup-dev setup-clients ## round trips with docker, podman, buildah, sk
 conformance: setup-dev ## the OCI conformance program, every option on
 	packaging/setup/clients.sh conformance
 	$(PYTEST) tests/conformance
+
+stores: setup-dev setup-clients ## all of /v2 over each store: folder, folder encrypted, S3, S3 encrypted
+	for store in folder folder-encrypted s3 s3-encrypted; do $(PYTEST) $(SPREAD) --store $$store tests/http/v2 || exit 1; done
+	$(PYTEST) $(SPREAD) tests/conformance tests/blobstore
 
 crash: setup-dev ## kill -9 and power loss, many times (long)
 	SCR_TEST_LONG=1 $(PYTEST) tests/crash

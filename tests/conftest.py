@@ -10,6 +10,7 @@ from hypothesis import settings
 from tests.make.client import Client
 from tests.make.object_store import KEY, SECRET, ObjectStore
 from tests.make.server import Server
+from tests.make.stores import STORES, variables
 
 # no example has a time of its own to keep: a busy machine is no fault, and a hang ends by the test's timeout
 settings.register_profile("scr", deadline=None)
@@ -20,6 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write tests/golden anew instead of comparing with it")
+    parser.addoption("--store", choices=STORES, default="folder", help="where servers that the tests start keep blobs")
     parser.addoption("--registry", help="drive the registry at this URL instead of starting the server")
 
 
@@ -30,8 +32,23 @@ def server_config() -> str:
 
 
 @pytest.fixture(scope="module")
+def store(request: pytest.FixtureRequest) -> str:
+    """The store of the module's server, as `--store` says; a module that needs another has a fixture of this name."""
+    return str(request.config.getoption("--store"))
+
+
+@pytest.fixture(scope="module")
+def store_variables(request: pytest.FixtureRequest, store: str) -> dict[str, str]:
+    """The variables that give the module's server its store."""
+    return variables(store, lambda: request.getfixturevalue("object_store")) if store != "folder" else {}
+
+
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server_config: str
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    server_config: str,
+    store_variables: dict[str, str],
 ) -> Iterator[Server]:
     """The module's server, which must end cleanly and without a traceback in its log.
 
@@ -42,7 +59,7 @@ def server(
         peer.url = str(url)
         yield peer
         return
-    running = Server(tmp_path_factory.mktemp("server"), server_config).start()
+    running = Server(tmp_path_factory.mktemp("server"), server_config, environment=store_variables).start()
     try:
         yield running
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from tests import make
 from tests.clients.programs import find
+from tests.make.stores import STORES
 
 # what is off by default; all else is on, see the README of the program (packaging/setup/clients.sh pins its version)
 EVERYTHING = {
@@ -29,6 +30,11 @@ class Results(msgspec.Struct, frozen=True):
 
     apis: dict[str, str]
     data: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

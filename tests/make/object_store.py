@@ -94,15 +94,7 @@ class ObjectStore:
 
     def client(self, prefix: str = "") -> Client:
         """Return a client of the object store's library, for whoever looks behind scr's back."""
-        return Client(
-            BUCKET,
-            prefix=prefix or None,
-            access_key_id=KEY,
-            secret_access_key=SECRET,
-            endpoint=self.endpoint,
-            region="us-east-1",
-            client_options={"allow_http": True},
-        )
+        return client_of(self.endpoint, prefix)
 
     def _wait(self) -> None:
         ends = time.monotonic() + _START_S
@@ -114,6 +106,19 @@ class ObjectStore:
                 if pool.request("GET", f"{self.endpoint}/healthz").status == 200:
                     return
         raise AssertionError("the object store did not start:\n" + (self.folder / "log").read_text()[-2000:])
+
+
+def client_of(endpoint: str, prefix: str = "") -> Client:
+    """Return a client of the bucket at `endpoint`."""
+    return Client(
+        BUCKET,
+        prefix=prefix or None,
+        access_key_id=KEY,
+        secret_access_key=SECRET,
+        endpoint=endpoint,
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
 
 
 def _free_ports(count: int) -> list[int]:
