@@ -234,10 +234,18 @@ def count_content(reader: Reader, image: ImageId) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def repository_of(reader: Reader, image: ImageId) -> RepositoryId:
-    """Return the repository of an image that is there; 0 where it is not."""
-    row = reader.one("SELECT repository_id FROM images WHERE id = ?", (image,))
-    return RepositoryId(row[0] if row else 0)
+class Seat(msgspec.Struct, frozen=True):
+    """Where an image is, by rows, and its path."""
+
+    registry: RegistryId
+    repository: RepositoryId
+    path: str
+
+
+def find_seat(reader: Reader, image: ImageId) -> Seat:
+    """Return where an image that is there is."""
+    row = reader.rows("SELECT registry_id, repository_id, path FROM images WHERE id = ?", (image,))[0]
+    return Seat(RegistryId(row[0]), RepositoryId(row[1]), row[2])
 
 
 def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:

@@ -40,6 +40,29 @@ def list_page(reader: Reader, image: ImageId, tag: Tag, last: int, limit: int) -
     return [_past(row) for row in (*present, *reader.rows(f"{_PAST} ORDER BY h.seq DESC LIMIT :limit", values))][:limit]
 
 
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """From when until when a tag named a digest; `until` lies in the far future for what it names now."""
+
+    name: Tag
+    digest: Digest
+    since: Timestamp
+    until: Timestamp
+
+
+_SPANS = """
+SELECT h.name, h.digest, h.from_at, h.until_at FROM tag_history h WHERE h.image_id = :image
+UNION ALL
+SELECT t.name, m.digest, t.pushed_at, 1 << 62 FROM tags t JOIN manifests m ON m.id = t.manifest_id
+WHERE t.image_id = :image
+"""
+
+
+def list_spans(reader: Reader, image: ImageId) -> list[Span]:
+    """Return all that tags of `image` name and named. It reads its whole history: for a worker thread."""
+    rows = reader.rows(_SPANS, {"image": image})
+    return [Span(Tag(row[0]), from_bytes(row[1]), Timestamp(row[2]), Timestamp(row[3])) for row in rows]
+
+
 def find_as_of(reader: Reader, image: ImageId, tag: Tag, at: Timestamp) -> Past | None:
     """Return what `tag` named at the moment `at`; None where it was not there, or where the history begins later.
 

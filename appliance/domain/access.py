@@ -22,6 +22,7 @@ class PrincipalKind(enum.StrEnum):
     ANONYMOUS = "anonymous"
     LOCAL = "local"  # the administrator of zero configuration
     OPERATOR = "operator"  # through the control socket
+    APPLIANCE = "appliance"  # what it does by itself
 
 
 class Principal(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ MAX_NAME = (
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)")
+_COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _ONE_COMPONENT = re.compile(_COMPONENT)
@@ -110,6 +111,15 @@ def is_digest(reference: str) -> bool:
 def is_signature(tag: Tag) -> bool:
     """Whether cosign keeps a signature, attestation or SBOM under `tag`: it overwrites these, so no lock holds them."""
     return _SIGNATURE.fullmatch(tag) is not None
+
+
+def parse_companion(tag: Tag) -> Digest | None:
+    """Return the digest that a tag `sha256-<hex>`, with or without `.sig`, `.att` or `.sbom`, belongs to, or None.
+
+    Older clients keep signatures and lists of referrers so. Spec: distribution-spec 1.1.1, "Referrers Tag Schema".
+    """
+    found = _COMPANION.fullmatch(tag)
+    return Digest(f"sha256:{found[1]}") if found else None
 
 
 def algorithm_of(digest: Digest) -> str:

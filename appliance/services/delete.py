@@ -174,7 +174,7 @@ def begin_deletion(
     """Begin the record that undo needs; None where there will be nothing to bring back."""
     if purge or not stock.rules.recycle:
         return None
-    taken = Taken(kind, grant.image.registry, images.repository_of(tx, image), image, str(grant.path))
+    taken = Taken(kind, grant.image.registry, images.find_seat(tx, image).repository, image, str(grant.path))
     return deletions.insert(tx, new_public_id(), taken, str(grant.principal), now)
 
 

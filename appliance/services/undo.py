@@ -52,13 +52,14 @@ async def undo(stock: Stock, caller: Caller, deletion: Deletion, now: Timestamp)
     left: list[Left] = []
     while rows := await stock.db.read(lambda reader: deletions.list_manifests(reader, deletion.id, SLICE)):
         bodies = await stock.db.read(functools.partial(_load, rows=rows))
-        done = await stock.db.write(functools.partial(_restore_manifests, deletion=deletion, rows=rows, needs=bodies))
+        restore_slice = functools.partial(_restore_manifests, deletion=deletion, rows=rows, needs=bodies)
+        done = await stock.db.write(functools.partial(restore_slice, caller=caller, now=now))
         manifests_back += done.manifests
         left += done.left
     is_done = False
     while not is_done:
         done, is_done = await stock.db.write(
-            functools.partial(_restore_tags, caller=caller, deletion=deletion, now=now, manifests_back=manifests_back)
+            functools.partial(_restore_tags, caller=caller, deletion=deletion, now=now)
         )
         tags_back += done.tags
         left += done.left
@@ -106,7 +107,12 @@ def _load(reader: Reader, rows: list[ManifestId]) -> dict[ManifestId, list[Diges
 
 
 def _restore_manifests(
-    tx: Transaction, deletion: Deletion, rows: list[ManifestId], needs: dict[ManifestId, list[Digest]]
+    tx: Transaction,
+    deletion: Deletion,
+    rows: list[ManifestId],
+    needs: dict[ManifestId, list[Digest]],
+    caller: Caller,
+    now: Timestamp,
 ) -> Undone:
     image = _check_image(tx, deletion)
     back = 0
@@ -115,15 +121,15 @@ def _restore_manifests(
             manifests.revive(tx, row)
             blobs.revive(tx, image, needs[row])
             back += 1
+    if back:  # each slice says so: who has planned with what was there looks again
+        _record(tx, caller, deletion, [], back, now)
     deletions.settle_manifests(tx, deletion.id, rows)
     gone = len([row for row in rows if row not in needs])
     left = (Left(f"{gone} manifests", "their recycle time is over, and their bytes are gone"),) if gone else ()
     return Undone(back, 0, left)
 
 
-def _restore_tags(
-    tx: Transaction, caller: Caller, deletion: Deletion, now: Timestamp, manifests_back: int
-) -> tuple[Undone, bool]:
+def _restore_tags(tx: Transaction, caller: Caller, deletion: Deletion, now: Timestamp) -> tuple[Undone, bool]:
     """Point the next tags at what they named; the second value says whether that was all."""
     image = _check_image(tx, deletion)
     found = deletions.list_tags(tx, deletion.id, SLICE)
@@ -139,8 +145,8 @@ def _restore_tags(
             left.append(Left(tag, "it names another manifest by now"))
     deletions.settle_tags(tx, deletion.id, [tag for tag, _ in found])
     is_done = len(found) < SLICE
-    if free or is_done:
-        seq = _record(tx, caller, deletion, [tag for tag, _ in free], manifests_back, now)
+    if free:
+        seq = _record(tx, caller, deletion, [tag for tag, _ in free], 0, now)
         for tag, manifest in free:
             guard.point(tx, image, tag, manifest, seq, str(caller.principal), now)
     if is_done:
