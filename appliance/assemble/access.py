@@ -38,7 +38,7 @@ class Access:
         self._signer = Signer(folder.path / "keys" / "tokens", files, log, clock())
         self.uses = Uses()
         self.directory = Directory(opened.stock.db, opened.site.appliance)
-        verifier = Verifier(self.directory, executor, clock, log)
+        verifier = Verifier(opened.stock, self.directory, executor)
         doorkeeper = Doorkeeper(self.directory, self._signer, verifier, self.uses, opened.stock.db.reader, clock)
         self.challenger = Challenger(config.server.public_url, opened.site.registry)
         self.callers = Callers(doorkeeper, self.challenger, may_be_open=config.is_open)

@@ -143,15 +143,15 @@ def _proof(row: Row | None) -> KeyProof | None:
     if row is None:
         return None
     return KeyProof(
-        key=KeyId(row[7]),
-        access_key=row[8],
+        key=KeyId(row[8]),
+        access_key=row[9],
         owner=proof_of(row),
-        secret_hash=row[9],
-        generation=row[10],
-        earlier_hash=row[11],
-        earlier_until=None if row[12] is None else Timestamp(row[12]),
-        enabled=bool(row[13]),
-        expires_at=None if row[14] is None else Timestamp(row[14]),
+        secret_hash=row[10],
+        generation=row[11],
+        earlier_hash=row[12],
+        earlier_until=None if row[13] is None else Timestamp(row[13]),
+        enabled=bool(row[14]),
+        expires_at=None if row[15] is None else Timestamp(row[15]),
     )
 
 

@@ -13,7 +13,7 @@ _COLUMNS = (
     "id, public_id, kind, name, description, password_hash IS NOT NULL, sign_in, enabled, managed,"
     " last_used_at, coalesce(last_used_from, ''), created_at, created_by, modified_at, modified_by"
 )
-PROOF = "p.id, p.kind, p.name, p.password_hash, p.generation, p.sign_in, p.enabled"
+PROOF = "p.id, p.kind, p.name, p.password_hash, p.generation, p.sign_in, p.enabled, p.managed"
 
 
 def sort_key(name: str) -> str:
@@ -58,6 +58,7 @@ def proof_of(row: Row) -> Proof:
         generation=row[4],
         sign_in=_SIGN_IN.decode(row[5]),
         enabled=bool(row[6]),
+        managed=bool(row[7]),
     )
 
 
@@ -150,6 +151,12 @@ def set_password(tx: Transaction, principal: PrincipalId, password_hash: str | N
     """Put another password in place: whatever the earlier one opened ends."""
     values: Values = {"id": principal, "hash": password_hash}
     tx.execute("UPDATE principals SET password_hash = :hash, generation = generation + 1 WHERE id = :id", values)
+
+
+def renew_hash(tx: Transaction, principal: PrincipalId, known: str, renewed: str) -> None:
+    """Keep the same password in another form, unless it was changed meanwhile; nothing ends by that."""
+    values: Values = {"id": principal, "known": known, "renewed": renewed}
+    tx.execute("UPDATE principals SET password_hash = :renewed WHERE id = :id AND password_hash = :known", values)
 
 
 def password_hash_of(reader: Reader, principal: PrincipalId) -> str | None:

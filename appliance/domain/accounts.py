@@ -100,6 +100,7 @@ class Proof(msgspec.Struct, frozen=True):
     generation: int
     sign_in: SignIn
     enabled: bool
+    managed: bool
 
 
 class KeyProof(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ afterwards. So whoever has a key is never held up by somebody who tries to guess
 """
 
 import asyncio
+import contextlib
 import functools
 import hmac
 import time
@@ -17,14 +18,14 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.domain.accounts import Credential, KeyProof, is_access_key
-from appliance.domain.moment import Timestamp
-from appliance.errors import TooManyRequests, Unauthorized
+from appliance.domain.accounts import Credential, KeyProof, Proof, is_access_key
+from appliance.errors import ScrError, TooManyRequests, Unauthorized
 from appliance.http.slowdown import Slowdown, source_of
-from appliance.logs import Log
+from appliance.services.accounts import renew_hash
 from appliance.services.credentials import hash_secret
 from appliance.services.directory import Directory
-from appliance.services.keys import is_password
+from appliance.services.keys import hash_password, is_bcrypt, is_password
+from appliance.services.stock import Stock
 
 FLOOR_S = 0.3  # seconds; argon2id takes some 0.05, a bcrypt hash of another registry's file up to 0.3
 _AT_ONCE = 2  # verifications of passwords; each takes 64 MiB and a core
@@ -58,14 +59,11 @@ def parse_basic(authorization: bytes) -> Basic:
 class Verifier:
     """Looks at passwords and secret keys; one a process, so that its memory of failures is."""
 
-    def __init__(
-        self, directory: Directory, executor: Executor, clock: Callable[[], Timestamp], log: Log | None = None
-    ) -> None:
+    def __init__(self, stock: Stock, directory: Directory, executor: Executor) -> None:
         """Look names up in `directory`; passwords are hashed in `executor`."""
+        self._stock = stock
         self._directory = directory
         self._executor = executor
-        self._clock = clock
-        self._log = log
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._slowdown = Slowdown()
         self._lines: dict[str, tuple[asyncio.Lock, int]] = {}  # a source: one at a time, and how many are there
@@ -101,7 +99,11 @@ class Verifier:
         if key is None or not (is_now or is_earlier):
             return None
         credential = Credential(key.owner.principal, key.key, key.generation - (0 if is_now else 1))
-        return credential if self._directory.judge(credential, self._clock()) is not None else None
+        if self._directory.judge(credential, self._stock.clock()) is None:  # told to who has the secret only
+            raise Unauthorized(
+                f"access key {key.access_key} is disabled, has expired or got another secret; ask for one"
+            )
+        return credential
 
     async def _check_password(
         self, basic: Basic, source: str, address: str, began: float, known: Callable[[], Credential | None]
@@ -115,12 +117,20 @@ class Verifier:
         check = functools.partial(is_password, hashed, basic.secret)
         async with self._turns:
             is_right = await asyncio.get_running_loop().run_in_executor(self._executor, check)
+            if is_right and user is not None and not user.managed and is_bcrypt(hashed or ""):
+                await self._renew(user, basic.secret)
         if user is None or not is_right:
             await self._fail(source, basic.name, began)
             self._say(basic.name if user is not None else "", address)
             raise Unauthorized(WRONG)
         self._slowdown.succeed(source)
         return Credential(user.principal, None, user.generation)
+
+    async def _renew(self, user: Proof, password: str) -> None:
+        """Keep the password of an imported user as argon2id from now on: it is known at this moment only."""
+        renewed = await asyncio.get_running_loop().run_in_executor(self._executor, hash_password, password)
+        with contextlib.suppress(ScrError):  # a full disk: next time
+            await renew_hash(self._stock, user, renewed)
 
     async def _fail(self, source: str, name: str, began: float, *, waits: bool = False) -> None:
         """Count a failure, and let the answer wait as long as any other; with `waits` as long as the next try would."""
@@ -131,8 +141,7 @@ class Verifier:
 
     def _say(self, name: str, address: str) -> None:
         """Log a failure. A name that nobody has is not said: it may be a password in the wrong field."""
-        if self._log is not None:
-            self._log.warn("login.failed", user=name or "(unknown)", address=address)
+        self._stock.log.warn("login.failed", user=name or "(unknown)", address=address)
 
     async def _in_turn(self, source: str, work: Callable[[], Awaitable[T]]) -> T:
         with self._in_line(source) as line:

@@ -14,6 +14,7 @@ from appliance.domain.accounts import (
     BY_DEFAULT,
     GroupRow,
     PrincipalRow,
+    Proof,
     SignIn,
     check_description,
     check_name,
@@ -119,6 +120,11 @@ def set_password_in(
     principals.set_password(tx, row.row, password_hash)
     detail: Detail = {"name": row.name, "hasPassword": password_hash is not None}
     note(tx, f"{row.kind}.password_changed", grant, row.id, detail, now)
+
+
+async def renew_hash(stock: Stock, user: Proof, password_hash: str) -> None:
+    """Keep the password that `user` has in another form. No change to anybody: nothing is recorded, nothing ends."""
+    await stock.db.write(lambda tx: principals.renew_hash(tx, user.principal, user.password_hash or "", password_hash))
 
 
 async def delete(stock: Stock, grant: AccountGrant, now: Timestamp) -> None:
