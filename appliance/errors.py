@@ -35,6 +35,10 @@ class NameUnknown(Unknown):
     """No repository or image of that name."""
 
 
+class EntryUnknown(Unknown):
+    """An allowlist has no such line."""
+
+
 class ManifestUnknown(Unknown):
     """The image has no such tag or manifest."""
 
@@ -113,6 +117,10 @@ class ConfigInvalid(Invalid):
 
 class ImagePolicyInvalid(Invalid):
     """A value of an image policy is out of its range, or a pattern is none."""
+
+
+class AllowlistInvalid(Invalid):
+    """A text that may not be an allowlist: the message names the lines."""
 
 
 class LayoutInvalid(Invalid):
@@ -211,6 +219,10 @@ class AccountInUse(Conflict):
 
 class Managed(Conflict):
     """The resource is declared in `scr.toml` and changed there only."""
+
+
+class ShutsOut(Conflict):
+    """A change that the caller could not come back from: its own address would be refused."""
 
 
 class UploadBusy(Conflict):

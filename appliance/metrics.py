@@ -131,6 +131,12 @@ TRAFFIC_LOST = Metric("scr_traffic_lost_total", "counter", "Lines of the traffic
 
 # how it is
 CHECK = Metric("scr_check_ok", "gauge", "1 while a check of /health/ready is well, else 0.", ("check",))
+ALLOWLISTS = Metric(
+    "scr_allowlists",
+    "gauge",
+    "Allowlists that decide about somebody: good; kept (a change was refused); closed (none: nobody gets in).",
+    ("state",),
+)
 BUILD = Metric("scr_build_info", "gauge", "Always 1; which program this is.", ("version",))
 STARTED = Metric("process_start_time_seconds", "gauge", "When the process started, seconds since 1970.")
 CPU = Metric("process_cpu_seconds_total", "counter", "Seconds of processor time, user and system.")

@@ -18,7 +18,7 @@ from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
 from appliance.assemble.measuring import add_sources
-from appliance.assemble.reload import LOOK_S, Lookout, read_again
+from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import rules_of
 from appliance.assemble.stock import Opened, open_stock
@@ -26,6 +26,7 @@ from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
 from appliance.config import Config, Loaded, Sources
+from appliance.domain.registry import EndpointUrls, Registry
 from appliance.errors import ScrError
 from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
@@ -110,8 +111,7 @@ class Appliance:
                     task.cancel()
 
     def _entries(self) -> tuple[Entry, ...]:
-        follow = Entry("registries", self._doors.follow, lambda: LOOK_S, LOOK_S)
-        return (*self._upkeep.entries(), *self._access.entries(), follow)
+        return (*self._upkeep.entries(), *self._access.entries(), *self._doors.entries())
 
     async def _open_doors(self, stack: AsyncExitStack, opened: Opened) -> None:
         running = Running(
@@ -121,6 +121,8 @@ class Appliance:
             self._checks.report,
             self._scheduler.settled,
             partial(list_planned, self._scheduler),
+            urls_of=self._urls_of,
+            allowlists=lambda: self._doors.endpoints.allowlists,
         )
         self._upkeep = Upkeep(
             lambda: self._config,
@@ -137,6 +139,9 @@ class Appliance:
         await self._doors.open(stack, self._checks)
         opened.stock.equip = self._doors.equip
         await finish_creations(opened.stock)
+
+    def _urls_of(self, registry: Registry) -> EndpointUrls:
+        return self._doors.urls_of(registry)
 
     def _add_checks(self) -> None:
         self._checks.add("database", self._check_database, is_vital=True)

@@ -9,11 +9,14 @@ from pathlib import Path
 from appliance import __version__
 from appliance.assemble.access import Access
 from appliance.assemble.endpoints import Endpoints, Ports, door_of
+from appliance.assemble.reload import LOOK_S
 from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
+from appliance.assemble.timetable import Entry
+from appliance.assemble.urls import Listened, urls_of
 from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
-from appliance.domain.registry import Registry
+from appliance.domain.registry import EndpointUrls, Registry
 from appliance.errors import Conflict
 from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
@@ -30,6 +33,8 @@ from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.token import TokenApi
 from appliance.logs import Log
 from appliance.services.books import Books
+
+_DAY_S = 86_400.0
 
 
 class Doors:
@@ -51,7 +56,7 @@ class Doors:
         self._log = log
         self._certificates: dict[tuple[Path, Path], Certificate] = {}
         self._trusted = TrustedProxies(config().server.trusted_proxies)
-        self._urls: list[tuple[str, ListenerSection]] = []
+        self._places: list[Listened] = []
         self.endpoints = Endpoints(config, opened, executor, log)
         books.public_url = running.public_url
         books.own_url = lambda: next(iter(self.urls), "http://localhost")
@@ -79,12 +84,21 @@ class Doors:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where it listens."""
-        return (*(url for url, _ in self._urls), *self.ports.urls())
+        return tuple(place.url for place in self.places())
+
+    def places(self) -> list[Listened]:
+        """Return where it listens, and for what."""
+        return [*self._places, *(Listened(url, None, registry) for url, registry in self.ports.urls().items())]
+
+    def urls_of(self, registry: Registry) -> EndpointUrls:
+        """Return how clients call `registry`."""
+        return urls_of(registry, self._default, self._config(), self.places())
 
     async def open(self, stack: AsyncExitStack, checks: Checks) -> None:
         """Open the control socket and every listener; leaving `stack` closes them. Raises ConfigInvalid."""
         config = self._config()
         stack.push_async_callback(self.listeners.close, 0)
+        await self.endpoints.tidy()
         await self.endpoints.allowlists.refresh()
         checks.add("allowlists", self.endpoints.allowlists.check)
         checks.add("listeners", self.ports.check)
@@ -93,6 +107,13 @@ class Doors:
             await self._open_listener(listener, checks)
         await self.follow()
         self.listeners.refuse_rest()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what is looked after again and again."""
+        return (
+            Entry("registries", self.follow, lambda: LOOK_S, LOOK_S),
+            Entry("allowlists put aside", self.endpoints.tidy, lambda: _DAY_S, _DAY_S),
+        )
 
     async def follow(self) -> None:
         """Follow the registries: the listeners they have of their own, and the allowlists that decide."""
@@ -103,6 +124,7 @@ class Doors:
 
     async def equip(self, registry: Registry) -> None:
         """Follow `registry`, which was made, edited, deleted or restored just now. Raises Conflict where it cannot."""
+        await self.endpoints.allowlists.equip(registry)
         await self.follow()
         port = registry.settings.port
         if registry.removed_at is None and port is not None and (fault := self.ports.fault_of(port)):
@@ -123,10 +145,8 @@ class Doors:
     def say_ready(self) -> None:
         """Say on stderr what is served where."""
         config = self._config()
-        for url, listener in self._urls:
-            sys.stderr.write(f"scr {__version__} serving {url} ({self._meaning(listener)})\n")
-        for url, registry in self.ports.urls().items():
-            sys.stderr.write(f'scr {__version__} serving {url} (registry "{registry}")\n')
+        for place in self.places():
+            sys.stderr.write(f"scr {__version__} serving {place.url} ({self._meaning(place)})\n")
         sys.stderr.flush()
         if not config.is_open and not self._access.callers.doorkeeper.is_anybody():
             self._log.warn(
@@ -143,14 +163,17 @@ class Doors:
             certificate,
             allow_plain=listener.allow_plain,
         )
-        self._urls += [(f"{scheme}://{Address(*place)}", listener) for place in found.places]
+        self._places += [
+            Listened(f"{scheme}://{Address(*place)}", listener, listener.registry) for place in found.places
+        ]
 
-    def _meaning(self, listener: ListenerSection) -> str:
-        """Return what a listener serves, for the ready line."""
-        if listener.endpoint is Endpoint.MANAGEMENT:
+    def _meaning(self, place: Listened) -> str:
+        """Return what is served at a place, for the ready line."""
+        endpoint = place.listener.endpoint if place.listener else Endpoint.PRIVATE
+        if endpoint is Endpoint.MANAGEMENT:
             return "management"
-        registry = f'registry "{listener.registry or self._default}"'
-        return registry if listener.endpoint is Endpoint.PRIVATE else f"{registry}, public endpoint"
+        registry = f'registry "{place.registry or self._default}"'
+        return registry if endpoint is Endpoint.PRIVATE else f"{registry}, public endpoint"
 
     def _certificate(self, listener: ListenerSection, checks: Checks) -> Certificate | None:
         """Return the certificate of `listener`, loaded once for all that share it. Raises ConfigInvalid."""

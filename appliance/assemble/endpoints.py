@@ -20,6 +20,7 @@ from appliance.http.entrance import Entrance, Names
 from appliance.http.health import Check
 from appliance.http.listen import Listeners, Listening
 from appliance.logs import Log
+from appliance.services.allowlists import Shelf
 
 
 def door_of(listener: ListenerSection) -> Door:
@@ -51,8 +52,8 @@ class Endpoints:
         self._config = config
         self._reader = opened.stock.db.reader
         self._log = log
-        folder = config().storage.data_dir / "allowlists"
-        self.allowlists = Allowlists(folder, groups_of(config()), self._wanted, executor, log)
+        shelf = Shelf(config().storage.data_dir / "allowlists", opened.files, executor)
+        self.allowlists = Allowlists(shelf, groups_of(config()), self._wanted, log)
         self.entrance = Entrance(opened.stock.db, opened.site, self.allowlists, meaning_of(config()))
 
     def apply(self, was: Config) -> None:
@@ -60,6 +61,14 @@ class Endpoints:
         self.entrance.consult(meaning_of(self._config()))
         if self._config().resource_group != was.resource_group:
             self.allowlists.regroup(groups_of(self._config()))
+
+    async def tidy(self) -> None:
+        """Put lists of deleted registries aside where a crash came before that; delete those of purged ones."""
+        for registry in registries.list_deleted(self._reader):
+            if registries.find(self._reader, registry.name) is None:
+                until = None if registry.purging else registry.removed_at
+                await self.allowlists.shelf.put_aside(registry, until)
+        await self.allowlists.shelf.drop_aside(lambda one: registries.find_by_id(self._reader, one) is None)
 
     def make_lookout(self) -> Lookout:
         """Return what looks after the files of allowlists."""
@@ -71,7 +80,7 @@ class Endpoints:
             except Exception as error:  # noqa: BLE001 - a mistake of ours in here must not take the server with it
                 self._log.error("task.failed", what="allowlists", reason=repr(error))
 
-        return Lookout(self.allowlists.paths, changed, folder=self.allowlists.folder, step_ms=QUICK_STEP_MS)
+        return Lookout(self.allowlists.paths, changed, folder=self.allowlists.shelf.folder, step_ms=QUICK_STEP_MS)
 
     def _wanted(self) -> frozenset[ListName]:
         """Return the lists that decide about somebody."""
@@ -91,16 +100,16 @@ class Ports:
         self._listeners = listeners
         self._log = log
         self._open: dict[int, list[Listening]] = {}
+        self._owners: dict[int, RegistryName] = {}
         self._faults: dict[int, str] = {}
         self._turn = asyncio.Lock()
 
-    def urls(self) -> dict[str, str]:
+    def urls(self) -> dict[str, RegistryName]:
         """Return what is listened on, each with the name of its registry."""
         scheme = "https" if self._server.tls_certificate else "http"
         return {
-            f"{scheme}://{Address(*place)}": registry.name
+            f"{scheme}://{Address(*place)}": self._owners[port]
             for port, listening in self._open.items()
-            if (registry := registries.find_by_port(self._reader, port)) is not None
             for one in listening
             for place in one.places
         }
@@ -108,12 +117,12 @@ class Ports:
     async def follow(self, certificate: Certificate | None) -> None:
         """Open and shut listeners until there is one for each registry that has a port."""
         async with self._turn:
-            wanted = set(registries.list_ports(self._reader))
-            for port in self._open.keys() - wanted:
+            wanted = self._owners = registries.list_ports(self._reader)
+            for port in self._open.keys() - wanted.keys():
                 for listening in self._open.pop(port):
                     self._listeners.shut(listening)
             self._faults = {port: fault for port, fault in self._faults.items() if port in wanted}
-            for port in sorted(wanted - self._open.keys()):
+            for port in sorted(wanted.keys() - self._open.keys()):
                 await self._listen(port, certificate)
 
     def fault_of(self, port: int) -> str:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from appliance import metrics
 from appliance.domain.moment import SECOND
+from appliance.http.allowlist import State
 from appliance.http.api.running import Running
 from appliance.http.meter import Meter
 from appliance.metrics import Family, Sample
@@ -15,11 +16,13 @@ def add_sources(meter: Meter, running: Running, executor: ThreadPoolExecutor, co
 
     async def look() -> Iterable[Family]:
         health = await running.ready()
+        states = list(running.allowlists().states().values())
         return (
             Family(metrics.STARTED, [Sample(running.started / SECOND)]),
             Family(metrics.CONNECTIONS, [Sample(connections())]),
             Family(metrics.WORK_WAITING, [Sample(executor._work_queue.qsize())]),  # noqa: SLF001 - it tells nobody else
             Family(metrics.CHECK, [Sample(check.ok, (check.name,)) for check in health.checks]),
+            Family(metrics.ALLOWLISTS, [Sample(states.count(state), (state,)) for state in State]),
         )
 
     meter.sources.append(look)

@@ -27,9 +27,10 @@ _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at th
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The stock, the default registry, when it was opened, whether the last stop was clean, and the bucket if any."""
+    """Stock and files, the default registry, when it was opened, whether the last stop was clean; the bucket if any."""
 
     stock: Stock
+    files: Files
     site: Site
     started: Timestamp
     was_clean: bool
@@ -65,7 +66,7 @@ async def open_stock(
         clock.distrust(started - int(stopped_at), config.storage.recycle)
     if storage.bucket is not None:
         await abort_left(database, storage.bucket.parts.abort, log)
-    return Opened(stock, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
+    return Opened(stock, files, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
 
 
 def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, str | None]:

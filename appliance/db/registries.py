@@ -58,10 +58,10 @@ def list_controlled(reader: Reader) -> list[Registry]:
     return [_registry(row) for row in reader.rows(f"{_FIND} {where}")]
 
 
-def list_ports(reader: Reader) -> list[int]:
-    """Return the ports on which live registries have listeners of their own."""
-    rows = reader.rows("SELECT port FROM registries WHERE removed_at IS NULL AND port IS NOT NULL ORDER BY port")
-    return [row[0] for row in rows]
+def list_ports(reader: Reader) -> dict[int, RegistryName]:
+    """Return the ports on which live registries have listeners of their own, and whose they are."""
+    rows = reader.rows("SELECT port, name FROM registries WHERE removed_at IS NULL AND port IS NOT NULL ORDER BY port")
+    return {row[0]: RegistryName(row[1]) for row in rows}
 
 
 def insert(tx: Transaction, settings: RegistrySettings, public_id: str, by: str, now: Timestamp) -> RegistryId:
@@ -129,6 +129,11 @@ def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[Registry
     """Return registries removed at or before `before`."""
     sql = "SELECT id FROM registries WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
     return [RegistryId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+def list_deleted(reader: Reader) -> list[Registry]:
+    """Return registries that were removed and whose rows are still there."""
+    return [_registry(row) for row in reader.rows(f"{_FIND} r.removed_at IS NOT NULL")]
 
 
 def list_unready(reader: Reader) -> list[Registry]:

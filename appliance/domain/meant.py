@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network, summarize_address_range
 
+from appliance.domain.ranges import read_span
+
 _SHOWN = 60  # characters of a foreign text in a message
 _LISTED = 4  # networks that stand for a range before "and n more"
 _SEVERAL = re.compile(r"[\s,;]+")
@@ -40,7 +42,7 @@ def explain_address(text: str) -> str:
 
 def _several(text: str) -> str:
     parts = [part for part in _SEVERAL.split(text) if part]
-    if len(parts) < 2 or not all(_read(part) for part in parts):
+    if len(parts) < 2 or any(read_span(part) is None for part in parts):
         return ""
     return f"{quoted(text)} are several; write one a line"
 

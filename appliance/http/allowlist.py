@@ -7,20 +7,21 @@ A change that has a mistake keeps the last good list and shouts. A list that was
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from appliance.domain.allowlist import Groups, Remark, parse
 from appliance.domain.decision import Stage, Step
-from appliance.domain.endpoint import ListName
+from appliance.domain.endpoint import Endpoint, ListName
 from appliance.domain.ranges import Ranges
+from appliance.domain.registry import Registry
 from appliance.errors import ScrError
 from appliance.http.health import Check
 from appliance.logs import Log
 from appliance.services import allowlists as files
+from appliance.services.allowlists import Shelf
 
 _TOLD = 3  # mistakes of a list in one line of the log
 
@@ -97,12 +98,11 @@ class _Look(msgspec.Struct, frozen=True):
 class Allowlists:
     """All lists of the folder."""
 
-    def __init__(self, folder: Path, groups: Groups, wanted: Wanted, executor: Executor, log: Log) -> None:
-        """Keep the lists of `folder`; `wanted` returns those that decide about somebody. Nothing is read yet."""
-        self.folder = folder
+    def __init__(self, shelf: Shelf, groups: Groups, wanted: Wanted, log: Log) -> None:
+        """Keep the lists of `shelf`; `wanted` returns those that decide about somebody. Nothing is read yet."""
+        self.shelf = shelf
         self.groups = groups
-        self._wanted = wanted
-        self._executor = executor
+        self.wanted = wanted
         self._log = log
         self._guards: dict[ListName, Guard] = {}
         self._stamps: dict[ListName, files.Stamp] = {}
@@ -117,16 +117,20 @@ class Allowlists:
             found = self._guards[name] = Guard(name)
         return found
 
-    def forget(self, names: Iterable[ListName]) -> None:
-        """Let nobody in by these any more: their registry is gone, and another may get its name."""
-        for name in names:
-            if found := self._guards.pop(name, None):
-                found.close()  # whoever still holds it
-            self._stamps.pop(name, None)
+    async def equip(self, registry: Registry) -> None:
+        """Follow a registry that was made, edited, deleted or restored: a deleted one takes its lists with it."""
+        if registry.removed_at is None:
+            await self.shelf.take_back(registry)
+        else:
+            await self.shelf.put_aside(registry)
+            for endpoint in (Endpoint.PRIVATE, Endpoint.PUBLIC):  # another one may get its name
+                if found := self._guards.pop(ListName(endpoint, registry.name), None):
+                    found.close()  # whoever still holds it
+        await self.refresh()
 
     def paths(self) -> tuple[Path, ...]:
         """Return the files that lie there."""
-        return tuple(self.folder / name.file for name in files.list_names(self.folder)[0])
+        return tuple(self.shelf.folder / name.file for name in files.list_names(self.shelf.folder)[0])
 
     def regroup(self, groups: Groups) -> None:
         """Put other resource groups into force; every file is judged anew at the next `refresh`."""
@@ -138,9 +142,8 @@ class Allowlists:
     async def refresh(self) -> None:
         """Look at all files, and put what changed into force."""
         async with self._turn:
-            loop = asyncio.get_running_loop()
-            groups = self.groups
-            looks, present, strays = await loop.run_in_executor(self._executor, self._look, dict(self._stamps), groups)
+            groups, stamps = self.groups, dict(self._stamps)
+            looks, present, strays = await self.shelf.run(lambda: self._look(stamps, groups))
             for look in looks:
                 self._apply(look, groups)
             self._drop(present)
@@ -149,7 +152,7 @@ class Allowlists:
 
     def follow(self) -> None:
         """Say of each list that is wanted and missing that nobody gets in by it, once."""
-        wanted = self._wanted()
+        wanted = self.wanted()
         missing = frozenset(name for name in wanted if not self.guard(name).is_known)
         for name in sorted(missing - self._said, key=str):
             fault = self.guard(name).fault
@@ -164,7 +167,7 @@ class Allowlists:
 
     def states(self) -> dict[ListName, State]:
         """Return how each list is that decides about somebody."""
-        return {name: self.guard(name).state for name in self._wanted()}
+        return {name: self.guard(name).state for name in self.wanted()}
 
     async def check(self) -> Check:
         """Say whether every list that decides about somebody is in force as it lies there."""
@@ -177,11 +180,12 @@ class Allowlists:
     ) -> tuple[list[_Look], frozenset[ListName], frozenset[str]]:
         """Read and parse every file that changed (blocking)."""
         looks = []
-        names, strays = files.list_names(self.folder)
+        folder = self.shelf.folder
+        names, strays = files.list_names(folder)
         for name in names:
-            stamp = files.stamp_of(self.folder / name.file)
+            stamp = files.stamp_of(folder / name.file)
             if stamp != stamps.get(name):
-                looks.append(_read(self.folder, name, stamp, groups))
+                looks.append(_read(folder, name, stamp, groups))
         return looks, frozenset(names), frozenset(strays)
 
     def _apply(self, look: _Look, groups: Groups) -> None:
@@ -204,7 +208,7 @@ class Allowlists:
 
     def _drop(self, present: frozenset[ListName]) -> None:
         """Judge what is no longer there: a list that nobody wants goes, one that decides stays and shouts."""
-        wanted = self._wanted()
+        wanted = self.wanted()
         for name in self._stamps.keys() - present:
             del self._stamps[name]
             guard = self.guard(name)

@@ -16,7 +16,7 @@ from appliance.domain.admission import Site, split_host
 from appliance.domain.decision import Stage, Step
 from appliance.domain.endpoint import MANAGEMENT_LIST, Endpoint, ListName, is_controlled, judge_type, read_host
 from appliance.domain.registry import Registry
-from appliance.errors import Denied, Invalid, Misdirected, PageUnknown, ScrError, Unavailable
+from appliance.errors import Creating, Denied, Invalid, Misdirected, PageUnknown, ScrError
 from appliance.http.allowlist import Allowlists, Guard
 from appliance.http.door import Door
 
@@ -63,7 +63,7 @@ class Entrance:
     def admit(self, door: Door, host: bytes, address: str, *, is_registry: bool) -> Site:
         """Return the registry that a request for one, or for management beside it, means, if `address` may ask.
 
-        Raises Invalid, Misdirected, Denied, PageUnknown, Unavailable.
+        Raises Invalid, Misdirected, Denied, PageUnknown, Creating.
         """
         place = self._find(door, host)
         if place.refusal is not None:
@@ -84,16 +84,19 @@ class Entrance:
         """Return the registry that a door and a Host mean, whether or not anybody may use it; None for none."""
         return self._find(door, host).site
 
-    def steps(self, door: Door, host: bytes, address: str) -> Iterator[Step]:
-        """Yield the decisions about a request to a registry; the last one may be a refusal."""
+    def steps(self, door: Door, host: bytes, address: str, *, is_registry: bool = True) -> Iterator[Step]:
+        """Yield the decisions about a request to a registry, or to management; the last one may be a refusal."""
         place = self._find(door, host)
         yield from place.steps
         if place.refusal is not None:
             return
-        if place.guard is None:
-            yield Step(Stage.ALLOWLIST, allowed=True, reason=f"access control of the {door.endpoint} endpoint is off")
+        guard, what = place.guard, f"the {door.endpoint} endpoint"
+        if not is_registry:
+            guard, what = self._management_guard(door), "management"
+        if guard is None:
+            yield Step(Stage.ALLOWLIST, allowed=True, reason=f"access control of {what} is off")
         else:
-            yield place.guard.judge(address)
+            yield guard.judge(address)
 
     def _find(self, door: Door, host: bytes) -> Place:
         epoch = self._db.epoch
@@ -126,7 +129,7 @@ class Entrance:
         if not steps[-1].allowed:
             return Place(steps, refusal=_nobody(text, door))
         if not registry.is_ready:
-            error = Unavailable(f"registry {registry.name} is being created; try again in a moment")
+            error = Creating(f"registry {registry.name} is being created; try again in a moment")
             return Place(steps, refusal=error)
         site = Site(self._default.appliance, registry.id, registry.name)
         return Place(steps, site, self._guard(registry, door.endpoint))

@@ -22,6 +22,7 @@ from appliance.errors import (
     Unauthorized,
 )
 from appliance.http.agent import agent_of, printable
+from appliance.http.callers import is_registry_path
 from appliance.http.door import Door
 from appliance.http.entrance import Entrance
 from appliance.http.v2.call import Call, Scope
@@ -100,7 +101,8 @@ class Noting:
         if door.is_control:
             yield Step(Stage.LISTENER, allowed=True, reason="it came by the control socket")
         else:
-            for step in self._entrance.steps(door, host, asked.address):
+            is_registry = is_registry_path(asked.path)
+            for step in self._entrance.steps(door, host, asked.address, is_registry=is_registry):
                 yield step
                 if not step.allowed:
                     return

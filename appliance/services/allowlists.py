@@ -1,13 +1,33 @@
-"""The files of allowlists: read whole, written whole, put aside with their registry. All of it blocks."""
+"""The files of allowlists: read whole, written whole, put aside with their registry.
 
+<data>/allowlists/pay.private.txt                          in force where access control is on
+<data>/allowlists/pay-k3dq7mn2xa.private.txt.removed       of a deleted registry, until it comes back or is gone
+"""
+
+import asyncio
 import errno
+import hashlib
 import os
+import re
 import stat
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import TypeVar
 
-from appliance.domain.allowlist import MAX_BYTES
-from appliance.domain.endpoint import ListName, read_list_name
-from appliance.errors import Unavailable
+import msgspec
+
+from appliance.blobstore.files import Files
+from appliance.db import activity
+from appliance.db.activity import About
+from appliance.domain.admission import Caller
+from appliance.domain.allowlist import MAX_BYTES, Groups, Parsed, parse
+from appliance.domain.endpoint import Endpoint, ListName, read_list_name
+from appliance.domain.moment import Timestamp
+from appliance.domain.ranges import Ranges
+from appliance.domain.registry import Registry
+from appliance.errors import AllowlistInvalid, Conflict, Stale, Unavailable
+from appliance.services.stock import Stock
 
 _MOST_FILES = 100_000  # lists in the folder: a registry has two
 
@@ -15,8 +35,186 @@ Stamp = tuple[int, int, int]  # what changes when a file does; the inode tells a
 _NO_FILE: Stamp = (0, 0, 0)
 
 
+_TOLD = 5  # mistakes in an error's message; `scr allowlist check` has all of them
+_LISTED = 100  # lines that came and went in the record of an edit
+_ASIDE = re.compile(r"([a-z][a-z0-9]{2,24})-([a-z0-9]+)\.(private|public)\.txt\.removed")
+
+T = TypeVar("T")
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """A list that was put aside with its registry."""
+
+    name: ListName
+    public_id: str
+
+    @property
+    def file(self) -> str:
+        """What its file is called."""
+        return f"{self.name.registry}-{self.public_id}.{self.name.endpoint}.txt.removed"
+
+
+class Shelf:
+    """The folder of allowlists. One edit at a time goes through here; people with an editor are not held up."""
+
+    def __init__(self, folder: Path, files: Files, executor: Executor) -> None:
+        """Keep the lists of `folder`."""
+        self.folder = folder
+        self._files = files
+        self._executor = executor
+        self._turn = asyncio.Lock()
+
+    async def read(self, name: ListName) -> str | None:
+        """Return the text of a list, None where it has no file. Raises Unavailable for one that cannot be read."""
+        return await self.run(lambda: read(self.folder, name))
+
+    async def change(self, name: ListName, make: Callable[[str | None], str]) -> tuple[str | None, str]:
+        """Write what `make` makes of the text of a list (None: no file); return the text before and after.
+
+        `make` runs in a worker thread, while no other edit goes on. Raises what it raises, Conflict for a file that is
+        a link, Unavailable, StorageFull, StoreFailed.
+        """
+        async with self._turn:
+            return await self.run(lambda: self._change(name, make))
+
+    async def put_aside(self, registry: Registry, until: Timestamp | None = None) -> None:
+        """Take the lists of a deleted registry away, so that another one of its name inherits nothing.
+
+        What was written after `until` is meant for that other one, and stays.
+        """
+        async with self._turn:
+            await self.run(lambda: self._put_aside(registry, until))
+
+    async def take_back(self, registry: Registry) -> None:
+        """Give a restored registry its lists back, where nobody has written others meanwhile."""
+        async with self._turn:
+            await self.run(lambda: self._take_back(registry))
+
+    async def drop_aside(self, is_gone: Callable[[str], bool]) -> None:
+        """Delete the lists of registries that are gone for good, by their public ids."""
+        async with self._turn:
+            asides = await self.run(lambda: list_asides(self.folder))
+            for aside in asides:
+                if is_gone(aside.public_id):
+                    await self.run(lambda path=self.folder / aside.file: self._files.remove(path))  # type: ignore[misc]
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run what blocks in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+    def _change(self, name: ListName, make: Callable[[str | None], str]) -> tuple[str | None, str]:
+        path = self.folder / name.file
+        if path.is_symlink():
+            raise Conflict(f"{name.file} is a link, so something else keeps it; change it where it comes from")
+        before = read(self.folder, name)
+        after = make(before)
+        if after != before:
+            mode = None if before is None else stat.S_IMODE(path.stat().st_mode)
+            self._files.write_whole(path, after.encode())
+            if mode is not None:
+                path.chmod(mode)  # who could read it still can
+        return before, after
+
+    def _put_aside(self, registry: Registry, until: Timestamp | None) -> None:
+        for aside in _both(registry):
+            path = self.folder / aside.name.file
+            written_at = _written_at(path)
+            if written_at is not None and (until is None or written_at <= until):
+                self._files.rename(path, self.folder / aside.file)
+                self._files.sync_folder(self.folder)
+
+    def _take_back(self, registry: Registry) -> None:
+        for aside in _both(registry):
+            path = self.folder / aside.name.file
+            if (self.folder / aside.file).exists() and not path.exists():
+                self._files.rename(self.folder / aside.file, path)
+                self._files.sync_folder(self.folder)
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """A change of a list of `registry` (0: of management).
+
+    `make` returns the new text for the old one, `accept` is asked about the addresses that would get in; either raises
+    what speaks against it. Both run in a worker thread.
+    """
+
+    caller: Caller
+    registry: int
+    name: ListName
+    make: Callable[[str | None], str]
+    accept: Callable[[Ranges], None]
+
+
+async def edit(stock: Stock, shelf: Shelf, wanted: Edit, groups: Groups, now: Timestamp) -> None:
+    """Change a list, and record who did.
+
+    The file is the truth and is written first: a crash between the two loses the record, never the edit.
+    Raises AllowlistInvalid, and what `Shelf.change` does.
+    """
+
+    def make(before: str | None) -> str:
+        text = wanted.make(before)
+        wanted.accept(check(text, groups).ranges(groups))
+        return text
+
+    before, after = await shelf.change(wanted.name, make)
+    if before == after:
+        return
+    detail = {"list": str(wanted.name), **await shelf.run(lambda: _difference(before or "", after, groups))}
+    about = About(registry=wanted.registry, subject=f"allowlist:{wanted.name}")
+    await stock.db.write(lambda tx: activity.record(tx, "allowlist.edited", wanted.caller, about, detail, now))
+
+
+def check(text: str, groups: Groups) -> Parsed:
+    """Return the list that `text` is (blocking). Raises AllowlistInvalid."""
+    if len(text.encode()) > MAX_BYTES:
+        raise AllowlistInvalid(f"a list has at most {MAX_BYTES >> 20} MiB; merge its addresses into networks")
+    found = parse(text, groups)
+    if found.mistakes:
+        raise AllowlistInvalid("; ".join(map(str, found.mistakes[:_TOLD])))
+    return found
+
+
+def check_mark(name: ListName, text: str | None, expected: str | None) -> None:
+    """Raise Stale where the text of a list is not the one that bears the mark `expected` (None: any)."""
+    if expected is not None and expected != mark_of(text):
+        raise Stale(f"the allowlist {name} was changed since you read it; read it again, then edit")
+
+
+def mark_of(text: str | None) -> str:
+    """Return what tells one state of a list from another, for `ETag`."""
+    return "none" if text is None else hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _difference(before: str, after: str, groups: Groups) -> dict[str, object]:
+    """Return what came and went, for the record: how many entries there are, and the first of those that changed."""
+    old, new = ({entry.text for entry in parse(text, groups).entries} for text in (before, after))
+    return {
+        "before": {"entries": len(old), "removed": sorted(old - new)[:_LISTED]},
+        "after": {"entries": len(new), "added": sorted(new - old)[:_LISTED]},
+    }
+
+
+def _both(registry: Registry) -> list[Aside]:
+    return [Aside(ListName(one, registry.name), registry.public_id) for one in (Endpoint.PRIVATE, Endpoint.PUBLIC)]
+
+
+def _written_at(path: Path) -> Timestamp | None:
+    """Return when a file was last written; None where it is not there. A link's own time counts, not its target's."""
+    try:
+        return Timestamp(path.lstat().st_mtime_ns // 1_000_000)
+    except OSError:
+        return None
+
+
+def list_asides(folder: Path) -> list[Aside]:
+    """Return the lists that were put aside (blocking)."""
+    found = (_ASIDE.fullmatch(entry.name) for entry in os.scandir(folder))
+    return [Aside(ListName(Endpoint(one[3]), one[1]), one[2]) for one in found if one]
+
+
 def list_names(folder: Path) -> tuple[list[ListName], list[str]]:
-    """Return the lists that lie in `folder`, and files that look like one and are called wrongly."""
+    """Return the lists that lie in `folder`, and files that look like one and are called wrongly (blocking)."""
     names, strays = [], []
     try:
         entries = sorted(entry.name for entry in os.scandir(folder))
@@ -43,7 +241,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def read(folder: Path, name: ListName) -> str | None:
-    """Return the text of a list, None where it has no file. Raises Unavailable for one that cannot be read."""
+    """Return the text of a list, None where it has no file (blocking). Raises Unavailable where it is unreadable."""
     try:
         content = _read_bounded(folder / name.file)
     except FileNotFoundError:

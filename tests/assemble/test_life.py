@@ -77,7 +77,7 @@ def test_users_come_and_go_while_it_serves(tmp_path: Path, user: str, until: Unt
             assert signed_in.get("/v2/").status == 200
         server.config.write_text('[log]\nlevel = "debug"\n')
         until(lambda: status_of(server, "/v2/") == 200, "the return of the open mode")
-        assert has_said(server, "config.reloaded", "log.level, user")
+        until(lambda: has_said(server, "config.reloaded", "log.level, user"), "the line that says so")
 
 
 @pytest.mark.parametrize("broken", ["[log\n", "", None, "[sever]\n"])

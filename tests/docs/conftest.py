@@ -4,10 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import buildah, crane, docker, helm, home, oras, podman, rootfs, runtime, skopeo
+from tests.clients.conftest import (
+    buildah,
+    crane,
+    daemon_environment,
+    docker,
+    helm,
+    home,
+    oras,
+    podman,
+    rootfs,
+    runtime,
+    skopeo,
+)
 from tests.clients.programs import Program
 
-__all__ = ["buildah", "crane", "docker", "helm", "home", "oras", "podman", "rootfs", "runtime", "skopeo"]
+__all__ = [
+    "buildah",
+    "crane",
+    "daemon_environment",
+    "docker",
+    "helm",
+    "home",
+    "oras",
+    "podman",
+    "rootfs",
+    "runtime",
+    "skopeo",
+]
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ def test_lines_may_end_as_on_windows() -> None:
         ("2001:db8::1/32", "write 2001:db8::/32 for the network, or 2001:db8::1 for"),
         ("10.0.0.1, 10.0.0.2", "several; write one a line"),
         ("10.0.0.1 10.0.0.2", "several; write one a line"),
+        ("10.0.0.0/24;2001:db8::/32", "several; write one a line"),
         ("10.0.0.1-10.0.0.4", "10.0.0.1/32, 10.0.0.2/31, 10.0.0.4/32"),
         ("10.0.0.0 - 3", "one a line: 10.0.0.0/30"),
         ("10.0.0.4-10.0.0.1", "is no range"),

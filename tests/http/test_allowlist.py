@@ -8,15 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from appliance.blobstore.files import Files
 from appliance.domain.endpoint import MANAGEMENT_LIST, Endpoint, ListName
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import RegistryName
 from appliance.domain.ranges import Ranges, read_span
+from appliance.domain.registry import Registry, RegistryId, RegistrySettings
 from appliance.http.allowlist import Allowlists, State
 from appliance.logs import Log
+from appliance.services.allowlists import Shelf
 
 pytestmark = pytest.mark.anyio
+NOON = Timestamp(1_700_000_000_000)
 PAY = ListName(Endpoint.PRIVATE, "pay")
 DEV = ListName(Endpoint.PUBLIC, "dev")
 GOOD = "192.0.2.7\n"
+
+
+def registry(removed_at: int | None = None) -> Registry:
+    """Return the registry `pay`, deleted where `removed_at` says when."""
+    gone = None if removed_at is None else Timestamp(removed_at)
+    settings = RegistrySettings(RegistryName("pay"), private_access_control=True)
+    return Registry(RegistryId(2), "p1", settings, 1, NOON, "test", NOON, "test", NOON, gone, purging=False)
 
 
 class Folder:
@@ -32,7 +45,7 @@ class Folder:
     def again(self) -> None:
         """Begin as after a restart."""
         log = Log(level="info", out=self.told)
-        self.lists = Allowlists(self.path, {}, lambda: frozenset(self.wanted), self._executor, log)
+        self.lists = Allowlists(Shelf(self.path, Files(), self._executor), {}, lambda: frozenset(self.wanted), log)
 
     async def write(self, text: str | bytes, name: ListName = PAY) -> None:
         """Write a file and let it be looked at."""
@@ -145,13 +158,45 @@ async def test_a_list_that_decides_nothing_may_go(folder: Folder) -> None:
 async def test_a_registry_with_the_name_of_a_deleted_one_inherits_nothing(folder: Folder) -> None:
     await folder.write(GOOD)
     held = folder.lists.guard(PAY)
-    (folder.path / PAY.file).unlink()
 
-    folder.lists.forget([PAY])
-    await folder.lists.refresh()
+    await folder.lists.equip(registry(removed_at=NOON))
 
     assert not held.has("192.0.2.7")
     assert not folder.lets_in("192.0.2.7")
+    assert [one.name for one in folder.path.iterdir()] == ["pay-p1.private.txt.removed"]
+
+
+async def test_a_restored_registry_gets_its_lists_back(folder: Folder) -> None:
+    await folder.write(GOOD)
+    await folder.lists.equip(registry(removed_at=NOON))
+
+    await folder.lists.equip(registry())
+
+    assert folder.lets_in("192.0.2.7")
+
+
+async def test_a_restored_registry_does_not_write_over_what_was_written_meanwhile(folder: Folder) -> None:
+    await folder.write(GOOD)
+    await folder.lists.equip(registry(removed_at=NOON))
+    await folder.write("192.0.2.9\n")
+
+    await folder.lists.equip(registry())
+
+    assert (folder.lets_in("192.0.2.7"), folder.lets_in("192.0.2.9")) == (False, True)
+
+
+async def test_what_a_crash_left_of_a_deletion_goes_aside_later_and_what_is_gone_goes_for_good(folder: Folder) -> None:
+    await folder.write(GOOD)
+    shelf, written = folder.lists.shelf, (folder.path / PAY.file).stat().st_mtime_ns // 1_000_000
+
+    await shelf.put_aside(registry(removed_at=written - 1000), Timestamp(written - 1000))  # another one's, to come
+    assert (folder.path / PAY.file).exists()
+    await shelf.put_aside(registry(removed_at=written + 1000), Timestamp(written + 1000))
+    assert not (folder.path / PAY.file).exists()
+    await shelf.drop_aside(lambda public_id: public_id != "p1")
+    assert len(list(folder.path.iterdir())) == 1
+    await shelf.drop_aside(lambda public_id: public_id == "p1")
+    assert list(folder.path.iterdir()) == []
 
 
 async def test_groups_count_in_every_list_that_names_them(folder: Folder) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.blobstore.files import Files
 from appliance.db import registries
 from appliance.db.database import Database
 from appliance.domain.admission import Site
@@ -21,6 +22,7 @@ from appliance.http.allowlist import Allowlists
 from appliance.http.door import Door, make_door
 from appliance.http.entrance import Entrance, Names
 from appliance.logs import Log
+from appliance.services.allowlists import Shelf
 
 pytestmark = pytest.mark.anyio
 NOON = Timestamp(1_700_000_000_000)
@@ -77,7 +79,7 @@ async def house(tmp_path: Path, executor: ThreadPoolExecutor) -> AsyncIterator[H
         found = (name for registry in registries.list_controlled(db.reader) for name in list_names(registry))
         return frozenset((*found, MANAGEMENT_LIST))
 
-    allowlists = Allowlists(tmp_path / "allowlists", {}, wanted, executor, log)
+    allowlists = Allowlists(Shelf(tmp_path / "allowlists", Files(), executor), {}, wanted, log)
     site = Site("a1", RegistryId(1), DEFAULT_REGISTRY)
     made = House(db, allowlists, Entrance(db, site, allowlists, NAMES))
     assert await made.make("local", "l0") == 1
@@ -207,8 +209,8 @@ async def test_nothing_is_read_again_as_long_as_nothing_changes(house: House, mo
 
 async def test_an_endpoint_with_access_control_is_for_its_list_only(house: House) -> None:
     await house.change("private_access_control = 1, endpoint = 'private+public'")
-    (house.allowlists.folder / "pay.private.txt").write_text("192.0.2.7\n")
-    (house.allowlists.folder / "dev.private.txt").write_text("198.51.100.0/24\n")
+    (house.allowlists.shelf.folder / "pay.private.txt").write_text("192.0.2.7\n")
+    (house.allowlists.shelf.folder / "dev.private.txt").write_text("198.51.100.0/24\n")
     await house.allowlists.refresh()
 
     assert house.admit("pay-p1.corp.example", address="192.0.2.7") == "pay"
@@ -234,7 +236,7 @@ async def test_management_is_at_the_private_endpoint_and_has_a_list_of_its_own(h
     house.entrance.consult(msgspec.structs.replace(NAMES, guards_management=True))
     with pytest.raises(Denied):
         house.admit("localhost", is_registry=False)
-    (house.allowlists.folder / "management.txt").write_text(HERE)
+    (house.allowlists.shelf.folder / "management.txt").write_text(HERE)
     await house.allowlists.refresh()
     assert house.admit("localhost", is_registry=False) == "local"
     with pytest.raises(Denied):
@@ -266,7 +268,7 @@ async def test_every_decision_is_told_with_its_reason_in_order(
     house: House, door: Door, host: str, address: str, said: str
 ) -> None:
     await house.change("private_access_control = 1, public_access_control = 1 WHERE name = 'pay'")
-    (house.allowlists.folder / "pay.private.txt").write_text(HERE)
+    (house.allowlists.shelf.folder / "pay.private.txt").write_text(HERE)
     await house.allowlists.refresh()
 
     steps = list(house.entrance.steps(door, host.encode(), address))

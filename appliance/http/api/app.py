@@ -18,6 +18,7 @@ from appliance.domain.access import Action
 from appliance.errors import QueryInvalid, ScrError, Unauthorized
 from appliance.http.api import problem
 from appliance.http.api.activity import ACTIVITY
+from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.images import Images
@@ -43,6 +44,9 @@ MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is n
 _HANDLERS: list[ControllerRouterHandler] = [
     show_status,
     Registries,
+    RegistryAllowlists,
+    ManagementAllowlist,
+    list_allowlists,
     Repositories,
     Images,
     Manifests,

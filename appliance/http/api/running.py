@@ -9,11 +9,17 @@ from litestar.params import SkipValidation
 from appliance.domain.job import JobId
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import EndpointUrls, Registry, StoreState
+from appliance.errors import Unavailable
+from appliance.http.allowlist import Allowlists
 from appliance.http.health import Health
 
 
 async def _is_well() -> StoreState:
     return StoreState.WELL
+
+
+def _no_lists() -> Allowlists:
+    raise Unavailable("the allowlists are not there yet; try again in a moment")
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -40,6 +46,7 @@ class Running(msgspec.Struct, frozen=True):
     schedules: Callable[[], tuple[Planned, ...]]
     urls_of: Callable[[Registry], EndpointUrls] = lambda _: EndpointUrls()
     store_state: Callable[[], Awaitable[StoreState]] = _is_well
+    allowlists: Callable[[], Allowlists] = _no_lists
 
 
 InRunning = NamedDependency[SkipValidation[Running]]

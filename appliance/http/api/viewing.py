@@ -35,7 +35,12 @@ def may_view(asking: Asking) -> bool:
 
 def may_view_all(asking: Asking) -> bool:
     """Whether the asker may view every registry there may be, and so what belongs to none."""
-    return may_view(asking.at(NOWHERE, _EVERY))
+    return may_view(everywhere(asking))
+
+
+def everywhere(asking: Asking) -> Asking:
+    """Return the same caller asking about every registry there may be: only a policy on all of them speaks of that."""
+    return asking.at(NOWHERE, _EVERY)
 
 
 def find_viewed(stock: Stock, asking: Asking, registry: str | None) -> dict[RegistryId, str]:

@@ -28,6 +28,19 @@ BODIES = {  # what a route takes that needs more than an empty order
     ("POST", f"{_IMAGES}/manifests/deletions"): b'{"digests": ["%b"]}' % IMAGE.digest.encode(),
     ("POST", "/api/v1/registries"): b'{"name": "other"}',
     ("POST", "/api/v1/repositories"): b'{"name": "other"}',
+    **dict.fromkeys(
+        (
+            (method, f"{path}{rest}")
+            for path in (
+                "/api/v1/allowlists/management",
+                "/api/v1/registries/{registry_id:str}/allowlists/{endpoint:str}",
+            )
+            for method, rest in (("PUT", ""), ("POST", "/check"))
+        ),
+        b'{"text": ""}',
+    ),
+    ("POST", "/api/v1/allowlists/management/entries"): b'{"entry": "192.0.2.7"}',
+    ("POST", "/api/v1/registries/{registry_id:str}/allowlists/{endpoint:str}/entries"): b'{"entry": "192.0.2.7"}',
 }
 OPEN |= {"/api/v1/session"}  # everybody's own: it needs no right, and shows and ends nothing of others
 
@@ -56,10 +69,12 @@ def routes() -> list[tuple[str, str]]:
     )
 
 
-def address(path: str, ids: dict[str, str]) -> str:
+def address(method: str, path: str, ids: dict[str, str]) -> str:
     for name, value in ids.items():
         path = path.replace(f"{{{name}:str}}", value)
     assert "{" not in path, f"the test knows no value for {path}"
+    if (method, path.rpartition("/")[2]) == ("DELETE", "entries"):
+        return f"{path}?entry=192.0.2.7"
     return path + ("?path=hidden/api" if path == "/api/v1/tags" else "")
 
 
@@ -83,6 +98,7 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "digest": IMAGE.digest,
         "deletion_id": admin.get("/api/v1/deletions?path=hidden/api").expect(200).decode(List).items[0].id,
         "job_id": admin.request("POST", "/api/v1/jobs", b'{"kind": "gc"}', JSON).expect(202).decode(Item).id,
+        "endpoint": "private",
     }
 
 
@@ -94,7 +110,7 @@ def test_there_are_routes_to_walk() -> None:
 def test_who_may_nothing_sees_and_changes_nothing(
     admin: Client, nobody: Client, ids: dict[str, str], method: str, path: str
 ) -> None:
-    reply = nobody.request(method, address(path, ids), body(method, path))
+    reply = nobody.request(method, address(method, path, ids), body(method, path))
 
     if reply.status == 200:
         assert reply.decode(List).items == []
@@ -111,7 +127,7 @@ def test_who_may_only_look_changes_nothing(
     query = {"repositories": "?confirm=hidden", "registries": "?confirm=local"}.get(path.split("/")[3], "")
     query = query if method == "DELETE" else ""
 
-    reply = viewer.request(method, address(path, ids) + query, body(method, path)).expect(403)
+    reply = viewer.request(method, address(method, path, ids) + query, body(method, path)).expect(403)
 
     assert problem(reply.body).type == "urn:scr:problem:access-denied"
     admin.get_manifest("hidden/api", "1").expect(200)
@@ -119,7 +135,7 @@ def test_who_may_only_look_changes_nothing(
 
 @pytest.mark.parametrize(("method", "path"), [route for route in routes() if route[0] == "GET"])
 def test_who_may_look_sees(viewer: Client, ids: dict[str, str], method: str, path: str) -> None:
-    reply = viewer.request(method, address(path, ids)).expect(200)
+    reply = viewer.request(method, address(method, path, ids)).expect(200)
 
     assert reply.body
 
