@@ -29,6 +29,9 @@ class Carrier(Protocol):
     def settle(self, folder: Path) -> str:
         """Load from files below `folder` from now on. Returns why not, "" if it does."""
 
+    def release(self) -> None:
+        """Unmap what was read of the program's own file."""
+
 
 _carrier: list[Carrier] = []
 
@@ -67,6 +70,12 @@ def settle(data_dir: Path) -> str:
     to say; they are loaded from memory then.
     """
     return _carrier[0].settle(data_dir / "lib") if _carrier else ""
+
+
+def release() -> None:
+    """Let go of the memory that only starting took: the packaged program's own constants, which its file still has."""
+    for carrier in _carrier:
+        carrier.release()
 
 
 def _installed() -> dict[str, str]:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from appliance import program
 from appliance.assemble.access import Access
 from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
@@ -102,6 +103,7 @@ class Appliance:
                 tasks.append(group.create_task(self._manager.show_life(self._check_database)))
                 self._doors.say_ready()
                 self._manager.say_ready(self._told)
+                program.release()
                 await stopping.wait()
                 self._manager.say_stopping()
                 self._log.info("scr.stopping", grace_s=self._config.server.shutdown_grace.seconds)

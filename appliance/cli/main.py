@@ -45,6 +45,9 @@ COMMANDS = {
     "rebuild": "make a database from what lies in the data folder, after the old one is lost",
     "install": "become a service of this host: program, user, folders, unit",
     "uninstall": "take away what scr install brought",
+    "completion": "print what a shell needs to complete scr's command line",
+    "manual": "print the manual pages for man",
+    "licenses": "print what is inside this program, under which licences",
     "version": "print the version of this program",
 }
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")

@@ -14,4 +14,5 @@ resolve run "$@" pyproject.toml
 resolve dev "$@" --group dev pyproject.toml
 resolve build "$@" --group build
 resolve store "$@" --group store
+resolve package "$@" --group package
 resolve lock "$@" --group lock

@@ -21,7 +21,7 @@ def asked_for(requirements: list[str]) -> set[str]:
     return {re.split(r"[\s<>=!~;\[]", requirement)[0].lower().replace("_", "-") for requirement in requirements}
 
 
-@pytest.mark.parametrize("lock", ["run", "dev", "build", "lock"])
+@pytest.mark.parametrize("lock", ["run", "dev", "build", "package", "lock"])
 def test_a_lock_pins_by_hash_and_names_no_host(lock: str) -> None:
     text = (LOCKS / f"{lock}.txt").read_text()
 
@@ -40,6 +40,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert asked_for(groups["dev"]) <= pinned("dev")
     assert pinned("run") <= pinned("dev")
     assert asked_for(groups["build"]) <= pinned("build")
+    assert asked_for(groups["package"]) <= pinned("package")
     assert asked_for(groups["lock"]) <= pinned("lock")
 
 
