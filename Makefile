@@ -60,6 +60,9 @@ bench: setup-dev ## measure, paired with another registry where Go is on the mac
 	packaging/setup/clients.sh wrk registry
 	$(PYTHON) -m tests.bench
 
+package: setup-dev ## the whole program in one file, dist/scr-<version>-linux-<machine> (root; long the first time)
+	packaging/program/package.sh
+
 golden: setup-dev ## rewrite the expected outputs; review the difference
 	$(PYTEST) --golden $(SLOW:%=--ignore=%) tests
 
