@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format format-check lint types fast clients conformance stores crash fuzz bench golden \
-	lock web texts browser setup setup-dev setup-clients clean
+	lock package web texts browser setup setup-dev setup-clients clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22

@@ -7,7 +7,7 @@ from appliance.cli.described import Argument, Described, list_commands
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import show
 
-EXAMPLES = ("source <(scr completion bash)", "scr completion fish > ~/.config/fish/completions/scr.fish")
+EXAMPLES = ("scr completion bash", "scr completion fish")
 _PATHS = frozenset({"FILE", "DIR", "file", "folder", "path"})  # values that are completed from the file system
 
 

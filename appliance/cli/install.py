@@ -10,7 +10,7 @@ from appliance.cli.parser import Parser
 from appliance.cli.terminal import say
 from appliance.errors import Conflict
 
-EXAMPLES = ("sudo ./scr install", "scr install --dry-run")
+EXAMPLES = ("scr install --dry-run", "scr install --no-start")
 _DATA_DIR = '#data_dir = "data"'
 
 

@@ -10,7 +10,7 @@ from appliance.cli.parser import Parser
 from appliance.cli.terminal import show, show_table
 from appliance.errors import Unknown
 
-EXAMPLES = ("scr licenses", "scr licenses --sbom > scr.cdx.json")
+EXAMPLES = ("scr licenses", "scr licenses --sbom")
 
 
 def add(parser: Parser) -> None:

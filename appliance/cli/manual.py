@@ -9,7 +9,7 @@ from appliance.cli.described import Described, list_commands
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import show
 
-EXAMPLES = ("scr manual | man -l -", "scr manual scr.toml > scr.toml.5")
+EXAMPLES = ("scr manual", "scr manual scr.toml")
 PAGES = {"scr": 1, "scr.toml": 5}  # page -> section
 _TEXT = """
 scr is a container registry in one process: the OCI distribution API, a console, a management API, a scanner and

@@ -8,7 +8,7 @@ from appliance.cli.host import CONFIG, DATA, PROGRAM, UNITS
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say
 
-EXAMPLES = ("scr uninstall --dry-run", "sudo scr uninstall --purge --yes")
+EXAMPLES = ("scr uninstall --dry-run", "scr uninstall --purge --yes")
 
 
 def add(parser: Parser) -> None:
