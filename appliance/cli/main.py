@@ -35,6 +35,7 @@ COMMANDS = {
     "image": "list, show, delete, export and import images",
     "tag": "list, show and delete tags",
     "job": "list, follow, run and cancel work in the background",
+    "allowlist": "say by address who may use an endpoint of a registry, or management",
     "gc": "delete the bytes that nobody needs any more",
     "scrub": "read and hash every blob, and put aside what is broken",
     "tls": "make a local certificate authority and a server certificate",
