@@ -13,7 +13,7 @@ from appliance.domain.moment import MINUTE, Timestamp
 from appliance.http.api.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
-from appliance.services import collect, scrub, sweep, verify
+from appliance.services import collect, retain, retention_orders, scrub, sweep, verify
 from appliance.services.collect import Collected
 from appliance.services.scrub import ScrubOrder
 from appliance.services.verify import CheckOrder
@@ -49,6 +49,7 @@ class _Labour:
             Work("sweep", self._sweep),
             Work("scrub", self._scrub),
             Work("check", self._check),
+            Work("retention", self._retain),
         )
 
     def schedules(self) -> tuple[Schedule, ...]:
@@ -59,6 +60,7 @@ class _Labour:
             Schedule("sweep", lambda: self._config().schedule.sweep),
             Schedule("scrub", lambda: self._config().schedule.scrub),
             Schedule("check", lambda: self._config().schedule.check),
+            Schedule("retention", lambda: self._config().schedule.retention, self._has_images_due),
         )
 
     def _has_garbage(self, now: Timestamp, reader: Reader) -> bool:
@@ -102,6 +104,20 @@ class _Labour:
             self._log.error(
                 "check.faults", faults=found.faults, repaired=found.repaired, cure=f"scr job show {run.job.public_id}"
             )
+
+    def _has_images_due(self, now: Timestamp, reader: Reader) -> bool:
+        return retention_orders.has_due(reader, self._stock.rules, now)
+
+    async def _retain(self, run: Run) -> None:
+        """Run tag deletion for the image that the job is about; without one, order a job for each that is due."""
+        self._need_steady(self._config().storage.recycle)
+        if not run.job.subject:
+            run.report({"ordered": await retention_orders.order_due(self._stock, self._clock.now())})
+            return
+        done = await retain.run_job(self._stock, run.job.subject, self._clock.now(), run)
+        run.report(done)
+        if done.manifests:
+            self._log.info("retention.done", image=run.job.subject, manifests=done.manifests, tags=done.tags)
 
     def _need_steady(self, pause: int) -> None:
         """Put off what deletes by time while the clock cannot be trusted. Raises Postponed."""

@@ -27,6 +27,8 @@ def rules_of(config: Config) -> Rules:
         grace=storage.grace,
         upload_expiry=storage.upload_expiry,
         history_keep=storage.history_keep,
+        retention_first=config.retention.first,
+        retention_every=config.retention.every,
         restore_window=config.backup.restore_window,
         default_policy=config.defaults.repository,
     )

@@ -167,6 +167,14 @@ class ScheduleSection(msgspec.Struct, frozen=True):
     scrub: When = parse_when("30d")
     check: When = parse_when("7d")
     backup: When = parse_when("6h")
+    retention: When = parse_when("10m")
+
+
+class RetentionSection(msgspec.Struct, frozen=True):
+    """`[retention]`: tag deletion of images whose policy enables it."""
+
+    first: Duration = parse_duration("48h")
+    every: Interval = parse_interval("24h")
 
 
 class BackupSection(msgspec.Struct, frozen=True):
@@ -238,6 +246,7 @@ class Config(msgspec.Struct, frozen=True):
     server: ServerSection = ServerSection()
     storage: StorageSection = StorageSection()
     schedule: ScheduleSection = ScheduleSection()
+    retention: RetentionSection = RetentionSection()
     jobs: JobsSection = JobsSection()
     backup: BackupSection = BackupSection()
     database: DatabaseSection = DatabaseSection()

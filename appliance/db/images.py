@@ -234,18 +234,25 @@ def count_content(reader: Reader, image: ImageId) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def find_by_public_id(reader: Reader, public_id: str) -> ImageId | None:
+    """Return the image of that public id, whether it is live or removed, or None."""
+    row = reader.one("SELECT id FROM images WHERE public_id = ?", (public_id,))
+    return ImageId(row[0]) if row else None
+
+
 class Seat(msgspec.Struct, frozen=True):
     """Where an image is, by rows, and its path."""
 
     registry: RegistryId
     repository: RepositoryId
     path: str
+    public_id: str
 
 
 def find_seat(reader: Reader, image: ImageId) -> Seat:
     """Return where an image that is there is."""
-    row = reader.rows("SELECT registry_id, repository_id, path FROM images WHERE id = ?", (image,))[0]
-    return Seat(RegistryId(row[0]), RepositoryId(row[1]), row[2])
+    row = reader.rows("SELECT registry_id, repository_id, path, public_id FROM images WHERE id = ?", (image,))[0]
+    return Seat(RegistryId(row[0]), RepositoryId(row[1]), row[2], row[3])
 
 
 def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]:

@@ -103,6 +103,20 @@ def list_due(reader: Reader, now: Timestamp, limit: int) -> list[Due]:
     return [Due(ImageId(row[0]), row[1], Timestamp(row[2])) for row in reader.rows(_DUE, (now, limit))]
 
 
+def has_beyond(reader: Reader, latest: Timestamp) -> bool:
+    """Whether tag deletion of an image is due after `latest`."""
+    sql = "SELECT 1 FROM images WHERE retention_at > ? AND retention_at IS NOT NULL AND removed_at IS NULL LIMIT 1"
+    return reader.one(sql, (latest,)) is not None
+
+
+def mend_beyond(tx: Transaction, latest: Timestamp, at: Timestamp) -> None:
+    """Let what is due after `latest` be due at `at`."""
+    sql = (
+        "UPDATE images SET retention_at = ? WHERE retention_at > ? AND retention_at IS NOT NULL AND removed_at IS NULL"
+    )
+    tx.execute(sql, (at, latest))
+
+
 def next_due(reader: Reader) -> Timestamp | None:
     """Return when the next image is due, or None."""
     row = reader.one(

@@ -5,7 +5,7 @@ changed since: a push, a moved tag, a lock, an edit, a pull. If so it plans anew
 moment would not list. Broken off anywhere it goes on at the next run, and what went can be undone like any deletion.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import msgspec
@@ -26,6 +26,7 @@ from appliance.domain.retention import Plan, Reason, Verdict
 from appliance.domain.rights import Rights
 from appliance.errors import NameUnknown
 from appliance.services import freeing, guard
+from appliance.services.course import UNFOLLOWED, Course
 from appliance.services.stock import Stock, new_public_id
 
 SLICE = 100  # digests in one transaction, unless more must go together
@@ -47,7 +48,7 @@ class Ran(msgspec.Struct, frozen=True):
 
     manifests: int = 0
     tags: int = 0
-    is_whole: bool = True  # False: it was cancelled, or the image changed faster than it could plan
+    is_whole: bool = True  # False: the image changed faster than it could plan
     undo: str = ""  # the id by which it can be undone; "" where nothing went, or nothing can come back
 
 
@@ -73,22 +74,23 @@ async def preview(stock: Stock, image: ImageRef, policy: TagDeletion | None, now
     return await stock.db.read(look)
 
 
-async def run(
-    stock: Stock,
-    image: ImageId,
-    now: Timestamp,
-    *,
-    caller: Caller = APPLIANCE,
-    is_cancelled: Callable[[], bool] = bool,
-    progress: Callable[[int, int], None] | None = None,
-) -> Ran:
-    """Let go what the image's policy says, if that is enabled. It does nothing for an image that is gone."""
-    running = _Running(stock, image, caller, now)
+async def run_job(stock: Stock, public_id: str, now: Timestamp, course: Course) -> Ran:
+    """Run for the image of a job; nothing is to be done for one that is gone."""
+    image = images.find_by_public_id(stock.db.reader, public_id)
+    return Ran() if image is None else await run(stock, image, now, course)
+
+
+async def run(stock: Stock, image: ImageId, now: Timestamp, course: Course = UNFOLLOWED) -> Ran:
+    """Let go what the image's policy says, if that is enabled. It does nothing for an image that is gone.
+
+    Where `course` says that somebody asked for the end it raises Cancelled: what went is gone, the rest stays.
+    """
+    running = _Running(stock, image, now, course)
     is_whole = False
     for _ in range(_TURNS):
         seen = await stock.db.read(partial(_look_if_on, image=image, now=now))
-        is_whole = seen is None or await running.follow(seen, is_cancelled, progress)
-        if is_whole or is_cancelled():
+        is_whole = seen is None or await running.follow(seen)
+        if is_whole:
             break
     await stock.db.write(lambda tx: retention_facts.set_due(tx, image, Timestamp(now + stock.rules.retention_every)))
     return await running.report(is_whole=is_whole)
@@ -97,31 +99,29 @@ async def run(
 class _Running:
     """One run on its way."""
 
-    def __init__(self, stock: Stock, image: ImageId, caller: Caller, now: Timestamp) -> None:
+    def __init__(self, stock: Stock, image: ImageId, now: Timestamp, course: Course) -> None:
         self._stock = stock
         self._image = image
-        self._caller = caller
         self._now = now
+        self._course = course
         self._deletion: DeletionId | None = None
         self._manifests = 0
         self._tags = 0
 
-    async def follow(
-        self, seen: _Seen, is_cancelled: Callable[[], bool], progress: Callable[[int, int], None] | None
-    ) -> bool:
-        """Let go what the plan says; False where it was broken off, or something changed: then plan anew."""
+    async def follow(self, seen: _Seen) -> bool:
+        """Let go what the plan says; False where something changed: then plan anew."""
         seq, total = seen.facts.seq, self._manifests + len(seen.plan.going)
         for part in _slices(seen.plan):
-            if is_cancelled():
-                return False
+            self._course.check()
             taken = await self._stock.db.write(partial(self._take, seen=seen, part=part, seq=seq))
             if taken is None:
                 return False
             seq, self._deletion = taken.seq, taken.deletion
             self._manifests += len(part)
             self._tags += sum(len(verdict.tags) for verdict in part)
-            if progress is not None:
-                progress(self._manifests, total)
+            for verdict in part:
+                self._course.say(f"{verdict.digest} ({', '.join(verdict.tags[:5]) or 'no tag'}): {verdict.text}")
+            self._course.progress(self._manifests, total)
         return True
 
     async def report(self, *, is_whole: bool) -> Ran:
@@ -136,7 +136,7 @@ class _Running:
         rows = [seen.facts.rows[verdict.digest] for verdict in part]
         if not _is_as_seen(tx, self._image, seen, rows, seq):
             return None
-        by, deletion = str(self._caller.principal), self._deletion
+        by, deletion = str(APPLIANCE.principal), self._deletion
         seat = images.find_seat(tx, self._image)
         if deletion is None and self._stock.rules.recycle:
             what = Taken("retention", seat.registry, seat.repository, self._image, seat.path)
@@ -147,7 +147,7 @@ class _Running:
             if deletion is not None:
                 deletions.add(tx, deletion, [(tag, verdict.digest) for tag in gone], [row])
             detail = {"digest": verdict.digest, "tags": [*gone], "reason": verdict.reason.value, "text": verdict.text}
-            seq = activity.record(tx, "manifest.deleted", self._caller, about, detail, self._now)
+            seq = activity.record(tx, "manifest.deleted", APPLIANCE, about, detail, self._now)
         return _Taken(seq, deletion)
 
 

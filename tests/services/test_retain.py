@@ -16,9 +16,10 @@ from appliance.domain.policy_edit import PolicyEdit, TagDeletionEdit
 from appliance.domain.registry import ImageId
 from appliance.domain.retention import Reason
 from appliance.domain.revision import ANY
-from appliance.errors import NameUnknown
-from appliance.services import delete, retain, simulate, tagging, undo
+from appliance.errors import Conflict, NameUnknown
+from appliance.services import delete, retain, retention_orders, simulate, tagging, undo
 from appliance.services.amend import ImageEdit, edit_image
+from appliance.services.course import UNFOLLOWED
 from appliance.services.retain import Ran
 from tests import make
 from tests.services.conftest import House
@@ -42,9 +43,8 @@ async def switch_on(house: House, **rules: object) -> None:
     await edit_image(house.stock, grant, ImageEdit(policy=PolicyEdit(tag_deletion=order)), ANY, now)
 
 
-async def run(house: House, **options: object) -> Ran:
-    number = house.image_id(NAME)
-    return await retain.run(house.stock, number, Timestamp(house.now), **options)  # type: ignore[arg-type]
+async def run(house: House) -> Ran:
+    return await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now))
 
 
 async def look(house: House, policy: TagDeletion | None = None) -> dict[str, Reason]:
@@ -259,19 +259,95 @@ async def test_an_image_deleted_meanwhile_ends_the_run(house: House) -> None:
     assert await retain.run(house.stock, ImageId(4711), Timestamp(house.now)) == Ran()
 
 
-async def test_a_run_that_was_cancelled_goes_on_where_it_was(house: House) -> None:
+class Asked(Exception):
+    """Stands for the scheduler's Cancelled."""
+
+
+class CutOff:
+    """A course that is asked to end after some slices."""
+
+    def __init__(self, slices: int) -> None:
+        self.left = slices
+        self.said: list[str] = []
+        self.far = (0, 0)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def progress(self, done: int, total: int) -> None:
+        self.far = (done, total)
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Asked
+
+    def checkpoint(self, shape: type[T]) -> T | None:
+        del shape
+        return None
+
+    def keep_in(self, tx: Transaction, checkpoint: object) -> None:
+        del tx, checkpoint
+
+
+async def test_a_run_that_was_called_off_goes_on_where_it_was(house: House) -> None:
     for number in range(250):
         await house.put(NAME, make.index([], annotations={"n": str(number)}), f"t{number}")
     house.now += 40 * DAY
     await switch_on(house, old=True, old_days=30)
-    asked: list[int] = []
+    course = CutOff(1)
 
-    first = await run(house, is_cancelled=lambda: len(asked) > 0, progress=lambda done, _: asked.append(done))
-    second = await run(house)
+    with pytest.raises(Asked):
+        await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now), course)
+    left = len(digests(house))
+    done = await run(house)
 
-    assert (first.manifests, first.is_whole) == (100, False)
-    assert (second.manifests, second.is_whole) == (150, True)
+    assert (course.far, len(course.said), left) == ((100, 250), 100, 150)
+    assert "it was pushed 40 days ago" in course.said[0]
+    assert (done.manifests, done.is_whole) == (150, True)
     assert digests(house) == set()
+
+
+async def test_each_image_that_is_due_gets_a_job_once(house: House) -> None:
+    await house.push(NAME, image(1), "1")
+    await switch_on(house, old=True, old_days=1)
+    assert await retention_orders.order_due(house.stock, Timestamp(house.now)) == 0
+    house.now += 3 * DAY
+
+    ordered = [await retention_orders.order_due(house.stock, Timestamp(house.now)) for _ in range(2)]
+    job = house.stock.db.reader.one("SELECT kind, subject FROM jobs")
+    assert job is not None
+    done = await retain.run_job(house.stock, job[1], Timestamp(house.now), UNFOLLOWED)
+
+    assert ordered == [1, 0]
+    assert (job[0], done.manifests) == ("retention", 1)
+    assert await retain.run_job(house.stock, "gone", Timestamp(house.now), UNFOLLOWED) == Ran()
+
+
+async def test_a_time_that_a_wrong_clock_has_set_is_mended(house: House) -> None:
+    await house.push(NAME, image(1), "1")
+    house.now += 365 * DAY
+    await switch_on(house, old=True, old_days=30)
+    house.now -= 365 * DAY
+    reader, rules = house.stock.db.reader, house.stock.rules
+    assert retention_orders.has_due(reader, rules, Timestamp(house.now))
+
+    await retention_orders.order_due(house.stock, Timestamp(house.now))
+
+    assert retention_facts.next_due(reader) == house.now + DAY
+    assert not retention_orders.has_due(reader, rules, Timestamp(house.now))
+
+
+async def test_a_run_is_ordered_by_hand_only_where_the_policy_is_on(house: House) -> None:
+    await house.push(NAME, image(1), "1")
+    grant, now = house.grant(NAME), Timestamp(house.now)
+    with pytest.raises(Conflict, match="tag deletion of pay/api is off"):
+        await retention_orders.order_run(house.stock, grant, now)
+    await switch_on(house, old=True, old_days=1)
+
+    job = await retention_orders.order_run(house.stock, grant, now)
+
+    assert (job.kind, job.created_by) == ("retention", "local:local")
 
 
 async def test_it_is_due_within_three_days_and_then_every_day(house: House) -> None:

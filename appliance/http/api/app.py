@@ -28,6 +28,7 @@ from appliance.http.api.metrics import list_metrics, show_metrics
 from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
+from appliance.http.api.retention import Retention
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.status import show_status
@@ -52,6 +53,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Manifests,
     Tags,
     Deletions,
+    Retention,
     Jobs,
     list_schedules,
     Sessions,

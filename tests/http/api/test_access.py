@@ -22,6 +22,7 @@ from tests.make.server import Server
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
 IMAGE = images.image([{"etc/motd": b"hidden"}])
 _IMAGES = "/api/v1/images/{image_id:str}"
+LOOKS = {f"{_IMAGES}/retention-tests", f"{_IMAGES}/retention-simulations"}  # POSTs that change nothing
 BODIES = {  # what a route takes that needs more than an empty order
     ("PATCH", f"{_IMAGES}/tags/{{tag:str}}"): b'{"locked": true}',
     ("PUT", f"{_IMAGES}/tags/{{tag:str}}"): b'{"digest": "%b"}' % IMAGE.digest.encode(),
@@ -120,7 +121,9 @@ def test_who_may_nothing_sees_and_changes_nothing(
     admin.get_manifest("hidden/api", "1").expect(200)
 
 
-@pytest.mark.parametrize(("method", "path"), [route for route in routes() if route[0] != "GET"])
+@pytest.mark.parametrize(
+    ("method", "path"), [route for route in routes() if route[0] != "GET" and route[1] not in LOOKS]
+)
 def test_who_may_only_look_changes_nothing(
     admin: Client, viewer: Client, ids: dict[str, str], method: str, path: str
 ) -> None:
