@@ -20,28 +20,13 @@ import msgspec
 
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import PLAIN, Forms
+from appliance.blobstore.session import DECODER, Resting, Session, find_resting
 from appliance.blobstore.staging import Staging, restage, stage
 from appliance.blobstore.sums import CHUNK
-from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, algorithm_of
 from appliance.errors import DigestInvalid, ScrError, StorageFull, UploadBusy, UploadInvalid, UploadUnknown
 
 _SYNC_EVERY = 16 << 20  # bytes; written back early, so that the sync at the end has little left to wait for
-
-
-class Session(msgspec.Struct, frozen=True):
-    """Whose upload it is; bound to all of it, so that an id alone gives nobody anything."""
-
-    id: str
-    registry: int
-    path: str
-    principal: str
-    algorithm: str
-    started: Timestamp
-    form: str = PLAIN  # that its bytes have on the disk
-
-
-_DECODER = msgspec.json.Decoder(Session)
 
 
 class Sealable(msgspec.Struct, frozen=True):
@@ -288,6 +273,7 @@ class Uploads:
         self.forms = forms or Forms()
         self.syncs = syncs
         self._open: dict[str, Upload] = {}
+        self._resting: dict[str, Resting] | None = None  # sessions from before the start; None: nobody asked yet
         files.make_folder(folder)
 
     def path_of(self, name: str) -> Path:
@@ -337,7 +323,7 @@ class Uploads:
 
     def _reopen(self, session_id: str) -> Upload | None:
         try:
-            session = _DECODER.decode(self.path_of(session_id + ".json").read_bytes())
+            session = DECODER.decode(self.path_of(session_id + ".json").read_bytes())
             staged = self.path_of(session_id)
             staging = restage(self.files, staged, self.forms, session.form)
             upload = Upload(self, session, self.files.open(staged), staging)
@@ -350,8 +336,22 @@ class Uploads:
             return None
         return upload
 
+    async def staged(self, registry: int) -> int:
+        """Return how many bytes of `registry` lie in sessions that are not finished."""
+        if self._resting is None:
+            self._resting = await asyncio.get_running_loop().run_in_executor(self.executor, find_resting, self.folder)
+        resting = sum(
+            one.size for name, one in self._resting.items() if one.registry == registry and name not in self._open
+        )
+        return resting + sum(one.offset for one in self._open.values() if one.session.registry == registry)
+
+    def _wake(self, session_id: str) -> None:
+        if self._resting is not None:
+            self._resting.pop(session_id, None)
+
     def forget(self, upload: Upload) -> None:
         """Take a session out of memory."""
+        self._wake(upload.session.id)
         self._open.pop(upload.session.id, None)
 
     def is_open(self, session_id: str) -> bool:
@@ -383,6 +383,7 @@ class Uploads:
                 if upload._is_busy:  # noqa: SLF001 - same module
                     continue
                 await upload.cancel()
+            self._wake(session_id)
             for suffix in ("", ".json", ".json.part"):
                 await loop.run_in_executor(self.executor, self.files.remove, self.path_of(session_id + suffix))
             gone += 1

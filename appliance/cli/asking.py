@@ -68,18 +68,6 @@ def confirm(options: argparse.Namespace, what: str, answer: str = "yes") -> None
         raise Denied("nothing was deleted")
 
 
-def size_text(size: int | None) -> str:
-    """Return a number of bytes in words a person reads: `4.2 MiB`."""
-    if size is None:
-        return "no limit"
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
-
-
 def time_text(moment: str | None) -> str:
     """Return a time of the API to the second, "never" for none."""
     return "never" if moment is None else moment[:19].replace("T", " ") + " UTC"

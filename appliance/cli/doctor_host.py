@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.cli.asking import size_text
 from appliance.cli.diagnosis import Finding, problem, skipped, warning, well
+from appliance.domain.sizes import size_text
 
 _FILES = 4096  # open files: each client takes one, each transfer another
 _FEW_INODES = 10_000

@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.cli.asking import Page, size_text
+from appliance.cli.asking import Page
 from appliance.cli.client import Client
 from appliance.cli.terminal import say
+from appliance.domain.sizes import size_text
 from appliance.errors import Conflict, Unavailable
 
 T = TypeVar("T")

@@ -5,10 +5,11 @@ import argparse
 import msgspec
 
 from appliance.cli import following
-from appliance.cli.asking import add_asking, count_text, size_text
+from appliance.cli.asking import add_asking, count_text
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.sizes import size_text
 
 EXAMPLES = ("scr gc --dry-run", "scr gc")
 

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.cli import carry
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, size_text, time_text, walk
+from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
 from appliance.cli.client import Client, add_options, connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
 from appliance.domain.names import Tag, parse_digest, parse_image_path, parse_tag
+from appliance.domain.sizes import size_text
 from appliance.errors import NameUnknown, ScrError
 from appliance.services import layout
 from appliance.services.layout_source import open_source

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from appliance.assemble.offline import open_offline
 from appliance.cli import settings
-from appliance.cli.asking import count_text, size_text
+from appliance.cli.asking import count_text
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.sizes import size_text
 from appliance.services.rebuild import Basis, Rebuilt, lay_basis, rebuild
 
 EXAMPLES = ("scr rebuild --data-dir /srv/scr", "scr rebuild --config /etc/scr/scr.toml --json")

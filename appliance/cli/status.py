@@ -4,10 +4,11 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import add_asking, count_text, size_text, time_text
+from appliance.cli.asking import add_asking, count_text, time_text
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import GREEN, RED, YELLOW, paint, show, show_json
+from appliance.domain.sizes import size_text
 
 EXAMPLES = ("scr status", "scr status --json")
 _COLOURS = {"ready": GREEN, "degraded": YELLOW, "down": RED}

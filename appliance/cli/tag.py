@@ -4,11 +4,12 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, show_list, size_text, time_text, walk
+from appliance.cli.asking import Page, add_asking, confirm, show_list, time_text, walk
 from appliance.cli.client import Client, connect
 from appliance.cli.image import find_image
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.sizes import size_text
 from appliance.errors import ManifestUnknown, TagInvalid
 
 EXAMPLES = ("scr tag list pay/api", "scr tag delete pay/api:1")

@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 
 from appliance.cli import following, settings
-from appliance.cli.asking import add_asking, count_text, size_text
+from appliance.cli.asking import add_asking, count_text
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.sizes import size_text
 from appliance.errors import ConfigInvalid
 
 EXAMPLES = ("scr verify", "scr verify --offline --deep --repair")

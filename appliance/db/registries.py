@@ -200,6 +200,16 @@ def key_in(listing: Listing, row: RegistryRow) -> str:
     return lists.key_in(listing, row.registry, row.registry.name)
 
 
+def count_images(reader: Reader, registry: RegistryId) -> int:
+    """Return how many images the registry shows."""
+    row = reader.one(
+        "SELECT count(*) FROM repositories p CROSS JOIN images i ON i.repository_id = p.id WHERE p.registry_id = ?"
+        " AND p.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL",
+        (registry,),
+    )
+    return row[0] if row else 0
+
+
 def hide_all(tx: Transaction) -> int:
     """Make every registry private; return how many were not."""
     return tx.execute("UPDATE registries SET visibility = 'private' WHERE visibility <> 'private'")

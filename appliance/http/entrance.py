@@ -16,7 +16,7 @@ from appliance.domain.admission import Site, split_host
 from appliance.domain.decision import Stage, Step
 from appliance.domain.endpoint import MANAGEMENT_LIST, Endpoint, ListName, is_controlled, judge_type, read_host
 from appliance.domain.registry import Registry
-from appliance.errors import Creating, Denied, Invalid, Misdirected, PageUnknown, ScrError
+from appliance.errors import Creating, Denied, Invalid, Misdirected, PageUnknown, RegistryUnknown, Removed, ScrError
 from appliance.http.allowlist import Allowlists, Guard
 from appliance.http.door import Door
 
@@ -42,6 +42,7 @@ class Place(msgspec.Struct, frozen=True):
     site: Site | None = None
     guard: Guard | None = None
     refusal: ScrError | None = None
+    change_refusal: ScrError | None = None  # of requests that would change something, where it is another
 
 
 class Entrance:
@@ -60,12 +61,14 @@ class Entrance:
         self._epoch = self._db.epoch
         self._places: dict[str, dict[bytes, Place]] = {}  # by door, then by Host as it was sent
 
-    def admit(self, door: Door, host: bytes, address: str, *, is_registry: bool) -> Site:
+    def admit(self, door: Door, host: bytes, address: str, *, is_registry: bool, is_reading: bool = True) -> Site:
         """Return the registry that a request for one, or for management beside it, means, if `address` may ask.
 
-        Raises Invalid, Misdirected, Denied, PageUnknown, Creating.
+        Raises Invalid, Misdirected, Denied, PageUnknown, Creating, RegistryUnknown, Removed.
         """
         place = self._find(door, host)
+        if place.change_refusal is not None and not is_reading:
+            raise place.change_refusal
         if place.refusal is not None:
             raise place.refusal
         guard = place.guard if is_registry else self._management_guard(door)
@@ -122,12 +125,13 @@ class Entrance:
             raise Invalid(f"the Host header {text[:100]!r} is no host name or address")
         listener = Step(Stage.LISTENER, allowed=True, reason=f"it came to the {door.name}")
         registry, said = self._registry(door, split_host(text)[0])
-        if registry is None or registry.removed_at is not None:
-            said = said if registry is None else f"registry {registry.name} was deleted"
+        if registry is None:
             return Place((listener, Step(Stage.REGISTRY, allowed=False, reason=said)), refusal=_nobody(text, door))
         steps = (listener, Step(Stage.REGISTRY, allowed=True, reason=said), judge_type(registry, door.endpoint))
         if not steps[-1].allowed:
             return Place(steps, refusal=_nobody(text, door))
+        if registry.removed_at is not None:
+            return _leaving(registry, listener)
         if not registry.is_ready:
             error = Creating(f"registry {registry.name} is being created; try again in a moment")
             return Place(steps, refusal=error)
@@ -168,6 +172,19 @@ class Entrance:
         if door.endpoint is Endpoint.PRIVATE and self.names.has_management:
             raise PageUnknown("console, API and metrics have an address of their own; ask the administrator for it")
         return self._allowlists.guard(MANAGEMENT_LIST) if self.names.guards_management else None
+
+
+def _leaving(registry: Registry, listener: Step) -> Place:
+    """Return what a registry that is being deleted is: nothing to read, and nothing takes a change."""
+    name = registry.name
+    return Place(
+        (listener, Step(Stage.REGISTRY, allowed=False, reason=f"registry {name} is being deleted")),
+        refusal=RegistryUnknown(f"there is no registry {name} any more"),
+        change_refusal=Removed(
+            f"registry {name} is being deleted (Terminating) and takes nothing; push elsewhere, or ask the"
+            " administrator to restore it"
+        ),
+    )
 
 
 def _nobody(host: str, door: Door) -> Misdirected:

@@ -64,6 +64,7 @@ class Front:
             await self.management(scope, receive, send)
             return
         is_registry = is_registry_path(path)
+        is_reading = scope["method"] in _READING
         site = caller = None
         try:
             if path.startswith(_OLD):  # asked by skopeo and podman where /v2/ fails: any other answer hides why it did
@@ -73,7 +74,7 @@ class Front:
             else:
                 host = headers.get(b"host", b"")
                 address = self._address(scope, host)
-                site = self.entrance.admit(door, host, address, is_registry=is_registry)
+                site = self.entrance.admit(door, host, address, is_registry=is_registry, is_reading=is_reading)
                 caller = await self.callers.find(scope, address, site)
             if is_base(path):
                 self.noting.login(scope, caller, site)
@@ -81,7 +82,7 @@ class Front:
             self.noting.refusal(error, scope, caller, site)
             await self._refuse(scope, send, error, site or self.site)
             return
-        if scope["method"] not in _READING:  # the record of a change names the program too
+        if not is_reading:  # the record of a change names the program too
             caller = msgspec.structs.replace(caller, client=agent_of(headers))
         if is_registry:
             await (self.tokens if path == "/token" else self.api)(scope, receive, send, caller, site)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from appliance.blobstore.upload import Session, Upload
+from appliance.blobstore.session import Session
+from appliance.blobstore.upload import Upload
 from appliance.db import activity, blobs, images, manifests, repositories
 from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
@@ -32,20 +33,22 @@ from appliance.errors import (
     StoreFailed,
     UploadUnknown,
 )
-from appliance.services import guard, pull_limit
+from appliance.services import guard, pull_limit, quota
 from appliance.services.arrange import check_claim, claim_repository
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
 PARSE_INLINE = 256 << 10  # bytes; a larger manifest is parsed in a worker thread
 
 
-async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestamp) -> Upload:
+async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestamp, size: int = 0) -> Upload:
     """Begin an upload session bound to the image and the principal.
 
-    `algorithm` is what the digest will be made with ("sha256" or "sha512"). Raises NameUnknown, StorageFull.
+    `algorithm` is what the digest will be made with ("sha256" or "sha512"), `size` how many bytes will come, where that
+    is known. Raises NameUnknown, QuotaExceeded, StorageFull.
     Spec: distribution-spec 1.1.1, "Pushing blobs" (end-4a, end-4c).
     """
     _check_repository(stock, grant.image)
+    await quota.check_start(stock, grant.image.registry, size)
     session = Session(str(uuid.uuid4()), grant.image.registry, str(grant.path), str(grant.principal), algorithm, now)
     return await stock.uploads.create(session)
 
@@ -69,7 +72,7 @@ async def find_upload(stock: Stock, grant: Grant, session_id: str) -> Upload:
 async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Digest, now: Timestamp) -> StoredBlob:
     """Verify and keep the bytes of `upload` under `digest`, and let the image use them.
 
-    Raises DigestInvalid (the session is gone then), StorageFull, StoreFailed. Spec: end-4b, end-6.
+    Raises DigestInvalid (the session is gone then), QuotaExceeded, StorageFull, StoreFailed. Spec: end-4b, end-6.
     """
     sealable = await upload.finish(digest)
     generation = new_generation()
@@ -87,7 +90,9 @@ async def finish_upload(stock: Stock, grant: Grant, upload: Upload, digest: Dige
         def record(tx: Transaction) -> StoredBlob:
             image = claim_image(tx, stock.rules, grant, now)
             blob = blobs.claim(tx, sealed, now)
+            before = quota.kept_bytes(tx, grant.image.registry)
             blobs.link(tx, image, blob.id, now, Timestamp(now + stock.rules.grace))
+            quota.check_kept(tx, grant.image.registry, before)
             return blob
 
         try:
@@ -184,7 +189,7 @@ async def put_manifest(stock: Stock, grant: Grant, put: ManifestPut, now: Timest
     """Store a manifest and move its tags; return once all of it is durable.
 
     The blobs were sealed before (finish_upload), so one transaction makes manifest, needs and tags appear together or
-    not at all. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, TagLocked, NameUnknown.
+    not at all. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, TagLocked, QuotaExceeded, NameUnknown.
     Spec: distribution-spec 1.1.1, "Pushing Manifests" (end-7a, end-7b).
     """
     algorithm = algorithm_of(put.digest) if put.digest else "sha256"
@@ -249,7 +254,10 @@ def _record_manifest(
     generation: str,
     now: Timestamp,
 ) -> _Recorded:
-    """Make manifest, needs and tags appear together. Raises ManifestBlobUnknown, TagLocked, NameUnknown."""
+    """Make manifest, needs and tags appear together.
+
+    Raises ManifestBlobUnknown, TagLocked, QuotaExceeded, NameUnknown.
+    """
     by = str(grant.principal)
     image = claim_image(tx, rules, grant, now)
     lost_blobs, lost_children = _check_content(tx, rules, image, grant, manifest)
@@ -257,12 +265,15 @@ def _record_manifest(
     if found is None:
         if not generation:
             raise _CopyNeeded
+        before = quota.kept_bytes(tx, grant.image.registry)
         row, is_back = manifests.insert(tx, image, manifest, generation, by, now), True
+        quota.check_kept(tx, grant.image.registry, before)
     else:
         row, is_back = found
         if is_back:
             manifests.revive(tx, row)
-    is_first = images.show(tx, image, now)
+    if is_first := images.show(tx, image, now):
+        quota.check_images(tx, grant.image.registry)
     if is_back:
         images.note_push(tx, image, now)
     moved = [tag for tag in dict.fromkeys(wanted) if guard.must_move(tx, image, tag, row)]

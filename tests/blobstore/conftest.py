@@ -20,9 +20,10 @@ from appliance.blobstore.local import LocalStore
 from appliance.blobstore.names import BLOBS, path_of
 from appliance.blobstore.patience import Budget
 from appliance.blobstore.s3 import S3Store
+from appliance.blobstore.session import Session
 from appliance.blobstore.staging import stage
 from appliance.blobstore.store import BlobStore, FileSpan
-from appliance.blobstore.upload import Session, Uploads
+from appliance.blobstore.upload import Uploads
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId, StoredBlob

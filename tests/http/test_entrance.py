@@ -17,7 +17,7 @@ from appliance.domain.endpoint import MANAGEMENT_LIST, Endpoint, ListName, list_
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import DEFAULT_REGISTRY, RegistryName
 from appliance.domain.registry import EndpointType, RegistryId, RegistrySettings
-from appliance.errors import Denied, Invalid, Misdirected, PageUnknown, Unavailable
+from appliance.errors import Denied, Invalid, Misdirected, PageUnknown, RegistryUnknown, Removed, Unavailable
 from appliance.http.allowlist import Allowlists
 from appliance.http.door import Door, make_door
 from appliance.http.entrance import Entrance, Names
@@ -183,13 +183,17 @@ async def test_changes_count_for_the_next_request(house: House) -> None:
         house.admit("pay-p1.public.example", PUBLIC)
 
     await house.change("removed_at = 1 WHERE name = 'pay'")
-    for host, door in (("pay-p1.corp.example", PRIVATE), ("x", make_door(Endpoint.PRIVATE, port=5443))):
+    with pytest.raises(RegistryUnknown):
+        house.admit("pay-p1.corp.example")
+    with pytest.raises(Removed, match="Terminating"):
+        house.entrance.admit(PRIVATE, b"pay-p1.corp.example", "192.0.2.1", is_registry=True, is_reading=False)
+    for host, door in (("pay-p1.public.example", PUBLIC), ("x", make_door(Endpoint.PRIVATE, port=5443))):
         with pytest.raises(Misdirected):
             house.admit(host, door)
 
     await house.make("pay", "p9")
     assert house.admit("pay-p9.corp.example") == "pay"
-    with pytest.raises(Misdirected):  # the name alone opens nothing that had it before
+    with pytest.raises(RegistryUnknown):  # the name alone opens nothing that had it before
         house.admit("pay-p1.corp.example")
 
 

@@ -15,13 +15,21 @@ from appliance.domain.names import (
     parse_tag,
 )
 from appliance.domain.registry import ImageRef
-from appliance.errors import DigestInvalid, NameInvalid, OutOfRange, PageUnknown, QueryInvalid, SizeInvalid
+from appliance.errors import (
+    DigestInvalid,
+    NameInvalid,
+    OutOfRange,
+    PageUnknown,
+    QueryInvalid,
+    QuotaExceeded,
+    SizeInvalid,
+)
 from appliance.http.noting import Noting
 from appliance.http.v2.asking import allow
 from appliance.http.v2.call import Call, Headers
 from appliance.http.v2.problems import warnings_of
 from appliance.http.v2.ranges import parse_chunk
-from appliance.services import push
+from appliance.services import push, quota
 from appliance.services.push import ManifestPut
 from appliance.services.stock import Stock
 
@@ -57,13 +65,14 @@ class Pushing:
             algorithm = wanted.partition(":")[0]
         if algorithm not in _ALGORITHMS:
             raise DigestInvalid(f"digest-algorithm {algorithm[:40]!r} is not known; use sha256 or sha512")
-        upload = await push.start_upload(self.stock, grant, algorithm, now)
+        length = None if wanted is None else call.content_length()
+        upload = await push.start_upload(self.stock, grant, algorithm, now, length or 0)
         if wanted is None:
             await call.reply(202, _session(name, upload))
             return
         upload.claim()
         try:
-            await upload.receive(call.pieces(call.content_length()), closes=True)
+            await upload.receive(quota.watch(self.stock, upload, call.pieces(length)), closes=True)
             blob = await push.finish_upload(self.stock, grant, upload, wanted, now)
         except BaseException:  # a single request that failed leaves no session behind
             await upload.cancel()
@@ -151,7 +160,11 @@ class Pushing:
         if call.content_length() == 0:
             return
         before = upload.offset
-        await upload.receive(call.pieces(length), closes=closes)
+        try:
+            await upload.receive(quota.watch(self.stock, upload, call.pieces(length)), closes=closes)
+        except QuotaExceeded:  # it cannot be finished; what came would use up the quota until it expires
+            await upload.cancel()
+            raise
         if length is not None and upload.offset - before != length:
             raise SizeInvalid(f"{upload.offset - before} of {length} announced bytes came; ask the session, then go on")
 
