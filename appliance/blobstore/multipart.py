@@ -21,7 +21,7 @@ from appliance.blobstore.signature import EMPTY, encode_path, encode_query, sign
 from appliance.blobstore.sums import sum_of
 from appliance.errors import BlobUnknown, StoreDown, StoreRefused
 
-_CONNECT_S, _READ_S = 5.0, 30.0
+_CONNECT_S = 5.0
 _LONGEST_ANSWER = 4 << 20  # bytes; a list of a thousand uploads has some hundred thousand
 _BLOCK = 1 << 20  # bytes written to the socket at once
 _UPLOAD = re.compile(r"<Upload>(.*?)</Upload>", re.DOTALL)
@@ -47,8 +47,11 @@ class Unfinished(msgspec.Struct, frozen=True):
 class Multipart:
     """Blocking requests about uploads in parts. Keys are whole: with the bucket's prefix."""
 
-    def __init__(self, bucket: Bucket, wallet: Wallet, connections: int) -> None:
-        """Ask `bucket` over up to `connections` connections. Raises StoreDown where its authority cannot be read."""
+    def __init__(self, bucket: Bucket, wallet: Wallet, connections: int, wait_s: float) -> None:
+        """Ask `bucket` over up to `connections` connections, none of which may be silent for longer than `wait_s`.
+
+        Raises StoreRefused where its authority cannot be read.
+        """
         self._bucket = bucket
         self._wallet = wallet
         parts = urlsplit(bucket.base)
@@ -60,7 +63,7 @@ class Multipart:
             block=False,
             blocksize=_BLOCK,
             retries=False,
-            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=wait_s),
             ssl_context=_context(bucket) if parts.scheme == "https" else None,
         )
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview  # what the library's own kind of bytes can be seen as
 
 BULK = 1000  # keys of one deletion: the API's limit
-_STALL_S = 20.0  # for the next piece: an object store that takes longer for a mebibyte is asked anew
 _PIECE = 256 << 10  # bytes; what is waited for at once while reading
 _KEY_KEPT = timedelta(minutes=2)  # an access key is asked for again after that: it may have been rotated
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -65,7 +64,7 @@ class Objects:
             with _told():
                 await obstore.put_async(self._client, key, content, use_multipart=False)
 
-        await self._patience.ask(attempt)
+        await self._patience.ask(attempt, len(content))
 
     async def size(self, key: str) -> int:
         """Return the size of an object. Raises BlobUnknown."""
@@ -108,7 +107,7 @@ class Objects:
             raise StoreDown("the object store does not find what it has") from None
         if not first:
             raise StoreDown("the object store answered nothing")
-        return _ahead(first, stream, end - start)
+        return _ahead(first, stream, end - start, self._patience.attempt_s)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects, a thousand in one request; those that are gone already are no error."""
@@ -158,10 +157,12 @@ class Objects:
                     yield Found(one["path"], one["size"], one["last_modified"].timestamp())
 
 
-async def _ahead(first: Buffer, stream: AsyncIterator[Buffer], size: int) -> AsyncGenerator[memoryview, None]:
+async def _ahead(
+    first: Buffer, stream: AsyncIterator[Buffer], size: int, stall_s: float
+) -> AsyncGenerator[memoryview, None]:
     """Yield `size` bytes: `first` and what follows, the next piece asked for while the last one is used.
 
-    Raises StoreDown where the stream ends before that, TimeoutError where it hangs.
+    Raises StoreDown where the stream ends before that, TimeoutError where a piece takes longer than `stall_s`.
     """
     piece = memoryview(first)
     while True:
@@ -173,7 +174,7 @@ async def _ahead(first: Buffer, stream: AsyncIterator[Buffer], size: int) -> Asy
         try:
             yield piece
             with _told():
-                async with asyncio.timeout(_STALL_S):
+                async with asyncio.timeout(stall_s):
                     piece = memoryview(await coming)
         except StopAsyncIteration:
             raise StoreDown("the object store broke an answer off") from None

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -90,7 +91,8 @@ class Parts:
             for number, offset in places:
                 async with self._budget.take(length):
                     content = await self._run(_read, descriptor, min(length, size - offset), offset, path)
-                    found.append(await self._ask(self._multipart.put_part, key, upload, number, content))
+                    asking = partial(self._run, self._multipart.put_part, key, upload, number, content)
+                    found.append(await self._patience.ask(asking, len(content)))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 _FIRST_S = 0.1  # before the second attempt; doubled before each one after
 _LONGEST_S = 5.0
+_ATTEMPTS = 3  # that hang, before it is given up
+_SLOWEST = 256 << 10  # bytes a second of a line that is still worth waiting for
 
 
 class Patience:
@@ -23,17 +25,23 @@ class Patience:
         self.deadline_s = deadline_s
         self.fault = ""  # why the store is down, as far as is known
 
-    async def ask(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return what `attempt` does, made as often as it takes.
+    @property
+    def attempt_s(self) -> float:
+        """Seconds that one attempt may take: what hangs must leave time for another."""
+        return self.deadline_s / _ATTEMPTS
+
+    async def ask(self, attempt: Callable[[], Awaitable[T]], size: int = 0) -> T:
+        """Return what `attempt` does, made as often as it takes; `size` bytes are on their way in it.
 
         It raises StoreDown for what may go well next time; anything else ends the asking.
         """
         loop = asyncio.get_running_loop()
-        ends = loop.time() + self.deadline_s
+        sending_s = size / _SLOWEST
+        ends = loop.time() + self.deadline_s + sending_s
         pause = _FIRST_S
         while True:
             try:
-                async with asyncio.timeout_at(ends):
+                async with asyncio.timeout_at(min(ends, loop.time() + self.attempt_s + sending_s)):
                     found = await attempt()
             except StoreDown as error:
                 fault = error
@@ -41,9 +49,7 @@ class Patience:
                 self.fault = ""  # it answered
                 raise
             except TimeoutError:
-                fault = StoreDown(
-                    f"the object store did not answer within {self.deadline_s:g} s; it will be asked again"
-                )
+                fault = StoreDown("the object store does not answer in time; it will be asked again")
             else:
                 self.fault = ""
                 return found

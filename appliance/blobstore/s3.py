@@ -68,7 +68,7 @@ class S3Store:
         self._executor = executor
         self._budget = budget
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
-        self._multipart = Multipart(bucket, wallet, _THREADS)
+        self._multipart = Multipart(bucket, wallet, _THREADS, self.patience.attempt_s)
         self.parts = Parts(self._multipart, self.patience, budget, journal, self._threads)
         self._memory = ChunkCache(CACHE_BYTES)
 
