@@ -10,6 +10,7 @@ import hashlib
 import html
 import re
 import ssl
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -54,6 +55,7 @@ class Multipart:
         """
         self._bucket = bucket
         self._wallet = wallet
+        self._wait_s = wait_s
         parts = urlsplit(bucket.base)
         self._server = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.netloc
@@ -157,14 +159,29 @@ class Multipart:
                 preload_content=False,
                 redirect=False,
             )
-            try:
-                text = answer.read(_LONGEST_ANSWER, decode_content=False).decode(errors="replace")
-            finally:
-                answer.drain_conn()
-                answer.release_conn()
+            text = _read(answer, time.monotonic() + self._wait_s).decode(errors="replace")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreDown(f"the object store cannot be reached: {_reason(error)}") from error
         return _judge(_Answer(answer.status, answer.headers.get("etag", ""), text))
+
+
+def _read(answer: urllib3.BaseHTTPResponse, ends: float) -> bytes:
+    """Return the body of `answer` and let its connection go. Raises StoreDown where it goes on beyond `ends`."""
+    found = b""
+    is_whole = False
+    try:
+        while len(found) <= _LONGEST_ANSWER and time.monotonic() < ends and not is_whole:
+            piece = answer.read1(_BLOCK, decode_content=False)
+            found += piece
+            is_whole = not piece
+    finally:
+        if is_whole:
+            answer.release_conn()
+        else:
+            answer.close()
+    if not is_whole:
+        raise StoreDown("the object store takes too long to say something")
+    return found
 
 
 class _Answer(msgspec.Struct, frozen=True):

@@ -41,6 +41,7 @@ T = TypeVar("T")
 SINGLE = 16 << 20  # bytes; a file up to that size is stored by one request
 _PROBE = "keys/keyring"  # what is asked for to learn whether the store answers: it need not be there
 _PROBE_S = 2.0
+_TRIES = 5  # to get a chunk that is right
 _THREADS = 8  # connections of uploads in parts
 
 
@@ -142,8 +143,7 @@ class S3Store:
                     try:
                         content = form.open(found, index)
                     except BlobBroken:
-                        found = await self._again(key, *form.place(index))
-                        content = form.open(found, index)
+                        found, content = await self._again(key, form.place(index), partial(form.open, index=index))
                     yield index, found, content
         except BlobUnknown as error:
             raise BlobBroken(f"the bytes of {blob.digest} are gone from the store") from error
@@ -177,12 +177,24 @@ class S3Store:
         try:
             form.check_start(raw)
         except BlobBroken:
-            form.check_start(await self._again(key, 0, form.start))
+            await self._again(key, (0, form.start), form.check_start)
 
-    async def _again(self, key: str, offset: int, size: int) -> bytes:
-        """Return some bytes fetched anew."""
-        async with aclosing(self.objects.read(key, offset, offset + size)) as pieces:
-            return b"".join([piece async for piece in pieces])
+    async def _again(self, key: str, place: tuple[int, int], check: Callable[[Content], T]) -> tuple[bytes, T]:
+        """Return some bytes fetched anew, and what `check` makes of them.
+
+        Raises BlobBroken when the same wrong bytes come twice: what changes on the way changes differently each time.
+        """
+        before, left = b"", _TRIES
+        while True:
+            async with aclosing(self.objects.read(key, place[0], sum(place))) as pieces:
+                raw = b"".join([piece async for piece in pieces])
+            try:
+                return raw, check(raw)
+            except BlobBroken:
+                left -= 1
+                if raw == before or not left:
+                    raise
+                before = raw
 
     async def seal(self, staged: Path, blob: StoredBlob) -> None:
         """Copy `staged` to its final key; it is gone then."""
