@@ -11,6 +11,7 @@ from appliance.cli.asking import Page
 from appliance.cli.client import Client, add_options, connect, connect_url, credentials_of
 from appliance.cli.diagnosis import Finding, State, problem, skipped, warning, well
 from appliance.cli.doctor_host import look_at_host, size_of
+from appliance.cli.doctor_names import look_at_names
 from appliance.cli.doctor_url import Journey, Url, look_at_certificate, look_at_name
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import DIM, GREEN, RED, YELLOW, paint, say, show, show_json
@@ -88,6 +89,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
                 yield from _look_from_outside(options, options.server, None)
             return
         yield from _look_at_server(status)
+        yield from look_at_names(operator)
         url = options.server or status.public_url or next(iter(status.listeners), "")
         yield from _look_from_outside(options, url, operator)
 

@@ -1,20 +1,25 @@
 """`scr trust`: what a client must be told to talk to this registry, as the exact file it reads.
 
-With TLS by the local authority that is the authority's certificate; with plain HTTP the client's exception for it.
+With TLS by the local authority that is the authority's certificate; with plain HTTP the client's exception for it. A
+server that runs here is asked how its registries are called, so that each of them is trusted.
 """
 
 import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from appliance.cli import settings
+from appliance.cli.client import connect
 from appliance.cli.parser import Parser
+from appliance.cli.registry_urls import list_urls
 from appliance.cli.terminal import BOLD, paint, say, show
-from appliance.config import load
-from appliance.errors import ConfigInvalid, Conflict, Unavailable
+from appliance.config import Config, load
+from appliance.domain.admission import is_loopback
+from appliance.errors import ConfigInvalid, Conflict, ScrError, Unavailable
 
 EXAMPLES = ("scr trust docker", "scr trust podman --install --registry registry.example.com:5000")
 
@@ -38,6 +43,9 @@ class Registry(msgspec.Struct, frozen=True):
         return f"{'https' if self.authority else 'http'}://{self.address}"
 
 
+Registries = tuple[Registry, ...]
+
+
 def add(parser: Parser) -> None:
     """Add the clients as verbs."""
     verbs = parser.add_verbs()
@@ -55,8 +63,7 @@ def add(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print or write the files of one client."""
-    registry = _registry(options)
-    told = CLIENTS[options.verb](registry, options.root)
+    told = CLIENTS[options.verb](_registries(options), options.root)
     for path, content in told.files:
         target = options.root / path.removeprefix("/")
         if options.install:
@@ -69,17 +76,36 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _registry(options: argparse.Namespace) -> Registry:
-    """Return what the client must be told about. Raises ConfigInvalid."""
+def _registries(options: argparse.Namespace) -> Registries:
+    """Return what the client must be told about, the address that most call first. Raises ConfigInvalid."""
     config = load(settings.sources_of(options), is_served=False).config
     address: str = options.registry or settings.address_of(config)
     if address.endswith(":0"):
         raise ConfigInvalid("the port is chosen at each start; name host and port with --registry")
-    if options.plain or not (options.ca or settings.has_tls(config)):
-        return Registry(address, "")
+    has_tls = not options.plain and bool(options.ca or settings.has_tls(config))
+    found = {address: has_tls}
+    for url in () if options.registry else _list_others(options, config):
+        parts = urlsplit(url)
+        found.setdefault(parts.netloc, parts.scheme == "https")
     path: Path = options.ca or config.storage.data_dir / "tls" / "ca.crt"
+    authority = _read_authority(path) if any(found.values()) else ""
+    return tuple(Registry(one, authority if is_tls else "") for one, is_tls in found.items())
+
+
+def _list_others(options: argparse.Namespace, config: Config) -> list[str]:
+    """Return the URLs by which registries of the running server have names of their own, or ports."""
     try:
-        return Registry(address, path.read_text())
+        with connect(argparse.Namespace(**{**vars(options), "server": None})) as operator:
+            return [url for url in list_urls(operator) if not is_loopback(settings.host_of(url))]
+    except ScrError as error:
+        if config.domains:
+            say(f"names of registries are left out ({error.message}); name each with --registry")
+        return []
+
+
+def _read_authority(path: Path) -> str:
+    try:
+        return path.read_text()
     except (OSError, ValueError) as error:
         raise ConfigInvalid(
             f"{path} cannot be read; make a local authority with scr tls init, name one with --ca, or do nothing"
@@ -87,46 +113,51 @@ def _registry(options: argparse.Namespace) -> Registry:
         ) from error
 
 
-def _docker(registry: Registry, root: Path) -> Told:
-    if registry.authority:
-        path = f"/etc/docker/certs.d/{registry.address}/ca.crt"
-        return Told(
-            ((path, registry.authority),), f"docker reads it at the next pull: docker pull {registry.address}/…"
-        )
-    if settings.host_of(registry.address) in ("localhost", "127.0.0.1"):
-        return Told((), "docker takes plain HTTP from this machine without being told")
-    path = "/etc/docker/daemon.json"
-    known = _json_object(root / path.removeprefix("/"))
-    listed = known.get("insecure-registries", [])
-    others = [one for one in listed if one != registry.address] if isinstance(listed, list) else []
-    content = json.dumps({**known, "insecure-registries": [*others, registry.address]}, indent=2)
-    return Told(((path, content + "\n"),), "then: systemctl reload docker")
+def _docker(registries: Registries, root: Path) -> Told:
+    files = [(f"/etc/docker/certs.d/{one.address}/ca.crt", one.authority) for one in registries if one.authority]
+    plain = [one.address for one in registries if not one.authority]
+    away = [one for one in plain if settings.host_of(one) not in ("localhost", "127.0.0.1")]
+    then = []
+    if files:
+        then.append(f"docker reads it at the next pull: docker pull {registries[0].address}/…")
+    if away:
+        path = "/etc/docker/daemon.json"
+        known = _json_object(root / path.removeprefix("/"))
+        listed = known.get("insecure-registries", [])
+        others = [one for one in listed if one not in away] if isinstance(listed, list) else []
+        content = json.dumps({**known, "insecure-registries": [*others, *away]}, indent=2)
+        files.append((path, content + "\n"))
+        then.append("then: systemctl reload docker")
+    if len(away) < len(plain):
+        then.append("docker takes plain HTTP from this machine without being told")
+    return Told(tuple(files), "\n".join(then))
 
 
-def _podman(registry: Registry, root: Path) -> Told:
+def _podman(registries: Registries, root: Path) -> Told:
     del root
-    if registry.authority:
-        path = f"/etc/containers/certs.d/{registry.address}/ca.crt"
-        return Told(((path, registry.authority),), "podman, buildah and skopeo read it at the next command")
-    name = registry.address.replace(":", "-").replace("[", "").replace("]", "")
-    content = f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n'
-    path = f"/etc/containers/registries.conf.d/scr-{name}.conf"
-    return Told(((path, content),), "podman, buildah and skopeo read it at the next command")
+    files = []
+    for one in registries:
+        if one.authority:
+            files.append((f"/etc/containers/certs.d/{one.address}/ca.crt", one.authority))
+            continue
+        name = one.address.replace(":", "-").replace("[", "").replace("]", "")
+        content = f'[[registry]]\nlocation = "{one.address}"\ninsecure = true\n'
+        files.append((f"/etc/containers/registries.conf.d/scr-{name}.conf", content))
+    return Told(tuple(files), "podman, buildah and skopeo read it at the next command")
 
 
-def _containerd(registry: Registry, root: Path) -> Told:
+def _containerd(registries: Registries, root: Path) -> Told:
     del root
-    folder = f"/etc/containerd/certs.d/{registry.address}"
     then = (
         "containerd reads it at the next pull, where its config.toml has\n"
         '  [plugins."io.containerd.grpc.v1.cri".registry]\n'
         '    config_path = "/etc/containerd/certs.d"'
     )
-    return Told(_hosts(registry, folder), then)
+    files = (file for one in registries for file in _hosts(one, f"/etc/containerd/certs.d/{one.address}"))
+    return Told(tuple(files), then)
 
 
-def _kind(registry: Registry, root: Path) -> Told:
-    folder = f"/etc/kind-scr/certs.d/{registry.address}"
+def _kind(registries: Registries, root: Path) -> Told:
     mounted = root / "etc/kind-scr/certs.d"
     content = f"""\
 kind: Cluster
@@ -141,9 +172,13 @@ nodes:
       - hostPath: {json.dumps(str(mounted))}
         containerPath: /etc/containerd/certs.d
 """
-    files = (("/etc/kind-scr/cluster.yaml", content), *_hosts(registry, folder, "/etc/containerd/certs.d"))
-    then = f"then: kind create cluster --config {root / 'etc/kind-scr/cluster.yaml'}; {registry.address} must be an"
-    return Told(files, f"{then} address that the nodes reach (localhost is the node itself)")
+    files = [("/etc/kind-scr/cluster.yaml", content)]
+    for one in registries:
+        files += _hosts(one, f"/etc/kind-scr/certs.d/{one.address}", "/etc/containerd/certs.d")
+    then = (
+        f"then: kind create cluster --config {root / 'etc/kind-scr/cluster.yaml'}; {registries[0].address} must be an"
+    )
+    return Told(tuple(files), f"{then} address that the nodes reach (localhost is the node itself)")
 
 
 def _hosts(registry: Registry, folder: str, seen_in: str = "") -> tuple[tuple[str, str], ...]:
@@ -161,19 +196,22 @@ def _hosts(registry: Registry, folder: str, seen_in: str = "") -> tuple[tuple[st
     return ((f"{folder}/hosts.toml", "\n".join(lines) + "\n"), (f"{folder}/ca.crt", registry.authority))
 
 
-def _k3s(registry: Registry, root: Path) -> Told:
+def _k3s(registries: Registries, root: Path) -> Told:
     del root
-    name, url = json.dumps(registry.address), json.dumps(registry.url)
-    content = f"mirrors:\n  {name}:\n    endpoint:\n      - {url}\n"
-    files = [("/etc/rancher/k3s/registries.yaml", content)]
-    if registry.authority:
-        path = f"/etc/rancher/k3s/scr-{settings.host_of(registry.address)}.crt"
-        content += f"configs:\n  {name}:\n    tls:\n      ca_file: {json.dumps(path)}\n"
-        files = [("/etc/rancher/k3s/registries.yaml", content), (path, registry.authority)]
+    mirrors, configs, files = "mirrors:\n", "", []
+    for one in registries:
+        name = json.dumps(one.address)
+        mirrors += f"  {name}:\n    endpoint:\n      - {json.dumps(one.url)}\n"
+        if one.authority:
+            path = f"/etc/rancher/k3s/scr-{settings.host_of(one.address)}.crt"
+            configs += f"  {name}:\n    tls:\n      ca_file: {json.dumps(path)}\n"
+            files.append((path, one.authority))
+    content = mirrors + (f"configs:\n{configs}" if configs else "")
+    files = [("/etc/rancher/k3s/registries.yaml", content), *dict.fromkeys(files)]
     return Told(tuple(files), "then: systemctl restart k3s (on agents k3s-agent)")
 
 
-CLIENTS: dict[str, Callable[[Registry, Path], Told]] = {
+CLIENTS: dict[str, Callable[[Registries, Path], Told]] = {
     "docker": _docker,
     "podman": _podman,
     "containerd": _containerd,

@@ -73,6 +73,20 @@ def init(folder: Path, names: Sequence[str], now: datetime, *, is_forced: bool =
     )
 
 
+def covers(certificate: bytes, host: str) -> bool:
+    """Whether a certificate (DER) is for the name `host`, by itself or by a wildcard. Spec: RFC 9525, 6.3."""
+    try:
+        found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    names = {name.lower().rstrip(".") for name in found.value.get_values_for_type(x509.DNSName)}
+    host = host.lower().rstrip(".")
+    _, dot, domain = host.partition(".")
+    return host in names or (bool(dot) and f"*.{domain}" in names)
+
+
 def _sign_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"scr local authority {now:%Y-%m-%d}")])
     builder = _begin(name, name, key.public_key(), now, AUTHORITY_DAYS)

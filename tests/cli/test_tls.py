@@ -5,12 +5,18 @@ import json
 import ssl
 import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
 from appliance.cli.main import main
+from appliance.domain.names import RegistryName
+from appliance.domain.registry import EndpointType, RegistrySettings
+from tests.http.houses import furnish, url_of
+from tests.http.test_endpoints import user
 from tests.make.server import Server
 
 ALWAYS = {"localhost", "127.0.0.1", "::1"}
@@ -19,6 +25,23 @@ ALWAYS = {"localhost", "127.0.0.1", "::1"}
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str, str]]:
+    """A server with both endpoints and a certificate of its own, and how one of its registries is called at each."""
+    domains = '[endpoint.private]\ndomain = "corp.example"\n[endpoint.public]\ndomain = "public.example"\n'
+    server = Server(tmp_path_factory.mktemp("trusted"), domains)
+    assert main(["tls", "init", "--config", str(server.config), "--data-dir", str(server.data)]) == 0
+    tls = server.data / "tls"
+    server.config.write_text(
+        f'[server]\ntls_certificate = "{tls}/server.crt"\ntls_key = "{tls}/server.key"\n{domains}'
+        f'listen = ["127.0.0.1:0"]\n{user()}'
+    )
+    furnish(server, RegistrySettings(RegistryName("pay"), endpoint=EndpointType.BOTH))
+    with server:
+        ports = [url_of(server, f'registry "local"{end}').rpartition(":")[2] for end in ("", ", public endpoint")]
+        yield server, f"pay-pay1.corp.example:{ports[0]}", f"pay-pay1.public.example:{ports[1]}"
 
 
 def names_in(path: Path) -> set[str]:
@@ -190,6 +213,49 @@ def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, capsys: pyt
     assert "is there and says something else" in capsys.readouterr().err
     assert path.read_text() == "mirrors: {}\n"
     assert main([*words, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("client", "paths"),
+    [
+        ("docker", ["docker/certs.d/{0}/ca.crt", "docker/certs.d/{1}/ca.crt"]),
+        ("podman", ["containers/certs.d/{0}/ca.crt", "containers/certs.d/{1}/ca.crt"]),
+        ("containerd", ["containerd/certs.d/{0}/hosts.toml", "containerd/certs.d/{1}/hosts.toml"]),
+        ("kind", ["kind-scr/certs.d/{0}/hosts.toml", "kind-scr/certs.d/{1}/ca.crt"]),
+    ],
+)
+def test_every_registry_of_the_running_server_is_trusted(
+    tmp_path: Path, trusted: tuple[Server, str, str], client: str, paths: list[str]
+) -> None:
+    server, private, public = trusted
+    options = ["--config", str(server.config), "--data-dir", str(server.data), "--listen", "127.0.0.1:5000"]
+
+    assert main(["trust", client, *options, "--install", "--root", str(tmp_path)]) == 0
+
+    assert [path for path in paths if not (tmp_path / "etc" / path.format(private, public)).is_file()] == []
+
+
+def test_k3s_is_told_of_all_registries_in_its_one_file(tmp_path: Path, trusted: tuple[Server, str, str]) -> None:
+    server, private, public = trusted
+    options = ["--config", str(server.config), "--data-dir", str(server.data), "--listen", "127.0.0.1:5000"]
+
+    assert main(["trust", "k3s", *options, "--install", "--root", str(tmp_path)]) == 0
+
+    found = msgspec.yaml.decode((tmp_path / "etc/rancher/k3s/registries.yaml").read_bytes())
+    for address in (private, public):
+        assert found["mirrors"][address]["endpoint"] == [f"https://{address}"]
+        authority = tmp_path / found["configs"][address]["tls"]["ca_file"].removeprefix("/")
+        assert authority.read_bytes() == (server.data / "tls" / "ca.crt").read_bytes()
+
+
+def test_where_no_server_runs_names_of_registries_are_left_out_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("scr.toml").write_text('[endpoint.private]\ndomain = "corp.example"\n')
+
+    assert main(["trust", "podman"]) == 0
+
+    assert "names of registries are left out" in capsys.readouterr().err
 
 
 def test_a_missing_authority_is_named_with_the_ways_out(capsys: pytest.CaptureFixture[str]) -> None:
