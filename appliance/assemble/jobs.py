@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
@@ -9,11 +10,12 @@ from appliance.config import Config
 from appliance.config.quantities import when_text
 from appliance.db import jobs
 from appliance.db.database import Reader
-from appliance.domain.moment import MINUTE, Timestamp
+from appliance.domain.moment import MINUTE, Timestamp, to_text
 from appliance.http.api.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
-from appliance.services import collect, retain, retention_orders, scrub, sweep, verify
+from appliance.services import backup, collect, retain, retention_orders, scrub, snapshots, sweep, verify
+from appliance.services.backup import BackupOrder
 from appliance.services.collect import Collected
 from appliance.services.scrub import ScrubOrder
 from appliance.services.verify import CheckOrder
@@ -50,6 +52,7 @@ class _Labour:
             Work("scrub", self._scrub),
             Work("check", self._check),
             Work("retention", self._retain),
+            Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
         )
 
     def schedules(self) -> tuple[Schedule, ...]:
@@ -61,6 +64,7 @@ class _Labour:
             Schedule("scrub", lambda: self._config().schedule.scrub),
             Schedule("check", lambda: self._config().schedule.check),
             Schedule("retention", lambda: self._config().schedule.retention, self._has_images_due),
+            Schedule("backup", lambda: self._config().schedule.backup, self._has_changed),
         )
 
     def _has_garbage(self, now: Timestamp, reader: Reader) -> bool:
@@ -69,6 +73,20 @@ class _Labour:
     def _has_uploads(self, now: Timestamp, reader: Reader) -> bool:
         del now, reader
         return next(self._stock.uploads.walk(), None) is not None
+
+    def _has_changed(self, now: Timestamp, reader: Reader) -> bool:
+        del now
+        return snapshots.has_changed(reader)
+
+    async def _back_up(self, run: Run) -> None:
+        if folder := run.order(BackupOrder).folder:
+            done = await backup.back_up(self._stock, Path(folder), run.job.public_id, run)
+            run.report(done)
+            self._log.info("backup.done", path=done.path, blobs=done.blobs, bytes=done.bytes, linked=done.linked)
+            return
+        taken = await snapshots.take_snapshot(self._stock, self._config().backup.keep, run)
+        run.report({"name": taken.name, "size": taken.size, "takenAt": to_text(taken.taken_at)})
+        self._log.debug("backup.snapshot", name=taken.name, size=taken.size)
 
     async def _collect(self, run: Run) -> None:
         self._need_steady(self._config().storage.recycle)

@@ -1,10 +1,11 @@
-"""The parts that work on the files of a data folder while nobody serves it: for `verify --offline` and `rebuild`."""
+"""The parts that work on the files of a data folder while nobody serves it: for `verify`, `rebuild`, `restore`."""
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from appliance.assemble.basis import DATABASE, prepare_database
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.settings import rules_of
 from appliance.assemble.storage import open_storage
@@ -21,23 +22,27 @@ _THREADS = 4  # for files and hashing
 
 
 @asynccontextmanager
-async def open_offline(config: Config, prepare: Callable[[Path], None] | None = None) -> AsyncIterator[Stock]:
+async def open_offline(
+    config: Config, prepare: Callable[[Path], None] | None = None, *, is_restore: bool = False
+) -> AsyncIterator[Stock]:
     """Lock the data folder and open its stock; `prepare` sees the folder before the database is opened.
 
-    Raises FolderBusy while somebody serves it, ConfigInvalid where there is no data folder.
+    Raises FolderBusy while somebody serves it, ConfigInvalid where there is no data folder, or one that a restore has
+    left half done; a restore itself may make it, and goes on with it.
     """
     path = config.storage.data_dir
-    if not (path / "blobs").is_dir():
+    if not is_restore and not (path / "blobs").is_dir():
         raise ConfigInvalid(f"{path} is no data folder of scr; name it with --data-dir, or its scr.toml with --config")
     log = Log(level=config.log.level, form=config.log.format)
     files = Files()
     with DataFolder(path, files) as folder, ThreadPoolExecutor(_THREADS, thread_name_prefix="worker") as executor:
         if prepare is not None:
             prepare(path)
-        database = Database(path / "scr.sqlite", executor, log)
+        clock = Clock(log).now
+        source = path / DATABASE if is_restore else prepare_database(path, files, clock(), log)
+        database = Database(source, executor, log)
         try:
             async with AsyncExitStack() as stack:
-                clock = Clock(log).now
                 storage = await open_storage(stack, folder, config, files, executor, database, clock, log)
                 uploads = Uploads(path / "uploads", files, executor, 0, storage.forms)
                 stock = Stock(database, storage.store, uploads, rules_of(config), log, clock)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
+from appliance.assemble.basis import check_not_lost, prepare_database
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.settings import rules_of
 from appliance.assemble.storage import open_storage
@@ -46,15 +47,21 @@ async def open_stock(
     clock: Clock,
     log: Log,
 ) -> Opened:
-    """Open database and store; leaving `stack` closes them."""
-    database = Database(folder.path / "scr.sqlite", executor, log, replicated=config.database.replicated)
+    """Open database and store; leaving `stack` closes them.
+
+    Raises ConfigInvalid where the folder is not whole or the database is lost, StorageFull, StoreFailed.
+    """
+    path = prepare_database(folder.path, files, clock.now(), log)
+    database = Database(path, executor, log, replicated=config.database.replicated)
+    stack.callback(database.close)  # where the start does not get as far as that it could be stopped
+    storage = await open_storage(stack, folder, config, files, executor, database, clock.now, log)
+    await check_not_lost(database, storage.store, files)
 
     async def close() -> None:
         await database.write(lambda tx: facts.put(tx, _STOPPED, str(clock.now())))
         await asyncio.get_running_loop().run_in_executor(None, database.close)
 
     stack.push_async_callback(close)
-    storage = await open_storage(stack, folder, config, files, executor, database, clock.now, log)
     reserve = config.storage.min_free.of(folder.size_bytes())
     is_local = config.storage.driver == "local"
     uploads = Uploads(folder.path / "uploads", files, executor, reserve, storage.forms, syncs=is_local)

@@ -9,10 +9,13 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from appliance.errors import ScrError, StorageFull, StoreFailed
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_UNLINKABLE = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
+_PIECE = 1 << 20  # bytes read at once
 _MAX_PIECES = 512  # buffers a writev; the kernel's limit is IOV_MAX, 1024
 
 
@@ -64,6 +67,42 @@ class Files:
             source.rename(target)
         except OSError as error:
             raise failed("rename", target, error) from error
+
+    def link(self, source: Path, target: Path) -> bool:
+        """Give the file `source` the further name `target`. False: there is no such file, or it cannot be linked there.
+
+        Other file systems, and those without links, are such places.
+        """
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno in _UNLINKABLE:
+                return False
+            raise failed("link", target, error) from error
+        return True
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy the file `source` to the new file `target`; whole and durable, but for its name, once this returns."""
+        staged = target.with_name(target.name + ".part")
+        self.remove(staged)
+        try:
+            with source.open("rb", buffering=0) as reader:
+                self._copy(reader, staged)
+        except OSError as error:
+            raise failed("read", source, error) from error
+        self.rename(staged, target)
+
+    def _copy(self, reader: IO[bytes], staged: Path) -> None:
+        descriptor, offset = self.create(staged), 0
+        try:
+            while piece := reader.read(_PIECE):
+                self.write(descriptor, staged, [piece], offset)
+                offset += len(piece)
+            self.sync(descriptor, staged)
+        finally:
+            os.close(descriptor)
 
     def remove(self, path: Path) -> bool:
         """Remove the file `path`. False: it was not there."""

@@ -24,7 +24,7 @@ from appliance.blobstore.store import FileSpan, Lying, Salvaged
 from appliance.blobstore.sums import chunk_count
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
-from appliance.errors import StoreFailed
+from appliance.errors import BlobBroken, StoreFailed
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -150,6 +150,20 @@ class LocalStore:
             return size_in(blob.form, self._path(blob).stat().st_size)
         except FileNotFoundError:
             return None
+
+    async def copy_out(self, blob: StoredBlob, target: Path) -> bool:
+        """Link or copy the file of `blob` to `target`."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._copy_out, self._path(blob), target
+        )
+
+    def _copy_out(self, source: Path, target: Path) -> bool:
+        if self._files.link(source, target):
+            return True
+        if not source.exists():
+            raise BlobBroken(f"the bytes of {source.name} are gone from the store")
+        self._files.copy(source, target)
+        return False
 
     def salvage(self, one: Lying) -> Salvaged:
         """Read a generation that no row describes."""

@@ -11,6 +11,7 @@ that is not what was stored is fetched once more before the blob is called broke
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
@@ -21,7 +22,7 @@ from typing import TypeVar
 from appliance.blobstore.bucket import Bucket, Wallet
 from appliance.blobstore.cache import Cache
 from appliance.blobstore.cipher import Content
-from appliance.blobstore.files import failed
+from appliance.blobstore.files import Files, failed
 from appliance.blobstore.forms import SUFFIXES, Form, Forms, size_in
 from appliance.blobstore.multipart import Multipart
 from appliance.blobstore.names import BLOBS, MANIFESTS, QUARANTINE, lying_by_name, path_of
@@ -277,6 +278,25 @@ class S3Store:
         found = self.objects.size_now(_key(blob))
         return None if found is None else size_in(blob.form, found)
 
+    async def copy_out(self, blob: StoredBlob, target: Path) -> bool:
+        """Fetch what lies under the key of `blob`, every chunk checked, into the file `target`."""
+        files, staged = Files(), target.with_name(target.name + ".part")
+        await self._run(files.remove, staged)
+        descriptor = await self._run(files.create, staged)
+        try:
+            offset = await self._run(
+                _write, files, descriptor, staged, blob.sums if self.forms.of(blob).start else b"", 0
+            )
+            if blob.size:
+                async with aclosing(self.whole(blob)) as chunks:
+                    async for _, raw, _ in chunks:
+                        offset = await self._run(_write, files, descriptor, staged, raw, offset)
+            await self._run(files.sync, descriptor, staged)
+        finally:
+            os.close(descriptor)
+        await self._run(files.rename, staged, target)
+        return False
+
     def salvage(self, one: Lying) -> Salvaged:
         """Read a generation that no row describes."""
         pieces = self.objects.get_now(path_of(one.digest, one.generation, BLOBS, one.form))
@@ -301,6 +321,11 @@ class S3Store:
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+
+def _write(files: Files, descriptor: int, path: Path, content: Content, offset: int) -> int:
+    files.write(descriptor, path, [memoryview(content)], offset)
+    return offset + len(content)
 
 
 def _key(blob: StoredBlob) -> str:

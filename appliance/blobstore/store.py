@@ -94,6 +94,12 @@ class BlobStore(Protocol):
     def find_size(self, blob: StoredBlob) -> int | None:
         """Return how much content lies under the name of `blob`, or None where nothing does (blocking)."""
 
+    async def copy_out(self, blob: StoredBlob, target: Path) -> bool:
+        """Put the file of `blob`, as it lies there, at `target`, as a link where it can be one (True), else copied.
+
+        Its bytes are durable then, its name not yet. Raises BlobBroken where it is gone, StoreFailed, StorageFull.
+        """
+
     def salvage(self, one: Lying) -> Salvaged:
         """Read a blob that no row describes (blocking). Raises StoreFailed."""
 

@@ -90,6 +90,10 @@ class Stores:
         """Return how much content lies where the blob should."""
         return self.of(blob.driver).find_size(blob)
 
+    async def copy_out(self, blob: StoredBlob, target: Path) -> bool:
+        """Put the file of a blob at `target`, from where it lies."""
+        return await self.of(blob.driver).copy_out(blob, target)
+
     def salvage(self, one: Lying) -> Salvaged:
         """Read a blob that no row describes."""
         return self.of(one.driver).salvage(one)

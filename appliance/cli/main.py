@@ -43,6 +43,8 @@ COMMANDS = {
     "user": "make the hash of a password",
     "doctor": "look at the host and use the registry from outside; say what is wrong and how to cure it",
     "verify": "compare the store with the database",
+    "backup": "copy everything while it is served, or the database alone into the data folder",
+    "restore": "put a backup into a data folder",
     "rebuild": "make a database from what lies in the data folder, after the old one is lost",
     "install": "become a service of this host: program, user, folders, unit",
     "uninstall": "take away what scr install brought",

@@ -14,7 +14,7 @@ from appliance.cli.terminal import say, show, show_json
 from appliance.domain.sizes import size_text
 from appliance.errors import ConfigInvalid
 
-EXAMPLES = ("scr verify", "scr verify --offline --deep --repair")
+EXAMPLES = ("scr verify", "scr verify --backup /mnt/backup --deep")
 
 
 class _Fault(msgspec.Struct, rename="camel"):
@@ -36,6 +36,7 @@ class _Verified(msgspec.Struct, rename="camel"):
 def add(parser: Parser) -> None:
     """Add the options."""
     parser.add_argument("--offline", action="store_true", help="work on the data folder itself; no server may run")
+    parser.add_argument("--backup", type=Path, metavar="PATH", help="check a backup or a snapshot instead")
     parser.add_argument("--deep", action="store_true", help="read and hash every byte")
     parser.add_argument("--repair", action="store_true", help="mend what can be mended without a guess")
     add_asking(parser)
@@ -43,6 +44,8 @@ def add(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verify; 1 where something is wrong and was not mended."""
+    if options.backup is not None:
+        return _verify_backup(options)
     if options.offline:
         found = asyncio.run(_verify_offline(options))
     else:
@@ -65,6 +68,23 @@ def run(options: argparse.Namespace) -> int:
     if left and not options.repair:
         say("mend what is safe to mend with: scr verify --repair")
     return _code(found)
+
+
+def _verify_backup(options: argparse.Namespace) -> int:
+    from appliance.services.backup_check import check_backup, find_backup  # noqa: PLC0415 - as below
+
+    found = check_backup(find_backup(options.backup.absolute()), deep=options.deep, progress=lambda _, __: None)
+    if options.json:
+        show_json(found)
+        return 1 if found.faults else 0
+    for line in found.listed:
+        show(line)
+    if found.faults > len(found.listed):
+        show(f"... and {found.faults - len(found.listed)} more")
+    read = "read and hashed" if options.deep else "looked at"
+    say(f"{found.backup} of {found.taken_at}: {count_text(found.blobs, 'blob')} with {size_text(found.bytes)} {read}")
+    say(f"{count_text(found.faults, 'fault')}" if found.faults else "it can be restored")
+    return 1 if found.faults else 0
 
 
 def _code(found: _Verified) -> int:

@@ -90,6 +90,12 @@ def list_unmet(reader: Reader, after: ManifestId, limit: int) -> list[ManifestId
     return [ManifestId(row[0]) for row in reader.rows(_UNMET, (after, limit))]
 
 
+def body_of(reader: Reader, manifest: ManifestId) -> bytes:
+    """Return the body of a manifest that is there; empty where it is not."""
+    row = reader.one("SELECT body FROM manifests WHERE id = ?", (manifest,))
+    return row[0] if row else b""
+
+
 def find_body(reader: Reader, digest: Digest) -> tuple[str, bytes] | None:
     """Return media type and body of the manifest `digest`, whichever image has it, or None. Never for a client."""
     row = reader.one("SELECT media_type, body FROM manifests WHERE digest = ? LIMIT 1", (to_bytes(digest),))

@@ -54,7 +54,8 @@ async def collect(stock: Stock, *, started: Timestamp, course: Course = UNFOLLOW
     """
     now = stock.clock()
     before = Timestamp(now - stock.rules.recycle)
-    freed = await _Run(stock, now, started, course).free(before, Timestamp(now - stock.rules.restore_window))
+    condemned_before = Timestamp(min((now - stock.rules.restore_window, *(since - 1 for since in stock.held))))
+    freed = await _Run(stock, now, started, course).free(before, condemned_before)
     stock.leases.sweep(now)
     history_before = Timestamp(now - stock.rules.history_keep)
     while await stock.db.write(lambda tx: tag_history.forget(tx, history_before, SLICE)):

@@ -1,14 +1,18 @@
 """Jobs that somebody orders, calls off, or wants tried again."""
 
+from pathlib import Path
+
 import msgspec
 
 from appliance.db import activity, jobs
 from appliance.db.activity import About
 from appliance.db.database import Transaction
+from appliance.domain.access import PrincipalKind
 from appliance.domain.admission import Caller
 from appliance.domain.job import Job, JobState
 from appliance.domain.moment import Timestamp
-from appliance.errors import Conflict, JobUnknown, QueryInvalid
+from appliance.errors import AccessDenied, Conflict, JobUnknown, QueryInvalid
+from appliance.services.backup import BackupOrder
 from appliance.services.scrub import ScrubOrder
 from appliance.services.stock import Stock
 from appliance.services.verify import CheckOrder
@@ -25,19 +29,25 @@ ORDERS: dict[str, type[msgspec.Struct]] = {
     "sweep": PlainOrder,
     "scrub": ScrubOrder,
     "check": CheckOrder,
+    "backup": BackupOrder,
 }
+_LONGEST = 1024  # characters of a folder
 WHOLE = frozenset({"registry-deletion", "repository-deletion"})  # kinds that go on to their end: half of it is gone
 
 
 async def order(stock: Stock, caller: Caller, kind: str, detail: object, now: Timestamp) -> Job:
     """Let a job of `kind` run soon; return it, or the same that waits already.
 
-    Raises QueryInvalid for what cannot be ordered, Conflict where one waits that was ordered in another way.
+    Raises QueryInvalid for what cannot be ordered, AccessDenied, Conflict where one waits that was ordered in another
+    way.
     """
     wanted = _order_of(kind, detail)
+    subject = str(wanted.get("folder", ""))
+    if subject:
+        _check_folder(caller, subject)
 
     def record(tx: Transaction) -> Job:
-        job = _sure(jobs.find_by_id(tx, jobs.enqueue(tx, kind, "", wanted, now, by=str(caller.principal))))
+        job = _sure(jobs.find_by_id(tx, jobs.enqueue(tx, kind, subject, wanted, now, by=str(caller.principal))))
         if msgspec.json.decode(job.detail) != wanted:
             raise Conflict(f"a {kind} that was ordered in another way waits already; see: scr job show {job.public_id}")
         activity.record(tx, "job.ordered", caller, About(subject=f"job:{job.public_id}"), {"kind": kind}, now)
@@ -57,6 +67,14 @@ def _order_of(kind: str, detail: object) -> jobs.Detail:
         raise QueryInvalid(f"the order of a {kind} is wrong: {error}; see /api/schema") from None
     usual = msgspec.to_builtins(shape())
     return {name: value for name, value in wanted.items() if value != usual[name]}
+
+
+def _check_folder(caller: Caller, folder: str) -> None:
+    """Refuse a folder of the host that the caller may not name. Raises AccessDenied, QueryInvalid."""
+    if caller.principal.kind is not PrincipalKind.OPERATOR:
+        raise AccessDenied("a folder of the host can be named on the host only: run scr backup there")
+    if not Path(folder).is_absolute() or "\0" in folder or len(folder) > _LONGEST:
+        raise QueryInvalid("folder has to be an absolute path of the host")
 
 
 async def cancel(stock: Stock, caller: Caller, public_id: str, now: Timestamp) -> Job:

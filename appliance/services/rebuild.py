@@ -5,8 +5,6 @@ blobs are hashed and registered, manifests become untagged images of a repositor
 tags, names and rights are not in the store, so every registry becomes private and the report says what is not known.
 """
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -34,6 +32,7 @@ from appliance.domain.registry import BlobId, ImageId, StoredBlob
 from appliance.errors import Conflict, ManifestInvalid, StoreFailed
 from appliance.services.provision import claim_site
 from appliance.services.push import claim_image
+from appliance.services.restore import MARK, put_aside
 from appliance.services.stock import Stock, new_generation
 
 RECOVERED = RepositoryName("recovered")
@@ -71,30 +70,17 @@ def lay_basis(folder: Path) -> Basis:
     """
     files = Files()
     path = folder / "scr.sqlite"
-    if path.exists() and not integrity.judge_file(path):
+    if path.exists() and not (folder / MARK).exists() and not integrity.judge_file(path):
         raise Conflict(
             f"{path} is there and whole: a rebuild would forget its tags and names; move it away first if it must go"
         )
-    set_aside = ""
-    if any(folder.glob("scr.sqlite*")):
-        number = next(number for number in range(1, 1 << 16) if not (folder / f"broken-{number}.sqlite").exists())
-        set_aside = f"broken-{number}.sqlite"
-        for suffix in ("-wal", "-shm", ""):  # the file itself last: until then a second run does the same again
-            part = folder / f"scr.sqlite{suffix}"
-            if part.exists():
-                files.rename(part, folder / f"{set_aside}{suffix}")
-        files.sync_folder(folder)
+    set_aside = put_aside(folder, "broken", files)
+    files.remove(folder / MARK)  # of a restore that was given up
     snapshots = [one for one in (folder / "backups").glob("*.sqlite") if one.is_file()]
     for snapshot in sorted(snapshots, key=lambda one: one.stat().st_mtime, reverse=True):
         if integrity.judge_file(snapshot):
             continue
-        staged = path.with_name("scr.sqlite.part")
-        shutil.copyfile(snapshot, staged)
-        staged.chmod(0o600)
-        descriptor = files.open(staged)
-        files.sync(descriptor, staged)
-        os.close(descriptor)
-        files.rename(staged, path)
+        files.copy(snapshot, path)
         files.sync_folder(folder)
         return Basis(snapshot.name, set_aside)
     return Basis("", set_aside)

@@ -87,6 +87,7 @@ class Stock:
         self.clock = clock
         self.leases = Leases()
         self.vault: Vault | None = None  # where there is a master key
+        self.held: list[Timestamp] = []  # since when bytes that are condemned must stay: backups are under way
         self.sealing: set[str] = set()  # generations named in the store and not yet in the database
         self.equip: Callable[[Registry], Awaitable[None]] = _need_nothing  # what a registry needs beside its row
         self.editing: Counter[RegistryId] = Counter()  # edits of a registry that are under way

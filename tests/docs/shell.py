@@ -2,7 +2,7 @@
 
 `localhost:5000` in an example is a server without configuration, whose data is in `data` of the working folder.
 `registry.example.com` is one with TLS by the authority in `ca.crt` and the user ann, whose password is in
-`password.txt`.
+`password.txt`. `/mnt/backup` is an empty folder.
 """
 
 import os
@@ -31,6 +31,7 @@ class Shell:
         self._names = {
             re.compile(r"\blocalhost:5000\b"): plain.address.replace("127.0.0.1", "localhost"),
             re.compile(r"(?<!--name )\bregistry\.example\.com\b"): secure.address,
+            re.compile(r"/mnt/backup\b"): str(folder / "backup"),
         }
         for path in (self.folder, self._shims):
             path.mkdir(parents=True)

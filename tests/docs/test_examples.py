@@ -20,6 +20,7 @@ CLIENTS = ("docker", "podman", "buildah", "skopeo", "helm", "oras", "crane", "re
 # how an example begins that cannot run in a test, and why
 NOT_RUN = {
     "scr rebuild": "it works on a folder that nobody serves; tests/services and tests/cli run it",
+    "scr restore": "the same; tests/cli runs it",
     "sudo scr trust": "it writes into the host's /etc; tests/cli writes the same files below a folder",
     "sudo ctr": "it asks a containerd of the host's; tests/cli compares the file that containerd reads",
     "sudo ./scr install": "it makes a user and a unit of the host's; tests/cli installs below a folder",

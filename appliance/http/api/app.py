@@ -31,6 +31,7 @@ from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.session import Sessions, provide_entry
+from appliance.http.api.snapshots import show_snapshots
 from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
@@ -56,6 +57,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Retention,
     Jobs,
     list_schedules,
+    show_snapshots,
     Sessions,
     run_collection,
     run_scrub,
