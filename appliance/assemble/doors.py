@@ -22,6 +22,7 @@ from appliance.http.api.app import make_app
 from appliance.http.api.running import Running
 from appliance.http.certificate import Certificate
 from appliance.http.door import Door
+from appliance.http.explain import Explainer
 from appliance.http.front import Front
 from appliance.http.health import Checks
 from appliance.http.listen import Listeners
@@ -62,12 +63,14 @@ class Doors:
         books.own_url = lambda: next(iter(self.urls), "http://localhost")
         self.meter = Meter()
         noting = Noting(books, self.endpoints.entrance)
+        explainer = Explainer(opened.stock, self.endpoints.entrance, access.callers)
         self._front = Front(
             DistributionApi(opened.stock, noting, self.meter, access.challenger),
             TokenApi(opened.stock, noting, access.callers.doorkeeper, access.challenger),
             Measured(
                 beside(
-                    make_app(opened.stock, running, noting, self.meter), make_console(opened.stock, running, noting)
+                    make_app(opened.stock, running, noting, self.meter, explainer),
+                    make_console(opened.stock, running, noting),
                 ),
                 self.meter,
             ),

@@ -41,6 +41,7 @@ COMMANDS = {
     "tls": "make a local certificate authority and a server certificate",
     "trust": "make a client trust this registry: its exact file, printed or installed",
     "user": "make the hash of a password",
+    "explain": "say whether somebody may do something, and every decision on the way",
     "doctor": "look at the host and use the registry from outside; say what is wrong and how to cure it",
     "verify": "compare the store with the database",
     "backup": "copy everything while it is served, or the database alone into the data folder",

@@ -71,6 +71,12 @@ def is_any_in_force(reader: Reader) -> bool:
     return row is not None
 
 
+def has_key_in_force(reader: Reader, principal: PrincipalId, now: Timestamp) -> bool:
+    """Whether the user or role has an access key that is enabled and has not expired."""
+    sql = "SELECT 1 FROM access_keys WHERE principal_id = ? AND enabled AND coalesce(expires_at, ?) > ? LIMIT 1"
+    return reader.one(sql, (principal, now + 1, now)) is not None
+
+
 _LIST = f"""
 SELECT {_COLUMNS} FROM principals
 WHERE kind = :kind AND sort_key > :last AND instr(lower(name), lower(:contains))

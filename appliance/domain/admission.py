@@ -154,6 +154,12 @@ def may_account(caller: Caller, appliance: str, account: Account, action: Action
     return _may_manage(caller, action, (account_srn(appliance, account),))
 
 
+def explain_action(caller: Caller, site: Site, path: ImagePath | None, action: Action) -> Verdict:
+    """Return what policies say of `action` on the image or repository at `path`, or on the registry itself, and why."""
+    resources = (srn(site.appliance, site.name),) if path is None else resources_of(site.appliance, site.name, path)
+    return _judge(caller, action, resources)
+
+
 def _may_manage(caller: Caller, action: Action, resources: Sequence[str]) -> bool:
     if caller.rights is FULL_ACCESS:
         return True

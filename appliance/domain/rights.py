@@ -23,11 +23,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Whether it is allowed, and what decided: `by_rule` False means that no statement spoke of it."""
+    """Whether it is allowed, and what decided; `policy` is "" where none spoke of it."""
 
     allowed: bool
     reason: str
-    by_rule: bool = True
+    policy: str = ""
 
 
 class _Gate:
@@ -56,9 +56,10 @@ class _Gate:
 class _Rule:
     """A statement, as far as it speaks of one action."""
 
-    __slots__ = ("gate", "reason")
+    __slots__ = ("gate", "policy", "reason")
 
-    def __init__(self, reason: str, conditions: Conditions) -> None:
+    def __init__(self, policy: str, reason: str, conditions: Conditions) -> None:
+        self.policy = policy
         self.reason = reason
         self.gate = None if conditions == Conditions() else _Gate(conditions)
 
@@ -112,11 +113,11 @@ class Rights:
         self._asks_address = False
         for policy in policies:
             for number, statement in enumerate(policy.statements, 1):
-                self._add(f"policy {policy.name}", number, statement)
+                self._add(policy.name, number, statement)
         for appliance, name in public:
             whole = srn(appliance, name)
             for action, resource in ((Action.LOGIN, whole), (Action.PULL, f"{whole}/repository/*")):
-                rule = _Rule(f"registry {name} is public and allows {action}", Conditions())
+                rule = _Rule("", f"registry {name} is public and allows {action}", Conditions())
                 self._allows[action].add(resource, rule)
         for rules in (*self._denies.values(), *self._allows.values()):
             rules.finish()
@@ -130,7 +131,8 @@ class Rights:
         for action in _ACTIONS:
             if not any(matches(pattern, action) for pattern in statement.actions):
                 continue
-            rule = _Rule(f"{name} {'allows' if is_allow else 'denies'} {action}{where}", statement.conditions)
+            reason = f"policy {name} {'allows' if is_allow else 'denies'} {action}{where}"
+            rule = _Rule(name, reason, statement.conditions)
             gate = rule.gate
             for resource in statement.resources:
                 (self._allows if is_allow else self._denies)[action].add(resource, rule)
@@ -157,10 +159,10 @@ class Rights:
 
     def _decide(self, action: Action, resources: Sequence[str], address: Address | None, now: int) -> Verdict:
         if (rule := self._denies[action].find(resources, address, now)) is not None:
-            return Verdict(allowed=False, reason=rule.reason)
+            return Verdict(allowed=False, reason=rule.reason, policy=rule.policy)
         if (rule := self._allows[action].find(resources, address, now)) is not None:
-            return Verdict(allowed=True, reason=rule.reason)
-        return Verdict(allowed=False, reason=f"no policy allows {action}", by_rule=False)
+            return Verdict(allowed=True, reason=rule.reason, policy=rule.policy)
+        return Verdict(allowed=False, reason=f"no policy allows {action}")
 
 
 class FullRights(Rights):

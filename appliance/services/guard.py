@@ -23,7 +23,7 @@ def must_move(tx: Transaction, image: ImageId, tag: Tag, manifest: ManifestId) -
         return True
     if current[0] == manifest:
         return False  # a retry of what was acknowledged
-    if held := _holder_of_tag(tx, image, tag, is_locked=current[1]):
+    if held := find_tag_hold(tx, image, tag, is_locked=current[1]):
         raise TagLocked(f"tag {tag} cannot be moved: {held} is locked; unlock it, or push another tag")
     return True
 
@@ -39,7 +39,7 @@ def drop_tag(tx: Transaction, image: ImageId, tag: Tag, by: str, now: Timestamp,
     found = tags.find(tx, image, tag)
     if found is None:
         return
-    if held := _holder_of_tag(tx, image, tag, is_locked=found[1]):
+    if held := find_tag_hold(tx, image, tag, is_locked=found[1]):
         raise TagLocked(f"tag {tag} cannot be deleted: {held} is locked; unlock it first")
     tags.remove(tx, image, tag, by, now, reason)
 
@@ -103,8 +103,8 @@ def find_hold(reader: Reader, image: ImageId, manifest: ManifestId) -> str | Non
     return None
 
 
-def _holder_of_tag(tx: Transaction, image: ImageId, tag: Tag, *, is_locked: bool) -> str | None:
+def find_tag_hold(reader: Reader, image: ImageId, tag: Tag, *, is_locked: bool) -> str | None:
     """Return what holds `tag` in words ("it", "image pay/api"), or None."""
     if is_signature(tag):
         return None
-    return images.find_lock(tx, image) or ("it" if is_locked else None)
+    return images.find_lock(reader, image) or ("it" if is_locked else None)

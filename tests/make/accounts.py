@@ -99,13 +99,13 @@ async def _member(stock: Stock, appliance: str, member: Member) -> Key:
 
 def ask_token(client: Client, *scopes: str, **parameters: str) -> TokenReply:
     """Return a token for `scopes`, asked for with the client's own credentials."""
-    return token_reply(client, *scopes, **parameters).expect(200).decode(TokenReply)
+    return token_reply(client, *scopes, headers=None, **parameters).expect(200).decode(TokenReply)
 
 
-def token_reply(client: Client, *scopes: str, **parameters: str) -> Reply:
+def token_reply(client: Client, *scopes: str, headers: Mapping[str, str] | None = None, **parameters: str) -> Reply:
     """Return the answer to a GET for a token."""
     query = urlencode([("service", client.address), *(("scope", one) for one in scopes), *parameters.items()])
-    return client.get(f"/token?{query}")
+    return client.get(f"/token?{query}", headers)
 
 
 def bearer(token: str) -> dict[str, str]:

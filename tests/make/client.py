@@ -73,6 +73,11 @@ class Reply(msgspec.Struct, frozen=True):
         return self
 
 
+def basic(user: str, password: str) -> dict[str, str]:
+    """Return the header that shows user and password. Spec: RFC 7617."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
 class Client:
     """Requests to one server. Use as a context manager, or call `close`."""
 
@@ -84,7 +89,7 @@ class Client:
         self._connection = http.client.HTTPConnection(self.address, timeout=_TIMEOUT_S)
         self._headers = dict(headers or {})
         if user:
-            self._headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+            self._headers |= basic(user, password)
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.deletions import Deletions
+from appliance.http.api.explain import explain
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
 from appliance.http.api.manifests import Manifests
@@ -36,6 +37,7 @@ from appliance.http.api.status import show_status
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
+from appliance.http.explain import Explainer
 from appliance.http.health import Health
 from appliance.http.meter import Meter
 from appliance.http.noting import Noting
@@ -59,6 +61,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     list_schedules,
     show_snapshots,
     Sessions,
+    explain,
     run_collection,
     run_scrub,
     run_verification,
@@ -84,7 +87,7 @@ async def ready(running: InRunning) -> Response[Health]:
     return Response(health, status_code=503 if health.status == "down" else 200)
 
 
-def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Litestar:
+def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter, explainer: Explainer) -> Litestar:
     """Return the application over `stock`."""
     describer = Describer(stock)
     dependencies = {
@@ -94,6 +97,7 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter) -> Li
         "running": Provide(lambda: running, sync_to_thread=False),
         "asking": Provide(provide_asking, sync_to_thread=False),
         "describer": Provide(lambda: describer, sync_to_thread=False),
+        "explainer": Provide(lambda: explainer, sync_to_thread=False),
         "noting": Provide(lambda: noting, sync_to_thread=False),
         "entry": Provide(provide_entry, sync_to_thread=False),
     }

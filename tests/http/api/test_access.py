@@ -22,7 +22,11 @@ from tests.make.server import Server
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
 IMAGE = images.image([{"etc/motd": b"hidden"}])
 _IMAGES = "/api/v1/images/{image_id:str}"
-LOOKS = {f"{_IMAGES}/retention-tests", f"{_IMAGES}/retention-simulations"}  # POSTs that change nothing
+LOOKS = {
+    f"{_IMAGES}/retention-tests",
+    f"{_IMAGES}/retention-simulations",
+    "/api/v1/explain",
+}  # POSTs that change nothing
 BODIES = {  # what a route takes that needs more than an empty order
     ("PATCH", f"{_IMAGES}/tags/{{tag:str}}"): b'{"locked": true}',
     ("PUT", f"{_IMAGES}/tags/{{tag:str}}"): b'{"digest": "%b"}' % IMAGE.digest.encode(),
@@ -61,7 +65,7 @@ def routes() -> list[tuple[str, str]]:
         return
 
     running = Running(Timestamp(0), tuple, str, ready, settled, tuple)
-    app = make_app(None, running, None, Meter())  # type: ignore[arg-type]  # no handler runs
+    app = make_app(None, running, None, Meter(), None)  # type: ignore[arg-type]  # no handler runs
     return sorted(
         (method, route.path)
         for route in app.routes
