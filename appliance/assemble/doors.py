@@ -137,6 +137,8 @@ class Doors:
         """Take over what of the configuration may change while it runs, each whole."""
         config = self._config()
         self.listeners.limits = limits_of(config)
+        if config.server.trusted_proxies != was.server.trusted_proxies:
+            self.listeners.trust(config.server.trusted_proxies)
         self._access.apply(config)
         self.endpoints.apply(was)
 

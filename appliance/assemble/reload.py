@@ -29,14 +29,13 @@ def _whole(table: str) -> Iterable[str]:
     return (key for path in list_keys() if (key := ".".join(path)).startswith(f"{table}."))
 
 
-# read at the start only: sockets, the folder, who is believed about addresses
+# read at the start only: sockets, the folder
 RESTART = (
     "server.listen",
     "server.tls_certificate",
     "server.tls_key",
     "server.allow_plain",
     "server.allow_insecure",
-    "server.trusted_proxies",
     "endpoint.public.listen",
     "endpoint.public.tls_certificate",
     "endpoint.public.tls_key",
@@ -88,11 +87,9 @@ def read_again(sources: Sources, current: Loaded) -> Change:
 
 def merge(current: Config, found: Config) -> Config:
     """Return `found` with what only a restart can change as it is in `current`."""
-    trusted = current.server.trusted_proxies or found.server.trusted_proxies
     for key in RESTART:
         found = _with_current(found, current, key.split("."))
-    # a proxy that will be believed after a restart ends the open mode already
-    return msgspec.structs.replace(found, server=msgspec.structs.replace(found.server, trusted_proxies=trusted))
+    return found
 
 
 def _with_current(found: Section, current: Section, path: list[str]) -> Section:

@@ -53,7 +53,7 @@ class Front:
         self.callers = callers
         self.site = site
         self.entrance = entrance
-        self._trusted = trusted or TrustedProxies()
+        self._trusted = TrustedProxies() if trusted is None else trusted  # an empty one is filled later
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from appliance.http.certificate import Certificate
 from appliance.http.connection import Connection
 from appliance.http.door import Door
 from appliance.http.greeting import Greeting, Greets
-from appliance.http.proxy import TrustedProxies
+from appliance.http.proxy import Network, TrustedProxies
 from appliance.http.watch import Limits, Watch
 from appliance.logs import Log
 
@@ -33,11 +33,16 @@ _LAST_S = 5.0  # seconds for requests whose connection was cut to notice
 _SUN_PATH = 107  # bytes of a socket's path that the kernel takes (sys/un.h: 108 with the final NUL)
 
 
-class Listening(msgspec.Struct, frozen=True):
+class Listening:
     """The sockets of one `open`: where they listen, and what accepts there."""
 
-    places: tuple[tuple[str, int], ...]
-    servers: tuple[asyncio.Server | Acceptor, ...]
+    def __init__(self, sockets: Sequence[socket.socket], door: Door) -> None:
+        """Nothing accepts yet."""
+        self.places = tuple((str(one.getsockname()[0]), int(one.getsockname()[1])) for one in sockets)
+        self.door = door
+        self.sockets = sockets
+        self.servers: list[asyncio.Server | Acceptor] = []
+        self.is_straight = False  # nobody looks at first bytes
 
 
 class Listeners:
@@ -64,7 +69,7 @@ class Listeners:
         self._log = log or Log()
         self._state = ServerState()
         self._watch = Watch(limits or Limits(), self._log)
-        self._trusted = trusted or TrustedProxies()
+        self._trusted = TrustedProxies() if trusted is None else trusted  # an empty one is filled later
         self._control: list[asyncio.Server] = []
         self._open: list[Listening] = []
         self._given: list[socket.socket] = []
@@ -92,15 +97,26 @@ class Listeners:
         self._watch.start()
         name = host.removeprefix("[").removesuffix("]")
         try:
-            if certificate is None and not self._trusted:
-                listening = await self._open_straight(name, port, door)
-            else:
-                listening = await self._open_looking(name, port, door, certificate, allow_plain=allow_plain)
+            listening = Listening(await self._bind(name, port), door)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigInvalid(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from error
         self._open.append(listening)
+        if certificate is None and not self._trusted:
+            await self._accept_straight(listening)
+        else:
+            self._accept_looking(listening, certificate, allow_plain=allow_plain)
         return listening
+
+    def trust(self, networks: Iterable[Network]) -> None:
+        """Believe these proxies from the next connection and request on."""
+        self._trusted.replace(networks)
+        for listening in self._open if self._trusted else ():
+            if listening.is_straight:  # a PROXY header may come there now
+                before, listening.sockets = listening.servers, [one.dup() for one in listening.sockets]
+                for server in before:
+                    server.close()  # who arrives meanwhile waits in the socket's own queue
+                self._accept_looking(listening, None, allow_plain=True)
 
     def give(self, sockets: Sequence[socket.socket]) -> None:
         """Take over sockets that listen already: `open` uses those of its address instead of new ones."""
@@ -150,27 +166,27 @@ class Listeners:
                 await asyncio.wait(late, timeout=_LAST_S)
         self._watch.stop()
 
-    async def _open_straight(self, name: str, port: int, door: Door) -> Listening:
-        sockets = await self._bind(name, port)
+    async def _accept_straight(self, listening: Listening) -> None:
+        """Let the event loop accept, straight to the protocol."""
         loop = asyncio.get_running_loop()
-        servers = [
-            await loop.create_server(
-                lambda: Connection(self._config, self._state, door, self._watch), sock=bound, backlog=_BACKLOG
+        listening.is_straight = True
+        for bound in listening.sockets:
+            server = await loop.create_server(
+                lambda: Connection(self._config, self._state, listening.door, self._watch),
+                sock=bound,
+                backlog=_BACKLOG,
             )
-            for bound in sockets
-        ]
-        return Listening(tuple(bound.getsockname()[:2] for bound in sockets), tuple(servers))
+            listening.servers.append(server)
 
-    async def _open_looking(
-        self, name: str, port: int, door: Door, certificate: Certificate | None, *, allow_plain: bool
-    ) -> Listening:
+    def _accept_looking(self, listening: Listening, certificate: Certificate | None, *, allow_plain: bool) -> None:
+        """Accept by ourselves, and look at the first bytes."""
         greets = Greets(
             trusted=self._trusted,
             has_tls=certificate is not None,
             has_plain=certificate is None or allow_plain,
         )
-        plain_door = msgspec.structs.replace(door, is_tls=False, is_beside_tls=certificate is not None)
-        tls_door = msgspec.structs.replace(door, is_tls=True)
+        plain_door = msgspec.structs.replace(listening.door, is_tls=False, is_beside_tls=certificate is not None)
+        tls_door = msgspec.structs.replace(listening.door, is_tls=True)
 
         async def arrive(arrived: socket.socket) -> bool:
             greeting = await self._greet(arrived, greets)
@@ -180,11 +196,11 @@ class Listeners:
             await self._attach(arrived, greeting, tls_door if greeting.is_tls else plain_door, context)
             return True
 
-        sockets = await self._bind(name, port)
-        acceptors = tuple(Acceptor(bound, arrive, self._log) for bound in sockets)
+        listening.is_straight = False
+        acceptors = [Acceptor(bound, arrive, self._log) for bound in listening.sockets]
+        listening.servers = [*acceptors]
         for acceptor in acceptors:
             acceptor.start()
-        return Listening(tuple(bound.getsockname()[:2] for bound in sockets), acceptors)
 
     async def _bind(self, name: str, port: int) -> list[socket.socket]:
         """Return what was given for `name` and `port`, else a new socket for every address of it. Raises OSError."""

@@ -40,8 +40,13 @@ class TrustedProxies:
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         """Trust the addresses in `networks`."""
-        self._networks = tuple(networks)
         self._trusts = functools.lru_cache(maxsize=1024)(self._look_up)
+        self.replace(networks)
+
+    def replace(self, networks: Iterable[Network]) -> None:
+        """Trust these from now on."""
+        self._networks = tuple(networks)
+        self._trusts.cache_clear()
 
     def __bool__(self) -> bool:
         """Whether anybody is trusted."""

@@ -78,6 +78,7 @@ def test_users_come_and_go_while_it_serves(tmp_path: Path, user: str, until: Unt
         server.config.write_text('[log]\nlevel = "debug"\n')
         until(lambda: status_of(server, "/v2/") == 200, "the return of the open mode")
         until(lambda: has_said(server, "config.reloaded", "log.level, user"), "the line that says so")
+        assert not has_said(server, "watchfiles")  # no library writes lines of its own
 
 
 @pytest.mark.parametrize("broken", ["[log\n", "", None, "[sever]\n"])

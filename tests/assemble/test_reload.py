@@ -87,7 +87,7 @@ def test_users_cannot_leave_while_other_machines_are_served(tmp_path: Path) -> N
         read_again(sources, current)
 
 
-def test_a_proxy_that_waits_for_a_restart_ends_the_open_mode_already(tmp_path: Path) -> None:
+def test_a_proxy_that_is_believed_ends_the_open_mode(tmp_path: Path) -> None:
     sources = Sources(tmp_path / "scr.toml")
     (tmp_path / "scr.toml").write_text("")
     current = load(sources)
@@ -97,7 +97,7 @@ def test_a_proxy_that_waits_for_a_restart_ends_the_open_mode_already(tmp_path: P
 
     assert current.config.is_open
     assert not change.loaded.config.is_open
-    assert change.waiting == ("server.trusted_proxies",)
+    assert change.applied == ("server.trusted_proxies",)
 
 
 def test_the_reference_marks_what_needs_a_restart() -> None:

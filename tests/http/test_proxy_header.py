@@ -11,7 +11,7 @@ import argon2
 import pytest
 
 from tests.http.certificates import Authority
-from tests.http.raw import Raw, wait_for_line
+from tests.http.raw import Raw, wait_for_line, wait_until
 from tests.make.server import Server
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -89,6 +89,34 @@ def test_without_trusted_proxies_it_is_refused_too(tmp_path: Path) -> None:
 
             assert raw.is_ended()
         assert "trusted_proxies" in wait_for_line(plain, "proxy.untrusted")
+
+
+def test_proxies_are_believed_and_disbelieved_while_it_serves(tmp_path: Path) -> None:
+    known = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("right")
+    user = f'[[user]]\nname = "ann"\npassword_hash = "{known}"\n'
+    trusting = f'[server]\nnames = ["hub.example"]\ntrusted_proxies = ["127.0.0.1"]\n{user}'
+    with Server(tmp_path, user) as server:
+        with Raw(server) as before:
+            assert before.ask(PING).status == 401
+            server.config.write_text(trusting)
+            wait_for_line(server, "config.reloaded")
+
+            with Raw(server) as raw:
+                raw.send(_header("198.51.100.21"))
+                assert raw.ask(_fail()).status == 401
+                assert raw.ask(PING).status == 401
+            wait_for_line(server, "address=198.51.100.21")
+            assert before.ask(PING).status == 401  # who is connected stays so
+            assert before.ask(_fail("X-Forwarded-For: 198.51.100.22")).status == 401
+            wait_for_line(server, "address=198.51.100.22")
+
+            server.config.write_text(trusting.replace('"127.0.0.1"', '"127.0.0.99"'))
+            wait_until(lambda: sum("config.reloaded" in line for line in server.log) == 2)
+            assert before.ask(_fail("X-Forwarded-For: 198.51.100.23")).status == 401
+        with Raw(server) as raw:
+            raw.send(_header("198.51.100.24") + PING)
+            assert raw.is_ended()
+        assert not any("198.51.100.23" in line or "198.51.100.24" in line for line in server.log)
 
 
 BAD = {

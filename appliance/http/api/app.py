@@ -130,6 +130,7 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter, expla
         before_request=_refuse_unknown_parameters,
         exception_handlers={ScrError: refuse, HTTPException: _refuse_as_http, Exception: fail},
         openapi_config=None,
+        logging_config=None,  # its own would take over the log of the whole process
         request_max_body_size=MAX_BODY,
     )
 
@@ -174,5 +175,5 @@ def _description(dependencies: dict[str, Provide]) -> bytes:
     """Return the OpenAPI document, made from the handlers' own signatures."""
     config = OpenAPIConfig("scr management API", __version__)
     # an application that only describes: the one that serves has no schema routes, for Litestar's are pages
-    described = Litestar(_HANDLERS, dependencies=dependencies, openapi_config=config)
+    described = Litestar(_HANDLERS, dependencies=dependencies, openapi_config=config, logging_config=None)
     return msgspec.json.encode(described.openapi_schema.to_schema())

@@ -56,6 +56,7 @@ def make_console(stock: Stock, running: Running, noting: Noting) -> Litestar:
         },
         exception_handlers={ScrError: refuse, HTTPException: refuse_as_http, Exception: fail},
         openapi_config=None,
+        logging_config=None,  # its own would take over the log of the whole process
         request_max_body_size=MAX_BODY,
     )
 
