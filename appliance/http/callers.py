@@ -67,6 +67,8 @@ class Callers:
 
     def _by_session(self, scope: Scope, headers: Fields, address: str, site: Site) -> Caller:
         is_ours = is_same_origin(headers, scope["method"], scope["path"], is_tls=scope["state"]["door"].is_tls)
+        if scope["path"] == SESSION_PATH and scope["method"] == "POST" and is_ours:  # whatever session there was
+            return self.doorkeeper.anonymous(address)
         secret = _cookie(headers, self.cookie_name(scope, site))
         known = self.doorkeeper.know_session(secret, address) if secret and is_ours else None
         if known is not None:
@@ -79,8 +81,6 @@ class Callers:
                 )
             scope["scr.session"] = session
             return caller
-        if scope["path"] == SESSION_PATH and scope["method"] == "POST" and is_ours:
-            return self.doorkeeper.anonymous(address)
         if not is_ours:
             raise Denied("a page of another site may not use this registry through your browser")
         raise Unauthorized("sign in first: with an access key, or with the user and password where they are let in")
