@@ -17,6 +17,7 @@ from appliance.domain.registry import RegistryId
 Detail = Mapping[str, object]  # what changed, by name; values that JSON can hold, edits as `before` and `after`
 
 LONGEST = 64 << 10  # bytes of JSON; an edit of two large documents is told without them
+_SHORT = 512  # characters of a text that stays even then
 HIDDEN = "(hidden)"  # stands for what no log may hold
 _SECRET = re.compile(r"(?i)password|passphrase|secret|token|hash")
 
@@ -96,11 +97,22 @@ def append(tx: Transaction, kind: str, who: tuple[str, str, str], about: About, 
 
 
 def _encode(detail: Detail) -> str:
-    text = msgspec.json.encode({"v": 1, **{name: _open(name, value) for name, value in detail.items()}})
+    shown = {name: _open(name, value) for name, value in detail.items()}
+    text = msgspec.json.encode({"v": 1, **shown})
     if len(text) > LONGEST:
-        kept = {name: value for name, value in detail.items() if isinstance(value, int) or _is_short(value)}
-        text = msgspec.json.encode({"v": 1, "cut": len(text), **kept})
+        text = msgspec.json.encode({"v": 1, "cut": len(text), **_cut(shown)})
     return text.decode()
+
+
+def _cut(shown: dict[str, object]) -> dict[str, object]:
+    """Return what identifies the change: numbers, short texts, and of lists how long they are."""
+    kept: dict[str, object] = {}
+    for name, value in shown.items():
+        if isinstance(value, int) or (isinstance(value, str) and len(value) <= _SHORT):
+            kept[name] = value
+        elif isinstance(value, list):
+            kept[f"{name}_count"] = len(value)
+    return kept
 
 
 def _open(name: str, value: object) -> object:
@@ -114,10 +126,6 @@ def _open(name: str, value: object) -> object:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_open("", one) for one in value]
     return value
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= 512
 
 
 _SELECT = """

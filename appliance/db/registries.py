@@ -21,7 +21,7 @@ from appliance.domain.registry import (
 _COLUMNS = (
     "r.id, r.public_id, r.name, r.description, r.visibility, r.endpoint, r.private_access_control,"
     " r.public_access_control, r.port, r.quota_bytes, r.quota_images, r.managed, r.revision, r.created_at,"
-    " r.created_by, r.modified_at, r.modified_by, r.ready_at, r.removed_at, r.purging"
+    " r.created_by, r.modified_at, r.modified_by, r.ready_at, r.removed_at, r.purging, r.log_traffic"
 )
 _FIND = f"SELECT {_COLUMNS} FROM registries r WHERE"
 
@@ -69,9 +69,10 @@ def insert(tx: Transaction, settings: RegistrySettings, public_id: str, by: str,
     values: Values = {**_values(settings), "public": public_id, "now": now, "by": by}
     sql = (
         "INSERT INTO registries (public_id, name, description, visibility, endpoint, private_access_control,"
-        " public_access_control, port, quota_bytes, quota_images, managed, created_at, created_by, modified_at,"
-        " modified_by) VALUES (:public, :name, :description, :visibility, :endpoint, :private_access_control,"
-        " :public_access_control, :port, :quota_bytes, :quota_images, :managed, :now, :by, :now, :by)"
+        " public_access_control, port, quota_bytes, quota_images, log_traffic, managed, created_at, created_by,"
+        " modified_at, modified_by) VALUES (:public, :name, :description, :visibility, :endpoint,"
+        " :private_access_control, :public_access_control, :port, :quota_bytes, :quota_images, :log_traffic, :managed,"
+        " :now, :by, :now, :by)"
     )
     return RegistryId(tx.insert(sql, values))
 
@@ -86,7 +87,7 @@ def set_ready(tx: Transaction, registry: RegistryId, now: Timestamp) -> None:
 _UPDATE = """
 UPDATE registries SET name = :name, description = :description, visibility = :visibility, endpoint = :endpoint,
 private_access_control = :private_access_control, public_access_control = :public_access_control, port = :port,
-quota_bytes = :quota_bytes, quota_images = :quota_images, managed = :managed,
+quota_bytes = :quota_bytes, quota_images = :quota_images, log_traffic = :log_traffic, managed = :managed,
 revision = revision + 1, modified_at = :now, modified_by = :by WHERE id = :id
 """
 
@@ -229,12 +230,6 @@ def usage_of(reader: Reader, registry: RegistryId) -> RegistryUsage:
     return RegistryUsage(*(row or (0, 0, 0, 0)))
 
 
-def list_logging(reader: Reader) -> list[RegistryId]:
-    """Return the live registries whose pulls and pushes are kept in the traffic log."""
-    rows = reader.rows("SELECT id FROM registries WHERE log_traffic AND removed_at IS NULL")
-    return [RegistryId(row[0]) for row in rows]
-
-
 def _one(reader: Reader, sql: str, values: Values) -> Registry | None:
     row = reader.one(sql, values)
     return _registry(row) if row else None
@@ -244,7 +239,7 @@ def _rows(reader: Reader, sql: str, values: Values) -> list[RegistryRow]:
     rows = reader.rows(sql, values)
     tags = resource_tags.of_many(reader, Tagged.REGISTRY, [row[0] for row in rows])
     return [
-        RegistryRow(_registry(row), row[20], row[21], RegistryUsage(*row[22:26]), tags.get(row[0], {})) for row in rows
+        RegistryRow(_registry(row), row[21], row[22], RegistryUsage(*row[23:27]), tags.get(row[0], {})) for row in rows
     ]
 
 
@@ -259,6 +254,7 @@ def _values(settings: RegistrySettings) -> dict[str, str | int | None]:
         "port": settings.port,
         "quota_bytes": settings.quota_bytes,
         "quota_images": settings.quota_images,
+        "log_traffic": settings.log_traffic,
         "managed": settings.managed,
     }
 
@@ -275,6 +271,7 @@ def _registry(row: Row) -> Registry:
         quota_bytes=row[9],
         quota_images=row[10],
         managed=bool(row[11]),
+        log_traffic=bool(row[20]),
     )
     return Registry(
         id=RegistryId(row[0]),

@@ -66,6 +66,13 @@ def insert(tx: Transaction, registry: RegistryId, settings: RepositorySettings, 
     return RepositoryId(tx.insert(sql, values))
 
 
+def count_images(reader: Reader, repository: RepositoryId) -> int:
+    """Return how many visible images the repository has."""
+    sql = "SELECT count(*) FROM images WHERE repository_id = ? AND shown_at IS NOT NULL AND removed_at IS NULL"
+    row = reader.one(sql, (repository,))
+    return row[0] if row else 0
+
+
 def update(tx: Transaction, repository: RepositoryId, settings: RepositorySettings, by: str, now: Timestamp) -> None:
     """Replace the settings of a repository; its revision grows."""
     tx.execute(

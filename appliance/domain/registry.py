@@ -63,6 +63,7 @@ class RegistrySettings(msgspec.Struct, frozen=True):
     quota_bytes: int | None = None
     quota_images: int | None = None
     managed: bool = False  # declared in scr.toml, and changed there only
+    log_traffic: bool = False  # its pulls and pushes are kept in the traffic log
 
 
 class Registry(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ class _Images(msgspec.Struct):
 
 class _Tags(msgspec.Struct):
     tags: list[str] = []
+    tags_count: int = 0  # where they were too many to be listed
 
 
 def _one(_: Happening) -> int:
@@ -40,7 +41,8 @@ def _one(_: Happening) -> int:
 
 def _tags(record: Happening) -> int:
     """Return the tags that went with a digest; an untagged one counts as one (manual 1.1: "Image Tag (digest)")."""
-    return max(len(msgspec.json.decode(record.detail, type=_Tags).tags), 1)
+    told = msgspec.json.decode(record.detail, type=_Tags)
+    return max(len(told.tags), told.tags_count, 1)
 
 
 def _images(record: Happening) -> int:

@@ -140,7 +140,7 @@ class Books:
         self._has_changed = False
         found = await self.db.read(registries.list_all)
         self.alive.see((one.id for one in found if one.is_ready), self.clock())
-        self.traffic.registries = frozenset(await self.db.read(registries.list_logging))
+        self.traffic.registries = frozenset(one.id for one in found if one.settings.log_traffic)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`; what goes wrong is said once, and tried again with what comes next."""

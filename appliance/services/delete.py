@@ -150,12 +150,13 @@ async def delete_repository(
         if repository is None:
             raise NameUnknown(f"there is no repository {name!r}")
         check_unmanaged(stock, find_live(tx, repository))
+        count = repositories.count_images(tx, repository)
         guard.drop_repository(tx, repository, _since(stock, now, purge=purge))
         if not purge and stock.rules.recycle:
             taken = Taken("repository", registry, repository, None, name)
             deletions.insert(tx, new_public_id(), taken, str(grant.principal), now)
         about = About(registry=registry, repository=repository)
-        activity.record(tx, "repository.deleted", grant.caller, about, {"name": name}, now)
+        activity.record(tx, "repository.deleted", grant.caller, about, {"name": name, "images": count}, now)
 
     await stock.db.write(record)
 

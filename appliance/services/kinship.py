@@ -30,16 +30,16 @@ class Fetched:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` counts seconds steadily."""
         self._clock = clock
-        self._indexes: dict[tuple[ImageId, Principal], dict[ManifestId, float]] = {}
+        self.indexes: dict[tuple[ImageId, Principal], dict[ManifestId, float]] = {}  # empty: nothing to ask for
 
     def remember(self, principal: Principal, index: FoundManifest) -> None:
         """Note that `principal` fetched `index`."""
         key = index.image, principal
-        found = self._indexes.get(key)
+        found = self.indexes.get(key)
         if found is None:
-            if len(self._indexes) >= _KNOWN:
-                del self._indexes[next(iter(self._indexes))]
-            found = self._indexes[key] = {}
+            if len(self.indexes) >= _KNOWN:
+                del self.indexes[next(iter(self.indexes))]
+            found = self.indexes[key] = {}
         found.pop(index.id, None)
         if len(found) >= _INDEXES:
             del found[next(iter(found))]
@@ -47,7 +47,7 @@ class Fetched:
 
     def is_child(self, reader: Reader, principal: Principal, manifest: FoundManifest) -> bool:
         """Whether an index that `principal` fetched within the last minute lists `manifest`. A point read, at most."""
-        found = self._indexes.get((manifest.image, principal))
+        found = self.indexes.get((manifest.image, principal))
         if found is None:
             return False
         since = self._clock() - MINUTE_S
@@ -57,7 +57,7 @@ class Fetched:
     def sweep(self) -> None:
         """Forget what is longer ago."""
         since = self._clock() - MINUTE_S
-        self._indexes = {key: found for key, found in self._indexes.items() if max(found.values()) >= since}
+        self.indexes = {key: found for key, found in self.indexes.items() if max(found.values()) >= since}
 
 
 class Pushed:

@@ -24,6 +24,7 @@ from appliance.services.kinship import Fetched, Pushed
 FLUSH_S = 10.0  # seconds between two flushes
 FOLD_S = 10.0  # seconds; clients ask in several ways at once, and retry: a refused pull or push counts once meanwhile
 FOLLOWED = "activity_followed"  # fact: the `seq` of the last activity that is in the counts
+_PULLS = int(Counter.PULLS)  # looking up a member of an enum takes longer than counting
 _REFUSED = 10_000  # refused pulls and pushes that are remembered
 
 
@@ -59,30 +60,42 @@ async def flush(db: Database, *parts: Part) -> None:
         raise
 
 
+class _Fetches:
+    __slots__ = ("fetches", "image", "last", "pulls")
+
+    def __init__(self, image: ImageId, fetches: int, pulls: int, last: Timestamp) -> None:
+        self.image, self.fetches, self.pulls, self.last = image, fetches, pulls, last
+
+
 class Pulls:
     """Fetches of manifests, and which of them were pulls: what the lists of images and manifests show."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._counts: dict[ManifestId, tuple[ImageId, int, int, Timestamp]] = {}
+        self._counts: dict[ManifestId, _Fetches] = {}
 
-    def count(self, image: ImageId, manifest: ManifestId, now: Timestamp, *, fetches: int = 1, pulls: int = 1) -> None:
+    def count(self, image: ImageId, manifest: ManifestId, now: Timestamp, fetches: int = 1, pulls: int = 1) -> None:
         """Count `fetches` of `manifest`, `pulls` of which were pulls of `image`, the newest of them at `now`."""
-        _, fetched, pulled, last = self._counts.get(manifest, (image, 0, 0, now))
-        self._counts[manifest] = (image, fetched + fetches, pulled + pulls, max(last, now))
+        counts = self._counts.get(manifest)
+        if counts is None:
+            self._counts[manifest] = _Fetches(image, fetches, pulls, now)
+            return
+        counts.fetches += fetches
+        counts.pulls += pulls
+        counts.last = max(counts.last, now)
 
     def take(self) -> Taken | None:
         """Hand out what was counted."""
         counts, self._counts = self._counts, {}
 
         def write(tx: Transaction) -> None:
-            for manifest, (image, fetched, pulled, last) in counts.items():
-                manifests.add_pulls(tx, manifest, fetched, last)
-                images.add_pulls(tx, image, pulled, last)
+            for manifest, one in counts.items():
+                manifests.add_pulls(tx, manifest, one.fetches, one.last)
+                images.add_pulls(tx, one.image, one.pulls, one.last)
 
         def give_back() -> None:
-            for manifest, (image, fetched, pulled, last) in counts.items():
-                self.count(image, manifest, last, fetches=fetched, pulls=pulled)
+            for manifest, one in counts.items():
+                self.count(one.image, manifest, one.last, one.fetches, one.pulls)
 
         return Taken(write, give_back) if counts else None
 
@@ -106,7 +119,7 @@ class Tally:
         """Begin behind the activity `followed`, which is counted already."""
         self.followed = self._noted = followed
 
-    def count(self, registry: RegistryId, counter: Counter, now: Timestamp, by: int = 1) -> None:
+    def count(self, registry: RegistryId, counter: int, now: Timestamp, by: int = 1) -> None:
         """Count `by` happenings at `now`."""
         key = registry, now // MINUTE
         counts = self._waiting.get(key)
@@ -118,12 +131,13 @@ class Tally:
         self, reader: Reader, registry: RegistryId, principal: Principal, found: FoundManifest, now: Timestamp
     ) -> None:
         """Count a manifest that was sent: as a pull, unless it is the child of an index that came before it."""
-        is_pull = not self._fetched.is_child(reader, principal, found)
+        fetched = self._fetched
+        is_pull = not (fetched.indexes and fetched.is_child(reader, principal, found))
         if found.media_type in INDEXES:
-            self._fetched.remember(principal, found)
+            fetched.remember(principal, found)
         if is_pull:
-            self.count(registry, Counter.PULLS, now)
-        self.pulls.count(found.image, found.id, now, pulls=is_pull)
+            self.count(registry, _PULLS, now)
+        self.pulls.count(found.image, found.id, now, 1, is_pull)
 
     def pushed(self, grant: Grant, manifest: Manifest, now: Timestamp, *, tagged: bool) -> None:
         """Count a manifest that was stored: as a push, unless it is the child of an index that comes with it."""

@@ -14,7 +14,14 @@ from tests.crash.journal import Key
 from tests.crash.world import World, grant, open_world, reference_of
 from tests.make.images import Blob
 
-OUTSIDE = frozenset({"scr.sqlite", "scr.sqlite-wal", "scr.sqlite-shm", "format", "lock", "ballast"})
+OUTSIDE = frozenset(
+    {
+        "format",
+        "lock",
+        "ballast",
+        *(f"{name}.sqlite{tail}" for name in ("scr", "logs") for tail in ("", "-wal", "-shm")),
+    }
+)
 
 
 async def inspect(folder: Path, allowed: dict[Key, set[str]], damaged: set[str], blobs_known: dict[str, Blob]) -> None:

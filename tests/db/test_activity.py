@@ -131,12 +131,18 @@ async def test_nothing_that_sounds_secret_is_written(database: Database) -> None
 
 
 async def test_a_detail_that_is_too_long_is_cut_to_what_identifies(database: Database) -> None:
-    detail = {"name": "big", "count": 7, "before": {"text": "x" * LONGEST}}
+    detail = {"name": "big", "count": 7, "tags": ["t"] * 3, "before": {"text": "x" * LONGEST}}
 
     await database.write(lambda tx: activity.record(tx, "policy.edited", ANN, About(), detail, Timestamp(0)))
 
     (found,) = activity.list_page(database.reader, STARS, 1 << 62, 9)
-    assert msgspec.json.decode(found.detail) == {"v": 1, "cut": LONGEST + 51, "name": "big", "count": 7}
+    assert msgspec.json.decode(found.detail) == {
+        "v": 1,
+        "cut": LONGEST + 72,
+        "name": "big",
+        "count": 7,
+        "tags_count": 3,
+    }
 
 
 async def test_the_oldest_are_forgotten_by_age_and_by_weight(filled: Database) -> None:

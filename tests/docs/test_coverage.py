@@ -1,11 +1,14 @@
 """Nothing a user can meet is missing from README and docs: settings, commands, errors, dependencies, log lines."""
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from appliance import errors
+from appliance import errors, metrics
 from appliance.errors import ScrError
 from appliance.http.api import problem
 from appliance.http.v2.problems import ANSWERS
@@ -15,6 +18,7 @@ from tests.docs.pages import ROOT, find_pages, read_all
 _EVENT = re.compile(r'(?:(?<!`)log\.(?:info|warn|error)\(|Turned\()\s*"([a-z_]+\.[a-z_]+)"')
 _ROW = re.compile(r"(?m)^\| `([a-z-]+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$")
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(#[^)\s]*)?\)")
+_RECORDING = frozenset({"record", "_record", "append", "note"})
 _TARGET = re.compile(r"`make ([a-z-]+)`|(?m:^    make ([a-z-]+)$)")
 
 
@@ -128,3 +132,37 @@ def test_decisions_have_their_four_parts() -> None:
 def _anchors(text: str) -> set[str]:
     """Return the anchors of the headings, made as the usual viewers make them."""
     return {re.sub(r"[^a-z0-9 _-]", "", head.lower()).replace(" ", "-") for head in re.findall(r"(?m)^#+ (.*)$", text)}
+
+
+def test_every_metric_is_explained() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+
+    rows = {
+        row[0]: row[1:]
+        for row in re.findall(r"(?m)^\| `((?:scr|process)_[a-z_]+)` \| (\w+) \| (.*?) \| (.*) \|$", text)
+    }
+
+    assert {name: (kind, labels) for name, (kind, labels, _) in rows.items()} == {
+        one.name: (one.kind, ", ".join(f"`{label}`" for label in one.labels) or "-") for one in metrics.METRICS
+    }
+    assert all(len(meaning) > 5 for _, _, meaning in rows.values())
+    assert re.findall(r"(?m)^\| `(container[a-z_.]+)` \| (.*) \|$", text) == [
+        (one.name, one.title) for one in (metrics.ALIVE, *metrics.NAMED.values())
+    ]
+
+
+def test_every_kind_of_activity_is_explained() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    found = {kind for path in (ROOT / "appliance").rglob("*.py") for kind in _recorded(path)}
+
+    assert len(found) > 20
+    assert sorted(kind for kind in found if f"`{kind}`" not in text) == []
+
+
+def _recorded(path: Path) -> Iterator[str]:
+    """Yield the kinds that a file records: constants among the arguments of a `record` that look like one."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _RECORDING:
+            for part in (inner for argument in node.args for inner in ast.walk(argument)):
+                if isinstance(part, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z_]+", str(part.value)):
+                    yield str(part.value)

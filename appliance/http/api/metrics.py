@@ -19,8 +19,8 @@ from appliance.http.api.viewing import Since, Until, find_viewed, time_or
 from appliance.http.gauges import gather
 from appliance.http.meter import Meter
 from appliance.metrics import ALIVE, CONTENT_TYPE, NAMED, Counter, Named, render
-from appliance.services import history
-from appliance.services.history import Recorded
+from appliance.services import metric_history
+from appliance.services.metric_history import Recorded
 
 InMeter = NamedDependency[SkipValidation[Meter]]
 _MOST = 1500  # spans of one answer
@@ -91,7 +91,7 @@ async def list_metrics(
     chosen = step or _fitting(end - start)
     if not 0 < end - start <= _MOST * SPANS[chosen]:
         raise QueryInvalid(f"since must come before until, by {_MOST} steps at most; ask for less, or another step")
-    found = await history.read(books, list(names), SPANS[chosen], start, end)
+    found = await metric_history.read(books, list(names), SPANS[chosen], start, end)
     return Page([_series(one, registry, chosen, found) for one in wanted], None)
 
 

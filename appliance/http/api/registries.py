@@ -68,6 +68,7 @@ class RegistryView(msgspec.Struct, frozen=True, rename="camel"):
     port: int | None  # of a listener of its own
     quota_bytes: int | None
     quota_images: int | None
+    log_traffic: bool  # its pulls and pushes are kept in the traffic log
     repositories: int
     images: int
     usage: RegistryUsage
@@ -93,6 +94,7 @@ class RegistryOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     port: Port | None = None
     quota_bytes: Bytes | None = None
     quota_images: Count | None = None
+    log_traffic: bool = False
     resource_tags: dict[str, str] = {}
 
 
@@ -107,6 +109,7 @@ class RegistryEdit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     port: Port | msgspec.UnsetType | None = msgspec.UNSET
     quota_bytes: Bytes | msgspec.UnsetType | None = msgspec.UNSET
     quota_images: Count | msgspec.UnsetType | None = msgspec.UNSET
+    log_traffic: bool | msgspec.UnsetType = msgspec.UNSET
     resource_tags: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -163,6 +166,7 @@ class Registries(Controller):
             port=data.port,
             quota_bytes=data.quota_bytes,
             quota_images=data.quota_images,
+            log_traffic=data.log_traffic,
         )
         tags = check_tags(data.resource_tags)
         made = await provision.create_registry(stock, asking.caller, settings, tags, stock.clock())
@@ -293,6 +297,7 @@ def _show(
         port=settings.port,
         quota_bytes=settings.quota_bytes,
         quota_images=settings.quota_images,
+        log_traffic=settings.log_traffic,
         repositories=row.repositories,
         images=row.images,
         usage=row.usage,
