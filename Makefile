@@ -4,15 +4,16 @@ PYTEST := $(PYTHON) -m pytest
 # one worker a core up to four; a module stays on one worker, for its server is started once
 SPREAD := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4) --dist loadfile
 CORE := $(addprefix tests/http/v2/test_,pull.py ranges.py uploads.py manifests.py restart.py delete.py)
+PACKAGE ?= $(shell ls -t dist/scr-*-linux-$$(uname -m) 2>/dev/null | head -n 1)
 SLOW := tests/clients tests/conformance tests/crash tests/fuzz tests/browser
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format format-check lint types fast clients conformance stores crash fuzz bench golden \
-	lock package web texts browser setup setup-dev setup-clients clean
+	lock package package-pyinstaller test-package web texts browser setup setup-dev setup-clients clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 serve: setup ## set up and serve on 127.0.0.1:5000 (data in ./data)
 	.venv/bin/scr serve
@@ -62,6 +63,13 @@ bench: setup-dev ## measure, paired with another registry where Go is on the mac
 
 package: setup-dev ## the whole program in one file, dist/scr-<version>-linux-<machine> (root; long the first time)
 	packaging/program/package.sh
+
+package-pyinstaller: setup-dev ## the same by the fallback packer
+	packaging/program/package.sh pyinstaller
+
+test-package: setup-dev setup-clients ## the black-box tests against the packaged file (PACKAGE=..., else the newest in dist)
+	packaging/setup/trees.sh
+	SCR_TEST_PROGRAM="$(abspath $(PACKAGE))" $(PYTEST) $(SPREAD) tests/package tests/clients tests/conformance tests/crash tests/browser
 
 golden: setup-dev ## rewrite the expected outputs; review the difference
 	$(PYTEST) --golden $(SLOW:%=--ignore=%) tests

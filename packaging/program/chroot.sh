@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")"
 work=$(cd "${1:?chroot.sh WORK}" && pwd)
 release=bullseye
-packages=gcc,g++,make,libc6-dev,perl,patch,pkg-config,autoconf,automake,libtool,dpkg-dev,xz-utils,bzip2,zstd,ca-certificates
+packages=gcc,g++,make,libc6-dev,libffi-dev,perl,patch,pkg-config,autoconf,automake,libtool,dpkg-dev,xz-utils,bzip2,zstd,ca-certificates
 made=$(cat chroot.sh inputs.txt | sha256sum)
 [ "$(cat "$work/chroot/.made" 2>/dev/null)" != "$made" ] || exit 0
 for need in debootstrap unshare chroot; do

@@ -39,24 +39,24 @@ git ls-files -z --cached --others --exclude-standard -- appliance LICENSE | tar 
 inside() { "$here/inside.sh" "$work" "$@"; }
 say "static libraries (minutes, once)"
 inside /recipe/libraries.sh >"$work/libraries.log" 2>&1 || { say "failed: see $work/libraries.log"; exit 1; }
-case $tool in
-pyoxidizer)
-    say "interpreter (long, once)"
-    inside env PROFILE="${PROFILE:-yes}" /recipe/interpreter.sh >"$work/interpreter.log" 2>&1 \
-        || { say "failed: see $work/interpreter.log"; exit 1; }
-    say "crates"
-    inside /recipe/crates.sh
-    ;;
-esac
-python=/build/python
-[ "${PROFILE:-yes}" = yes ] || python=/build/python-plain
+python=/build/python kind=static pack=pack.sh suffix=
+if [ "$tool" = pyinstaller ]; then
+    python=$python-shared kind=shared pack=pack-pyinstaller.sh suffix=-pyinstaller
+fi
+export PROFILE="${PROFILE:-yes}"
+[ "$PROFILE" = yes ] || python=$python-plain
+say "interpreter (long, once)"
+inside env PROFILE="$PROFILE" /recipe/interpreter.sh $kind >"$work/interpreter.log" 2>&1 \
+    || { say "failed: see $work/interpreter.log"; exit 1; }
+[ "$tool" = pyinstaller ] || { say "crates" && inside /recipe/crates.sh; }
 say "what goes in"
-inside env SCR_COMMIT="$commit" $python/install/bin/python3.11 -B /recipe/tree.py /build/site /build/source /build/tree "$tool"
+inside env SCR_COMMIT="$commit" LD_LIBRARY_PATH=$python/install/lib $python/install/bin/python3.11 -B \
+    /recipe/tree.py /build/site /build/source /build/tree "$tool"
 say "packing"
-inside env PROFILE="${PROFILE:-yes}" "/recipe/pack.sh" >"$work/pack.log" 2>&1 || { say "failed: see $work/pack.log"; exit 1; }
-version=$("$work/build/scr" version | cut -d' ' -f2)
-target=dist/scr-$version-linux-$machine
-install -m 0755 "$work/build/scr" "$target.part"
+inside env PROFILE="$PROFILE" "/recipe/$pack" >"$work/pack.log" 2>&1 || { say "failed: see $work/pack.log"; exit 1; }
+version=$("$work/build/scr$suffix" version | cut -d' ' -f2)
+target=dist/scr-$version-linux-$machine$suffix
+install -m 0755 "$work/build/scr$suffix" "$target.part"
 mv "$target.part" "$target"
 (cd dist && sha256sum "${target#dist/}" >"${target#dist/}.sha256")
 say "$target, $(stat -c %s "$target") bytes"

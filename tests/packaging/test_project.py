@@ -63,7 +63,7 @@ def test_a_set_up_script_is_a_shell_script(script: Path) -> None:
 def test_make_help_lists_every_target_a_person_needs() -> None:
     told = subprocess.run(["make", "help"], capture_output=True, text=True, timeout=60, check=True).stdout
 
-    wanted = "serve test check clients conformance crash fuzz bench golden lock package clean help"
+    wanted = "serve test check clients conformance crash fuzz bench golden lock package package-pyinstaller test-package clean help"
     assert {f"make {target}" for target in wanted.split()} <= {" ".join(line.split()[:2]) for line in told.splitlines()}
 
 
