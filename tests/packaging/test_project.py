@@ -63,9 +63,10 @@ def test_a_set_up_script_is_a_shell_script(script: Path) -> None:
 def test_make_help_lists_every_target_a_person_needs() -> None:
     told = subprocess.run(["make", "help"], capture_output=True, text=True, timeout=60, check=True).stdout
 
-    wanted = ["serve test check clients conformance crash fuzz bench golden lock clean help"]
-    wanted += ["package package-pyinstaller test-package"]
-    assert {f"make {target}" for target in " ".join(wanted).split()} <= {" ".join(line.split()[:2]) for line in told.splitlines()}
+    listed = {" ".join(line.split()[:2]) for line in told.splitlines()}
+    wanted = "serve test check clients conformance crash fuzz bench golden lock clean help"
+    wanted += " package package-pyinstaller test-package"
+    assert {f"make {target}" for target in wanted.split()} <= listed
 
 
 def test_the_ci_runs_the_tests_and_nothing_else() -> None:
