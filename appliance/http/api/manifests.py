@@ -6,19 +6,21 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 
-from appliance.db import images, manifest_lists, referrer_tree
+from appliance.db import images, manifest_lists, referrer_tree, registries
 from appliance.db.manifest_lists import ManifestRow
 from appliance.db.referrer_tree import Node
 from appliance.domain.access import Action
 from appliance.domain.manifest import Kind, kind_of
 from appliance.domain.names import parse_digest, parse_tag
-from appliance.domain.registry import ImageId, ImageRef, RepositoryState
+from appliance.domain.pull_commands import list_commands
+from appliance.domain.registry import EndpointUrls, ImageId, ImageRef, RepositoryState
 from appliance.errors import ManifestUnknown, NameUnknown
 from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
+from appliance.http.api.running import InRunning
 from appliance.services import delete as deleting
 from appliance.services import freeing, tagging
 from appliance.services.build_history import Build
@@ -82,6 +84,15 @@ class Referrer(msgspec.Struct, frozen=True, rename="camel"):
     tag: str  # by which it refers, where it has no subject
     pushed_at: datetime
     referrers: tuple["Referrer", ...]
+
+
+class CommandOfEndpoint(msgspec.Struct, frozen=True):
+    """What to type to pull from one endpoint of the registry."""
+
+    endpoint: str  # private or public
+    url: str
+    tool: str
+    command: str
 
 
 class TagsEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +175,34 @@ class Manifests(Controller):
             build=found.build,
             chart=found.chart,
             notes=found.notes,
+        )
+
+    @get("/{digest:str}/commands")
+    async def commands(
+        self,
+        stock: InStock,
+        running: InRunning,
+        asking: InAsking,
+        image_id: FromPath[str],
+        digest: FromPath[str],
+        tag: FromQuery[str] = "",
+    ) -> Page[CommandOfEndpoint]:
+        """List the commands that pull a manifest from each endpoint, by its digest or by one of its tags."""
+        grant = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
+        image, number = _find(stock, grant.image)
+        row = await _find_row(stock, image, number, digest)
+        registry = registries.get(stock.db.reader, image.registry)
+        urls = EndpointUrls() if registry is None else running.urls_of(registry)
+        reference = parse_tag(tag) if tag else row.digest
+        kind = kind_of(row.media_type, row.artifact_type)
+        return Page(
+            [
+                CommandOfEndpoint(endpoint, url, one.tool, one.command)
+                for endpoint, found in (("private", urls.private), ("public", urls.public))
+                for url in found
+                for one in list_commands(url, image.path, reference, kind)
+            ],
+            None,
         )
 
     @get("/{digest:str}/referrers")

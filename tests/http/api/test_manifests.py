@@ -10,6 +10,7 @@ from tests.http.api.conftest import List, find, problem
 from tests.http.api.test_images import change
 from tests.make import images
 from tests.make.client import Client, Reply
+from tests.make.server import Server
 
 AMD = images.image([{"a": b"1"}, {"b": b"22"}])
 ARM = images.image([{"a": b"3"}], platform="linux/arm64")
@@ -76,6 +77,16 @@ class Referrer(msgspec.Struct, frozen=True, rename="camel"):
     kind: str
     tag: str
     referrers: list["Referrer"]
+
+
+class Command(msgspec.Struct, frozen=True):
+    endpoint: str
+    tool: str
+    command: str
+
+
+class Commands(msgspec.Struct, frozen=True):
+    items: list[Command]
 
 
 class Tree(msgspec.Struct, frozen=True):
@@ -178,6 +189,19 @@ def test_a_chart_tells_its_name_version_and_values(admin: Client) -> None:
     full = shown.expect(200).decode(Full)
     assert (full.kind, full.build) == ("chart", None)
     assert full.chart == Chart("greeting", "1.2.3", "", [], "greeting: hello\n")
+
+
+def test_the_commands_that_pull_it_are_told_for_each_endpoint(server: Server, admin: Client) -> None:
+    admin.push("commands/api", AMD, "1")
+    where = f"{manifests_of(admin, 'commands/api')}/{AMD.digest}/commands"
+
+    by_tag = admin.get(f"{where}?tag=1").expect(200).decode(Commands).items
+    by_digest = admin.get(where).expect(200).decode(Commands).items
+
+    assert {one.tool for one in by_tag} == {"docker", "podman", "kubernetes", "oras"}
+    assert f"docker pull {server.address}/commands/api:1" in {one.command for one in by_tag}
+    assert f"docker pull {server.address}/commands/api@{AMD.digest}" in {one.command for one in by_digest}
+    assert {one.endpoint for one in by_tag} == {"private"}
 
 
 def test_what_refers_to_a_manifest_is_a_tree(admin: Client) -> None:
