@@ -156,6 +156,11 @@ class Client:
         answer = self.ask("POST", path, msgspec.json.encode(order), {"Content-Type": "application/json"})
         return msgspec.json.decode(answer.body, type=shape)
 
+    def change(self, method: str, path: str, order: object, shape: type[T]) -> T:
+        """Return the JSON answer to a PUT or PATCH of `order` as `shape`."""
+        answer = self.ask(method, path, msgspec.json.encode(order), {"Content-Type": "application/json"})
+        return msgspec.json.decode(answer.body, type=shape)
+
     def _send(
         self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:

@@ -1,4 +1,4 @@
-"""`scr image list|show|delete|export|import`."""
+"""`scr image list|show|edit|lock|unlock|policy|delete|export|import`."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.cli import carry
+from appliance.cli import carry, image_change
 from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
 from appliance.cli.client import Client, add_options, connect
 from appliance.cli.parser import Parser
@@ -26,13 +26,22 @@ class Image(msgspec.Struct, rename="camel"):
 
     id: str
     path: str
+    description: str
     manifests: int
     tags: int
     size: int
     pulls: int
     locked: bool
+    own_lock: bool
     pushed_at: str | None
     last_pulled_at: str | None
+    created_at: str
+    created_by: str
+    modified_at: str
+    modified_by: str
+
+
+_SORTS = ("path", "pushed", "pulls", "created")
 
 
 class _TagList(msgspec.Struct):
@@ -52,10 +61,14 @@ def add(parser: Parser) -> None:
     )
     list_.add_argument("--repository", default="", metavar="NAME", help="only images of this repository")
     list_.add_argument("--name", default="", metavar="TEXT", help="only paths with TEXT in them")
+    list_.add_argument(
+        "--sort", choices=_SORTS, default="path", help="order; pushed, pulls and created count downwards"
+    )
     add_asking(list_)
     show_ = verbs.add_parser("show", help="show an image", examples=("scr image show pay/api", "scr image show alpine"))
     show_.add_argument("image", metavar="IMAGE")
     add_asking(show_)
+    image_change.add(verbs)
     delete = verbs.add_parser(
         "delete",
         help="delete an image with all its tags",
@@ -94,6 +107,7 @@ def _add_carrying(verbs: "argparse._SubParsersAction[Parser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the verb says."""
     verbs = {"list": _list, "show": _show, "delete": _delete, "export": _export, "import": _import}
+    verbs |= image_change.VERBS
     with connect(options) as client:
         return verbs[options.verb](client, options)
 
@@ -107,7 +121,9 @@ def find_image(client: Client, path: str) -> Image:
 
 
 def _list(client: Client, options: argparse.Namespace) -> int:
-    found = list(walk(client, "/api/v1/images", Image, repository=options.repository, name=options.name))
+    sort = options.sort if options.sort == "path" else f"-{options.sort}"
+    query = {"repository": options.repository, "name": options.name, "sort": sort}
+    found = list(walk(client, "/api/v1/images", Image, **query))
     cells = [
         (one.path, str(one.tags), size_text(one.size), str(one.pulls), _lock(one), time_text(one.pushed_at))
         for one in found
@@ -123,14 +139,20 @@ def _show(client: Client, options: argparse.Namespace) -> int:
     if options.json:
         show_json(one)
         return 0
+    if one.description:
+        show(one.description)
     show(f"image      {one.path}\nid         {one.id}\ntags       {one.tags}\nmanifests  {one.manifests}")
     show(f"size       {size_text(one.size)}\nlocked     {_lock(one) or 'no'}\npushed     {time_text(one.pushed_at)}")
     show(f"pulls      {one.pulls}, last {time_text(one.last_pulled_at)}")
+    show(f"created    {time_text(one.created_at)} by {one.created_by}")
+    show(f"edited     {time_text(one.modified_at)} by {one.modified_by}")
     return 0
 
 
 def _lock(one: Image) -> str:
-    return "locked" if one.locked else ""
+    if one.own_lock:
+        return "locked"
+    return "locked by its repository" if one.locked else ""
 
 
 def _delete(client: Client, options: argparse.Namespace) -> int:
@@ -142,7 +164,9 @@ def _delete(client: Client, options: argparse.Namespace) -> int:
     confirm(options, what, one.path)
     client.ask("DELETE", f"/api/v1/images/{one.id}{'?purge=true' if options.purge else ''}")
     say(
-        f"deleted {one.path}; its bytes go with a collection{'' if options.purge else ' once the recycle time is over'}"
+        f"deleted {one.path}; its bytes go with the next collection"
+        if options.purge
+        else f"deleted {one.path}; until the recycle time is over it can come back: scr deletion list {one.path}"
     )
     return 0
 

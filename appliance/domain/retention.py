@@ -187,7 +187,7 @@ class _Planning:
         if policy.old and age >= policy.old_days * DAY:
             return Reason.OLD, f"it was pushed {days} days ago, {policy.old_days} are the most"
         if policy.count and rank > policy.keep_newest:
-            return Reason.COUNT, f"{rank - 1} are newer, {policy.keep_newest} are kept"
+            return Reason.COUNT, f"it is number {rank} by push, and the newest {policy.keep_newest} are kept"
         return None
 
     def _spread(self) -> None:

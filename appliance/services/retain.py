@@ -43,7 +43,7 @@ class Preview(msgspec.Struct, frozen=True):
     freed: int
 
 
-class Ran(msgspec.Struct, frozen=True):
+class Ran(msgspec.Struct, frozen=True, rename="camel"):
     """What a run did."""
 
     manifests: int = 0

@@ -233,7 +233,7 @@ def test_the_reasons_say_what_a_person_wants_to_know() -> None:
         digest(1): "it has no tag and was pushed 40 days ago, 35 are the most",
         digest(2): "it was pushed 41 days ago, 41 are the most",
         digest(3): "no rule chooses it",
-        digest(4): "1 are newer, 1 are kept",
+        digest(4): "it is number 2 by push, and the newest 1 are kept",
     }
 
 
