@@ -55,6 +55,8 @@ def shell(server: make.Server, secure: make.Server, tmp_path_factory: pytest.Tem
         for tag in ("1", "2"):
             client.push("pay/api", make.image([{"app": tag.encode()}]), tag)
         client.push("old/app", make.image([{"app": b"old"}]), "1")
+        for tag in ("1", "2"):
+            client.push("shop/web", make.image([{"web": tag.encode()}]), tag, "latest")
     return Shell(tmp_path_factory.mktemp("reader"), server, secure)
 
 
