@@ -228,7 +228,7 @@ def _asking(
         is_for_wrk = method == "GET" and not is_by_size  # it reads 8 KiB at a time: large blobs would measure it
         job = Ask(where, [path], method, clients, seconds or (bench.wrk_s if is_for_wrk else bench.seconds))
         do = bench.generator.do if is_for_wrk else bench.generator.do_own
-        return _measured(registry, lambda: do(job), is_by_size=is_by_size)
+        return measured(registry, lambda: do(job), is_by_size=is_by_size)
 
     return turn
 
@@ -239,7 +239,7 @@ def _pushing(
     def turn(bench: Bench, registry: Registry) -> Sample:
         where = _listener(registry, transport)
         job = Push(where, APP, way, size, secrets.token_hex(8), count, clients)
-        return _measured(registry, lambda: bench.generator.do(job), is_by_size=True)
+        return measured(registry, lambda: bench.generator.do(job), is_by_size=True)
 
     return turn
 
@@ -258,7 +258,7 @@ def _first_byte(transport: Transport, path: str, count: int) -> Turn:
 def _paging(path: str) -> Turn:
     def turn(bench: Bench, registry: Registry) -> Sample:
         job = Ask(registry.plain, [path], seconds=bench.seconds / 2)
-        sample = _measured(registry, lambda: bench.generator.do_own(job))
+        sample = measured(registry, lambda: bench.generator.do_own(job))
         return msgspec.structs.replace(sample, value=sample.p50)
 
     return turn
@@ -266,7 +266,7 @@ def _paging(path: str) -> Turn:
 
 def _walk(path: str) -> Turn:
     def turn(bench: Bench, registry: Registry) -> Sample:
-        sample = _measured(registry, lambda: bench.generator.do_own(Walk(registry.plain, path)))
+        sample = measured(registry, lambda: bench.generator.do_own(Walk(registry.plain, path)))
         return msgspec.structs.replace(sample, value=sample.seconds * 1e3)
 
     return turn
@@ -320,7 +320,8 @@ def _listener(registry: Registry, transport: Transport) -> Where:
     return registry.tls if transport == "TLS" else registry.plain
 
 
-def _measured(registry: Registry, do: Callable[[], Outcome], *, is_by_size: bool = False) -> Sample:
+def measured(registry: Registry, do: Callable[[], Outcome], *, is_by_size: bool = False) -> Sample:
+    """Return what came of `do`, with the processor time of `registry` meanwhile."""
     with Stopwatch(*registry.pids) as watch:
         outcome = do()
     rate = outcome.bytes / MIB if is_by_size else outcome.requests

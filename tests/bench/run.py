@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import certificate, content, machine, measurements, table
+from tests.bench import allowlists, certificate, content, machine, measurements, table
 from tests.bench.generator import Generator
 from tests.bench.machine import Machine
 from tests.bench.measurements import Bench, Measurement
@@ -89,7 +89,8 @@ def run(plan: Plan, place: Path, say: Callable[[str], None]) -> Results:
 def _take_all(plan: Plan, bench: Bench, registries: list[Registry], say: Callable[[str], None]) -> list[Row]:
     rows: list[Row] = []
     section = ""
-    for one in measurements.all_of(bench.content, plan.memory_blob):
+    found = measurements.all_of(bench.content, plan.memory_blob)
+    for one in (*allowlists.all_of(bench.content), *found):  # restarts come last
         if not plan.chooses(one):
             continue
         if one.section != section:

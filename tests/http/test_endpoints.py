@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
@@ -257,6 +258,74 @@ def test_a_group_of_the_configuration_counts_at_once(server: Server, private: st
     assert ask(server, private, host, source="127.0.0.7").status == 403
     server.config.write_text(CONFIG)
     wait_until(lambda: ask(server, private, host, source="127.0.0.7").status == 200)
+
+
+def change(server: Server, method: str, path: str, **order: object) -> dict[str, Any]:
+    """Make, edit or delete a registry over the API as the user ann; return the answer with its status."""
+    with server.client(user="ann", password="right") as client:  # noqa: S106 - of this test's own server
+        reply = client.request(method, path, json.dumps(order).encode(), {"Content-Type": "application/json"})
+    return {"status": reply.status, **(json.loads(reply.body) if reply.body else {})}
+
+
+def answers(port: int) -> bool:
+    """Whether anybody accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_registry_has_its_port_and_its_names_as_soon_as_it_is_made(server: Server, private: str, public: str) -> None:
+    first, second = free_port(), free_port()
+    made = change(server, "POST", "/api/v1/registries", name="porty", port=first, endpoint="private+public")
+    path = f"/api/v1/registries/{made['id']}"
+    host = f"porty-{made['id']}"
+
+    assert made["status"] == 201
+    assert made["urls"]["private"] == [
+        f"http://{host}.corp.example:{private.rpartition(':')[2]}",
+        f"http://127.0.0.1:{first}",
+    ]
+    assert made["urls"]["public"] == [f"http://{host}.public.example:{public.rpartition(':')[2]}"]
+    assert ask(server, f"http://127.0.0.1:{first}", "127.0.0.1").status == 200
+    assert ask(server, public, f"{host}.public.example").status == 200
+
+    assert change(server, "PATCH", path, port=second, endpoint="private")["status"] == 200
+    assert ask(server, f"http://127.0.0.1:{second}", "127.0.0.1").status == 200
+    assert not answers(first)
+    assert ask(server, public, f"{host}.public.example").status == 421
+
+    assert change(server, "DELETE", f"{path}?confirm=porty")["status"] == 204
+    assert not answers(second)
+    assert ask(server, private, f"{host}.corp.example").status == 404
+
+
+def test_a_port_that_somebody_else_has_is_refused_and_changes_nothing(server: Server, private: str) -> None:
+    taken = int(private.rpartition(":")[2])
+    made = change(server, "POST", "/api/v1/registries", name="unported")
+    path = f"/api/v1/registries/{made['id']}"
+
+    refused = change(server, "POST", "/api/v1/registries", name="squatter", port=taken)
+    edited = change(server, "PATCH", path, port=taken)
+
+    assert (refused["status"], edited["status"]) == (409, 409)
+    assert f"cannot listen on 127.0.0.1:{taken}" in refused["detail"]
+    assert change(server, "GET", path)["port"] is None
+    assert ask(server, private, "127.0.0.1", path="/health/ready").status == 200
+
+
+def test_a_connection_that_stays_open_does_not_keep_what_was_decided(server: Server) -> None:
+    port = free_port()
+    made = change(server, "POST", "/api/v1/registries", name="lasting", port=port)
+    path = f"/api/v1/registries/{made['id']}"
+    request = f"GET /v2/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{CREDENTIALS}\r\n\r\n".encode()
+    with Raw(server, socket.create_connection(("127.0.0.1", port), 30)) as raw:
+        assert raw.ask(request).status == 200
+
+        change(server, "PATCH", path, privateAccessControl=True)
+        assert raw.ask(request).status == 403
+        change(server, "PATCH", path, privateAccessControl=False)
+        assert raw.ask(request).status == 200
+        change(server, "DELETE", f"{path}?confirm=lasting")
+        assert raw.ask(request).status == 421
 
 
 @pytest.mark.parametrize("text", ["let me in\n", None], ids=["rubbish", "no file"])
