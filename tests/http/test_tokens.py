@@ -150,6 +150,13 @@ def test_what_the_policies_deny_is_denied_and_named_whatever_the_scope(as_: As) 
         assert b"PushRepositoryImages" in reply.body
 
 
+def test_a_refused_head_says_why_in_a_header(as_: As) -> None:
+    reply = as_("narrow").head("/v2/web/none/manifests/1").expect(403)
+
+    assert reply.body == b""
+    assert "PullRepositoryImages" in reply.headers["warning"]
+
+
 def test_who_may_not_log_in_gets_a_token_that_opens_nothing(as_: As) -> None:
     told = ask_token(as_("stranger"), "repository:pay/api:pull")
 

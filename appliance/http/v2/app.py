@@ -33,7 +33,7 @@ from appliance.http.noting import Noting
 from appliance.http.v2.asking import allow
 from appliance.http.v2.call import Call, ClientLeft, Headers, Receive, Scope, Send
 from appliance.http.v2.listing import Listing
-from appliance.http.v2.problems import answer_to, body_of
+from appliance.http.v2.problems import answer_to, body_of, warnings_of
 from appliance.http.v2.push import Pushing
 from appliance.http.v2.ranges import parse_range
 from appliance.http.v2.routes import match
@@ -216,6 +216,8 @@ class DistributionApi:
             error = self.challenger.reword(call.scope, error)
         status, headers, body = answer_to(error)
         headers += told or []
+        if call.is_head:  # without a body, the reason is for who looks at headers
+            headers += warnings_of([error.message])
         if isinstance(error, Unauthorized):
             headers += self.challenger.headers(call.scope, call.site, error)
         try:
