@@ -1,5 +1,7 @@
 """What is written down of an upload session, and which sessions a restart has left."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -40,3 +42,21 @@ def find_resting(folder: Path) -> dict[str, Resting]:
         except (OSError, msgspec.DecodeError):  # finished meanwhile, or left by a crash without its bytes
             continue
     return found
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """A session that lies there: its image, the bytes it has, and when it was last written to (unix seconds)."""
+
+    id: str
+    path: str
+    size: int
+    changed: float
+
+
+def list_idle(folder: Path) -> Iterator[Idle]:
+    """Yield the sessions that lie in `folder` (blocking)."""
+    for entry in folder.glob("*.json"):
+        with suppress(OSError, msgspec.DecodeError):  # it has just ended, or was never begun whole
+            session = DECODER.decode(entry.read_bytes())
+            status = (folder / session.id).stat()
+            yield Idle(session.id, session.path, status.st_size, max(status.st_mtime, entry.stat().st_mtime))

@@ -8,6 +8,7 @@ from appliance.domain.moment import DAY, HOUR, MINUTE, Timestamp
 from appliance.domain.names import Digest
 from appliance.errors import BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown
 from appliance.services import delete, sweep
+from appliance.services.leaving import Leaving, explain
 from tests import make
 from tests.services.conftest import House
 
@@ -32,7 +33,7 @@ async def act(house: House, live: dict[str, set[int]], step: tuple[str, str, int
     """Do one step, and keep in `live` which manifests were acknowledged and not deleted."""
     what, name, number = step
     if what == "collect":
-        await house.collect(after=number)
+        await collect_as_explained(house, number)
         return
     grant, now = house.grant(name), Timestamp(house.now)
     try:
@@ -54,6 +55,26 @@ async def act(house: House, live: dict[str, set[int]], step: tuple[str, str, int
     except (BlobNeeded, BlobUnknown, ManifestUnknown, NameUnknown):
         assert what != "push"
         assert what != "delete" or number not in live.get(name, set())
+
+
+async def collect_as_explained(house: House, after: int) -> None:
+    """Collect, and see that exactly those bytes go that were explained, each blob once."""
+    house.now += after
+    told = await explained(house)
+    blobs = [one.name for one in told if one.kind == "blob"]
+    assert len(blobs) == len(set(blobs))
+    freed = await house.collect()
+    assert freed.bytes == sum(one.size for one in told if one.is_due)
+
+
+async def explained(house: House) -> list[Leaving]:
+    found, cursor = [], ""
+    while True:
+        page = await explain(house.stock, cursor, 2)
+        found += page.items
+        if not page.next:
+            return found
+        cursor = page.next
 
 
 @given(st.lists(_STEP, max_size=25))

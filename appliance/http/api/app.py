@@ -24,6 +24,7 @@ from appliance.http.api.deletions import Deletions
 from appliance.http.api.explain import explain
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
+from appliance.http.api.leaving import list_leaving
 from appliance.http.api.manifests import Manifests
 from appliance.http.api.metrics import list_metrics, show_metrics
 from appliance.http.api.refusals import Refusals, tell_why
@@ -62,6 +63,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     show_snapshots,
     Sessions,
     explain,
+    list_leaving,
     run_collection,
     run_scrub,
     run_verification,
