@@ -17,6 +17,7 @@ from appliance.errors import QueryInvalid
 from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
 from appliance.http.api.running import InRunning
+from appliance.http.api.viewing import everywhere
 from appliance.services import ordering
 from appliance.services.ordering import unknown
 from appliance.services.stock import Stock
@@ -91,7 +92,7 @@ class Jobs(Controller):
         limit: Limit = 100,
     ) -> Page[JobShown]:
         """List jobs, the newest first."""
-        asking.check(Action.VIEW_REGISTRY)
+        everywhere(asking).check(Action.VIEW_REGISTRY)
         wanted = Filter(kind, in_state, subject)
         page = await collect_page(
             lambda last, count: stock.db.read(
@@ -107,7 +108,7 @@ class Jobs(Controller):
     @post(status_code=202)
     async def order(self, stock: InStock, asking: InAsking, data: JSONBody[JobOrder]) -> JobShown:
         """Let a job run soon; answer it, or the same that waits already."""
-        asking.check(Action.MANAGE_REGISTRY)
+        everywhere(asking).check(Action.MANAGE_REGISTRY)
         return show(await ordering.order(stock, asking.caller, data.kind, data.order, stock.clock()))
 
     @get("/{job_id:str}")
@@ -115,7 +116,7 @@ class Jobs(Controller):
         self, stock: InStock, running: InRunning, asking: InAsking, job_id: FromPath[str], wait: Wait = 0
     ) -> JobShown:
         """Show a job; `wait` answers later: when it has ended, or after so many seconds."""
-        asking.check(Action.VIEW_REGISTRY)
+        everywhere(asking).check(Action.VIEW_REGISTRY)
         job = _find(stock, job_id)
         with contextlib.suppress(TimeoutError):
             if wait:
@@ -128,7 +129,7 @@ class Jobs(Controller):
         self, stock: InStock, asking: InAsking, job_id: FromPath[str], after: After = 0, limit: Limit = 1000
     ) -> Page[JobLine]:
         """List lines of a job's log, in order; the oldest of a long log are gone."""
-        asking.check(Action.VIEW_REGISTRY)
+        everywhere(asking).check(Action.VIEW_REGISTRY)
         job = _find(stock, job_id)
         found = await stock.db.read(lambda reader: jobs.list_lines(reader, job.id, after, limit))
         following = str(found[-1].seq) if len(found) == limit else None
@@ -137,20 +138,20 @@ class Jobs(Controller):
     @post("/{job_id:str}/cancel", status_code=200)
     async def cancel(self, stock: InStock, asking: InAsking, job_id: FromPath[str]) -> JobShown:
         """Call a job off: a waiting one at once, a running one at its next step."""
-        asking.check(Action.MANAGE_REGISTRY)
+        everywhere(asking).check(Action.MANAGE_REGISTRY)
         return show(await ordering.cancel(stock, asking.caller, job_id, stock.clock()))
 
     @post("/{job_id:str}/retry", status_code=200)
     async def retry(self, stock: InStock, asking: InAsking, job_id: FromPath[str]) -> JobShown:
         """Let a job that failed, was cancelled or waits for its next attempt run now."""
-        asking.check(Action.MANAGE_REGISTRY)
+        everywhere(asking).check(Action.MANAGE_REGISTRY)
         return show(await ordering.retry(stock, asking.caller, job_id, stock.clock()))
 
 
 @get("/api/v1/schedules", tags=["jobs"])
 async def list_schedules(running: InRunning, asking: InAsking) -> Page[ScheduleShown]:
     """List what is done by itself: by which setting, when next, when last."""
-    asking.check(Action.VIEW_REGISTRY)
+    everywhere(asking).check(Action.VIEW_REGISTRY)
     shown = [
         ScheduleShown(one.kind, one.setting, one.when, moment_or_none(one.due_at), moment_or_none(one.ran_at))
         for one in running.schedules()

@@ -8,6 +8,7 @@ from litestar import get
 from appliance.domain.access import Action
 from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.page import Cursor, Limit, Page, moment
+from appliance.http.api.viewing import everywhere
 from appliance.services.leaving import Leaving, explain
 
 
@@ -26,7 +27,7 @@ class LeavingShown(msgspec.Struct, frozen=True, rename="camel"):
 @get("/api/v1/collections/leaving", tags=["upkeep"])
 async def list_leaving(stock: InStock, asking: InAsking, cursor: Cursor = "", limit: Limit = 100) -> Page[LeavingShown]:
     """List what goes. A page may have some more entries than asked for, or none and a next one."""
-    asking.check(Action.MANAGE_REGISTRY)
+    everywhere(asking).check(Action.VIEW_REGISTRY)
     page = await explain(stock, cursor, limit)
     return Page([_show(one) for one in page.items], page.next or None)
 

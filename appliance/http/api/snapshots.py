@@ -9,6 +9,7 @@ from litestar import get
 from appliance.domain.access import Action
 from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.page import Page, moment
+from appliance.http.api.viewing import everywhere
 from appliance.services.snapshots import FOLDER, list_snapshots
 
 
@@ -24,6 +25,6 @@ class SnapshotShown(msgspec.Struct, frozen=True, rename="camel"):
 @get("/api/v1/snapshots", tags=["upkeep"])
 async def show_snapshots(stock: InStock, asking: InAsking) -> Page[SnapshotShown]:
     """List the snapshots, the newest first."""
-    asking.check(Action.VIEW_REGISTRY)
+    everywhere(asking).check(Action.VIEW_REGISTRY)
     found = await asyncio.to_thread(list_snapshots, stock.db.path.with_name(FOLDER))
     return Page([SnapshotShown(one.name, one.size, moment(one.taken_at), one.is_before_upgrade) for one in found], None)

@@ -15,6 +15,7 @@ from appliance.domain.job import JobState
 from appliance.errors import Conflict, Unavailable
 from appliance.http.api.asking import Asking, InAsking, InStock
 from appliance.http.api.running import InRunning, Running
+from appliance.http.api.viewing import everywhere
 from appliance.services import ordering
 from appliance.services.collect import Collected
 from appliance.services.forecast import forecast
@@ -40,7 +41,7 @@ async def run_collection(
     stock: InStock, running: InRunning, asking: InAsking, data: JSONBody[CollectionOrder] = _COLLECT
 ) -> Collected:
     """Delete the bytes that nobody needs any more; answer what that freed."""
-    asking.check(Action.VIEW_REGISTRY if data.dry_run else Action.MANAGE_REGISTRY)
+    everywhere(asking).check(Action.VIEW_REGISTRY if data.dry_run else Action.MANAGE_REGISTRY)
     if data.dry_run:
         return await forecast(stock)
     return await _run(stock, running, asking, "gc", PlainOrder(), Collected)
@@ -52,7 +53,7 @@ async def run_scrub(
 ) -> Scrubbed:
     """Read and hash every blob; quarantine what is broken; answer what was found. It reads the whole store."""
     del data
-    asking.check(Action.MANAGE_REGISTRY)
+    everywhere(asking).check(Action.MANAGE_REGISTRY)
     return await _run(stock, running, asking, "scrub", ScrubOrder(full_speed=True), Scrubbed)
 
 
@@ -61,7 +62,7 @@ async def run_verification(
     stock: InStock, running: InRunning, asking: InAsking, data: JSONBody[CheckOrder] = _CHECK
 ) -> Verified:
     """Compare the store with the database; answer what is wrong."""
-    asking.check(Action.MANAGE_REGISTRY)
+    everywhere(asking).check(Action.MANAGE_REGISTRY)
     return await _run(stock, running, asking, "check", data, Verified)
 
 
