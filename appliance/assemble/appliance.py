@@ -34,6 +34,7 @@ from appliance.http.health import Check, Checks
 from appliance.logs import Log
 from appliance.services.provision import finish_creations
 
+_LONGEST_LOG = 256 << 20  # bytes of a write-ahead log that Litestream looks after
 _THREADS = 8  # workers for files, hashing, listings and passwords; two cores are busy with half of them
 
 
@@ -151,6 +152,8 @@ class Appliance:
         self._checks.add("configuration", self._check_configuration)
         if self._opened.bucket is not None:
             self._checks.add("object store", self._check_object_store)
+        if self._config.database.replicated:
+            self._checks.add("replication", self._check_replication)
 
     async def _hurry(self, hurrying: asyncio.Event) -> None:
         """Break off running transfers at a second signal."""
@@ -212,6 +215,12 @@ class Appliance:
     async def _check_disk(self) -> Check:
         is_well = self._folder.free_bytes() >= self._opened.stock.uploads.min_free
         return Check("disk", ok=is_well, detail="" if is_well else "nothing new is taken: free the disk, delete images")
+
+    async def _check_replication(self) -> Check:
+        is_well = self._opened.stock.db.wal_bytes() < _LONGEST_LOG
+        return Check(
+            "replication", ok=is_well, detail="" if is_well else "Litestream makes no checkpoints: does it run?"
+        )
 
     async def _check_object_store(self) -> Check:
         fault = await self._opened.bucket.find_fault() if self._opened.bucket is not None else ""

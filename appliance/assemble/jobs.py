@@ -14,9 +14,10 @@ from appliance.domain.moment import MINUTE, Timestamp, to_text
 from appliance.http.api.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
-from appliance.services import backup, collect, retain, retention_orders, scrub, snapshots, sweep, verify
+from appliance.services import backup, collect, move, retain, retention_orders, scrub, snapshots, sweep, verify
 from appliance.services.backup import BackupOrder
 from appliance.services.collect import Collected
+from appliance.services.move import MoveOrder
 from appliance.services.scrub import ScrubOrder
 from appliance.services.verify import CheckOrder
 
@@ -51,6 +52,7 @@ class _Labour:
             Work("sweep", self._sweep),
             Work("scrub", self._scrub),
             Work("check", self._check),
+            Work("move", self._move),
             Work("retention", self._retain),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
         )
@@ -136,6 +138,11 @@ class _Labour:
         run.report(done)
         if done.manifests:
             self._log.info("retention.done", image=run.job.subject, manifests=done.manifests, tags=done.tags)
+
+    async def _move(self, run: Run) -> None:
+        done = await move.move(self._stock, run.order(MoveOrder), run)
+        run.report(done)
+        self._log.info("move.done", blobs=done.blobs, bytes=done.bytes, manifests=done.manifests, left=done.left)
 
     def _need_steady(self, pause: int) -> None:
         """Put off what deletes by time while the clock cannot be trusted. Raises Postponed."""

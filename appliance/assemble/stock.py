@@ -17,6 +17,7 @@ from appliance.blobstore.upload import Uploads
 from appliance.config import Config
 from appliance.db import facts
 from appliance.db.database import Database, Transaction
+from appliance.db.replica import Replica
 from appliance.domain.admission import Site
 from appliance.domain.moment import Timestamp
 from appliance.logs import Log
@@ -71,6 +72,8 @@ async def open_stock(
     site, stopped_at = await database.write(lambda tx: _prepare(tx, started))
     if stopped_at and started < int(stopped_at) - Clock.JUMP:
         clock.distrust(started - int(stopped_at), config.storage.recycle)
+    if config.database.wait_for_replica:
+        database.replica = Replica(config.database.replica_socket, database.path)
     if storage.bucket is not None:
         await abort_left(database, storage.bucket.parts.abort, log)
     return Opened(stock, files, site, started, was_clean=stopped_at != "", bucket=storage.bucket)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from appliance.blobstore.keyring import parse_master
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.parts import Journal
 from appliance.blobstore.patience import Budget
+from appliance.blobstore.proof import Step, prove
 from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.store import BlobStore
 from appliance.blobstore.stores import Stores
@@ -100,6 +101,31 @@ def _open_bucket(
         return S3Store(bucket_of(config), forms, executor, Budget(section.buffer), journal, cache)
     except StoreRefused as error:
         raise ConfigInvalid(f"[storage.s3]: {error.message}") from error
+
+
+async def check_bucket(config: Config) -> tuple[Step, ...]:
+    """Prove that the bucket of `config` can be used; no server is needed. Raises ConfigInvalid."""
+    if not config.storage.s3.bucket:
+        raise ConfigInvalid("[storage.s3] names no bucket to check")
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            store = S3Store(bucket_of(config), Forms(), executor, Budget(config.storage.s3.buffer), _Unwritten())
+        except StoreRefused as error:
+            raise ConfigInvalid(f"[storage.s3]: {error.message}") from error
+        try:
+            return await prove(store)
+        finally:
+            store.close()
+
+
+class _Unwritten:
+    """A Journal where nothing is stored that would have to be found again."""
+
+    async def begin(self, key: str, upload: str) -> None:
+        del key, upload
+
+    async def end(self, upload: str) -> None:
+        del upload
 
 
 def bucket_of(config: Config) -> Bucket:

@@ -129,6 +129,15 @@ class Multipart:
                 return found
             markers = [("key-marker", following[0]), ("upload-id-marker", following[1])]
 
+    def look_at(self, address: str) -> tuple[int, str]:
+        """GET an address as it is, unsigned; return the status and the time that the store tells. Raises StoreDown."""
+        try:
+            answer = self._pool.request("GET", address, preload_content=False, redirect=False)
+            answer.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreDown(f"the object store cannot be reached: {_reason(error)}") from error
+        return answer.status, answer.headers.get("date", "")
+
     def _ask(
         self,
         method: str,

@@ -120,6 +120,15 @@ class Parts:
         await self._ask(self._multipart.abort, key, upload)
         await self._journal.end(upload)
 
+    async def prove(self, key: str) -> None:
+        """Begin an upload, find it among the unfinished ones, abort it. Raises StoreFailed where one of them fails."""
+        upload = await self._ask(self._multipart.begin, key)
+        try:
+            if upload not in {one.id for one in await self._ask(self._multipart.list_unfinished)}:
+                raise StoreFailed("an upload that was begun is not listed: what a crash leaves would not be found")
+        finally:
+            await self._ask(self._multipart.abort, key, upload)
+
     async def sweep(self, before: float) -> int:
         """Abort what was begun before `before` (unix seconds) and does not run; return how many."""
         left = [one for one in await self._ask(self._multipart.list_unfinished) if one.begun < before]

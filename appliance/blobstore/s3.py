@@ -65,19 +65,19 @@ class S3Store:
         self.forms = forms
         self.cache = cache
         self.patience = Patience(bucket.deadline_s)
-        wallet = Wallet(bucket.login)
-        self.objects = Objects(bucket, wallet, self.patience)
+        self.wallet = Wallet(bucket.login)
+        self.objects = Objects(bucket, self.wallet, self.patience)
         self._executor = executor
         self._budget = budget
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
-        self._multipart = Multipart(bucket, wallet, _THREADS, self.patience.attempt_s)
-        self.parts = Parts(self._multipart, self.patience, budget, journal, self._threads)
+        self.multipart = Multipart(bucket, self.wallet, _THREADS, self.patience.attempt_s)
+        self.parts = Parts(self.multipart, self.patience, budget, journal, self._threads)
         self._memory = ChunkCache(CACHE_BYTES)
 
     def close(self) -> None:
         """Give up its threads and connections."""
         self._threads.shutdown(cancel_futures=True)
-        self._multipart.close()
+        self.multipart.close()
 
     async def follow(self) -> None:
         """Fill the cache with what is read, for ever."""

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
+from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.store import BlobStore, FileSpan, Lying, Salvaged
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
@@ -109,6 +110,12 @@ class Stores:
     def free_bytes(self) -> int | None:
         """Return how many bytes the first store may still take."""
         return self.all[0].free_bytes()
+
+
+def bucket_of(store: BlobStore) -> S3Store | None:
+    """Return the bucket that belongs to `store`, or None."""
+    stores = store.all if isinstance(store, Stores) else (store,)
+    return next((one for one in stores if isinstance(one, S3Store)), None)
 
 
 def _order(one: Lying) -> tuple[Digest, str]:

@@ -292,6 +292,56 @@ def list_places(reader: Reader) -> list[tuple[str, str]]:
     return places
 
 
+Place = tuple[str, str, int]  # driver and form of new blobs, and the id of their data key (0: whichever)
+_ELSEWHERE = """
+FROM blobs b WHERE b.quarantined_at IS NULL
+AND (b.driver <> ?1 OR b.form <> ?2 OR (?3 <> '' AND b.form = 'e1' AND hex(substr(b.sums, 9, 4)) <> ?3))
+"""
+
+
+def count_elsewhere(reader: Reader, place: Place) -> int:
+    """Return how many readable blobs lie in another store, in another form, or under another data key."""
+    row = reader.one(f"SELECT count(*) {_ELSEWHERE}", _place(place))
+    return row[0] if row else 0
+
+
+def list_elsewhere(reader: Reader, place: Place, last: BlobId, limit: int) -> list[StoredBlob]:
+    """Return those with ids after `last`."""
+    sql = f"SELECT {_COLUMNS} {_ELSEWHERE} AND b.id > ?4 ORDER BY b.id LIMIT ?5"
+    return [_stored(row) for row in reader.rows(sql, (*_place(place), last, limit))]
+
+
+def _place(place: Place) -> tuple[str, str, str]:
+    driver, form, key = place
+    return driver, form, f"{key:08X}" if key else ""
+
+
+def relocate(tx: Transaction, old: StoredBlob, new: StoredBlob, now: Timestamp) -> bool:
+    """Let the row of `old` say what `new` says, and condemn the old generation; False: it was replaced meanwhile."""
+    sql = (
+        "UPDATE blobs SET generation = :new, driver = :driver, form = :form, sums = :sums"
+        " WHERE id = :id AND generation = :old AND quarantined_at IS NULL"
+    )
+    values: Values = {
+        "new": new.generation,
+        "driver": new.driver,
+        "form": new.form,
+        "sums": new.sums,
+        "id": old.id,
+        "old": old.generation,
+    }
+    if not tx.execute(sql, values):
+        return False
+    condemn_generation(tx, "blob", old.digest, old.generation, old.driver, old.size, now)
+    return True
+
+
+def measure_places(reader: Reader) -> list[tuple[str, str, int, int]]:
+    """Return how many blobs and bytes of content lie in each store and form; it walks the table."""
+    sql = "SELECT driver, form, count(*), sum(size) FROM blobs GROUP BY driver, form ORDER BY driver, form"
+    return [(row[0], row[1], row[2], row[3]) for row in reader.rows(sql)]
+
+
 def list_after(reader: Reader, last: BlobId, limit: int) -> list[StoredBlob]:
     """Return readable blobs with ids after `last`, for scrub and verify."""
     sql = f"SELECT {_COLUMNS} FROM blobs b WHERE b.id > ? AND b.quarantined_at IS NULL ORDER BY b.id LIMIT ?"

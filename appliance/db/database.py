@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from appliance.db import migrate
+from appliance.db.replica import Replica
 from appliance.errors import ConfigInvalid, ScrError, Stopping, StorageFull, StoreFailed
 from appliance.logs import Log
 
@@ -124,6 +125,7 @@ class Database:
         self._gate = threading.Lock()  # nothing is asked for behind the None that ends the writer
         self.epoch = 0  # grows with every commit; caches of decisions are keyed by it
         self.bell: Callable[[], None] = lambda: None  # called in the writer after a commit that rings
+        self.replica: Replica | None = None  # waited for after each commit that changed something
         self._rings = False
         self.committed: Callable[[], None] = lambda: None  # called on the loop when writes have been answered
         _fix_page_format(path, vfs)
@@ -131,6 +133,8 @@ class Database:
         self._writer.pragma("journal_mode", "wal")
         self._writer.pragma("synchronous", "full")
         self._writer.pragma("wal_autocheckpoint", 0 if replicated else 2000)
+        # a checkpoint at the end would take from the log what the replica does not have yet
+        self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(replicated))
         migrate.run(self._writer)
         self.reader = Reader(self._connect(read_only=True))  # for point reads on the loop
         self._free: queue.SimpleQueue[Reader | None] = queue.SimpleQueue()  # None: closed, for whoever comes still
@@ -220,7 +224,10 @@ class Database:
                     stop = True
                     break
                 batch.append(following)
+            before = self._writer.total_changes()
             self._commit(batch)
+            if self.replica is not None and self._writer.total_changes() != before:
+                _replicate(self.replica, batch)
             for loop in {one.loop for one in batch}:
                 mine = [one for one in batch if one.loop is loop]
                 _call(loop, mine, self.committed)
@@ -304,6 +311,15 @@ def _call(loop: asyncio.AbstractEventLoop, requests: list[_Request[object]], the
 
     if not loop.is_closed():
         loop.call_soon_threadsafe(settle)
+
+
+def _replicate(replica: Replica, batch: list[_Request[object]]) -> None:
+    """Wait until the replica holds what `batch` has committed; where it does not, nobody hears that it is done."""
+    try:
+        replica.sync()
+    except StoreFailed as error:
+        for request in batch:
+            request.error = request.error or error
 
 
 def _fail(batch: list[_Request[object]], error: ScrError, cause: Exception) -> None:

@@ -230,3 +230,15 @@ def add_pulls(tx: Transaction, manifest: ManifestId, count: int, last: Timestamp
 
 def _found(row: Row) -> FoundManifest:
     return FoundManifest(ManifestId(row[0]), ImageId(row[1]), from_bytes(row[2]), row[3], row[4], row[5])
+
+
+def has_copy(reader: Reader, digest: Digest, generation: str) -> bool:
+    """Whether a manifest owns the copy of that generation."""
+    sql = "SELECT 1 FROM manifests WHERE digest = ? AND generation = ? LIMIT 1"
+    return reader.one(sql, (to_bytes(digest), generation)) is not None
+
+
+def relocate(tx: Transaction, digest: Digest, old: str, new: str) -> bool:
+    """Let the manifest with the copy `old` own the copy `new`; False: it has another one by now, or is gone."""
+    sql = "UPDATE manifests SET generation = ? WHERE digest = ? AND generation = ?"
+    return tx.execute(sql, (new, to_bytes(digest), old)) == 1

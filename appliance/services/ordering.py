@@ -13,6 +13,7 @@ from appliance.domain.job import Job, JobState
 from appliance.domain.moment import Timestamp
 from appliance.errors import AccessDenied, Conflict, JobUnknown, QueryInvalid
 from appliance.services.backup import BackupOrder
+from appliance.services.move import MoveOrder
 from appliance.services.scrub import ScrubOrder
 from appliance.services.stock import Stock
 from appliance.services.verify import CheckOrder
@@ -30,6 +31,7 @@ ORDERS: dict[str, type[msgspec.Struct]] = {
     "scrub": ScrubOrder,
     "check": CheckOrder,
     "backup": BackupOrder,
+    "move": MoveOrder,
 }
 _LONGEST = 1024  # characters of a folder
 WHOLE = frozenset({"registry-deletion", "repository-deletion"})  # kinds that go on to their end: half of it is gone

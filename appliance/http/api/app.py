@@ -35,6 +35,7 @@ from appliance.http.api.running import InRunning, Running
 from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.snapshots import show_snapshots
 from appliance.http.api.status import show_status
+from appliance.http.api.storage import STORAGE
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
@@ -67,6 +68,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     run_collection,
     run_scrub,
     run_verification,
+    *STORAGE,
     *ACTIVITY,
     Refusals,
     *TRAFFIC,

@@ -6,6 +6,7 @@ import msgspec
 from litestar import get
 
 from appliance import __version__
+from appliance.blobstore.forms import PLAIN
 from appliance.db import facts, usage
 from appliance.db.database import Reader
 from appliance.db.usage import Usage
@@ -79,7 +80,12 @@ async def show_status(stock: InStock, running: InRunning, asking: InAsking) -> S
 
 
 def _storage(stock: Stock) -> Storage:
-    return Storage(stock.store.driver, stock.store.free_bytes(), stock.db.wal_bytes(), is_encrypted=False)
+    return Storage(
+        stock.store.driver,
+        stock.store.free_bytes(),
+        stock.db.wal_bytes(),
+        is_encrypted=stock.uploads.forms.new != PLAIN,
+    )
 
 
 def _last(reader: Reader) -> Last:
