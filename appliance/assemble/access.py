@@ -14,7 +14,6 @@ from appliance.http.challenge import Challenger
 from appliance.http.verify import Verifier
 from appliance.logs import Log
 from appliance.services import sign_ins
-from appliance.services.declare_accounts import DeclaredUser, declare
 from appliance.services.directory import Directory
 from appliance.services.signing import Signer
 from appliance.services.tally import FLUSH_S
@@ -42,11 +41,6 @@ class Access:
         doorkeeper = Doorkeeper(self.directory, self._signer, verifier, self.uses, opened.stock.db.reader, clock)
         self.challenger = Challenger(config.server.public_url, opened.site.registry)
         self.callers = Callers(doorkeeper, self.challenger, may_be_open=config.is_open)
-
-    async def declare(self, config: Config) -> None:
-        """Make the users of the file what it says. Raises what is wrong with them, StorageFull, StoreFailed."""
-        users = tuple(DeclaredUser(one.name, one.password_hash, one.policies) for one in config.user)
-        await declare(self._stock, users, self._stock.clock())
 
     def apply(self, config: Config) -> None:
         """Take over what of `config` may change while it runs."""

@@ -21,7 +21,7 @@ from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_cr
 from appliance.assemble.measuring import add_sources
 from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.service import ServiceManager
-from appliance.assemble.settings import rules_of
+from appliance.assemble.settings import declaration_of, rules_of
 from appliance.assemble.stock import Opened, open_stock
 from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
@@ -32,6 +32,7 @@ from appliance.errors import ScrError
 from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
 from appliance.logs import Log
+from appliance.services.declare import declare
 from appliance.services.provision import finish_creations
 
 _LONGEST_LOG = 256 << 20  # bytes of a write-ahead log that Litestream looks after
@@ -84,7 +85,8 @@ class Appliance:
             self._books = await open_books(stack, self._folder, self._config, self._opened.stock, self._executor)
             self._access = Access(self._config, self._folder, self._opened, self._files, self._executor, self._log)
             stack.push_async_callback(self._access.flush)
-            await self._access.declare(self._config)
+            self._opened.stock.declared_in = str(self._sources.path or "scr.toml")
+            await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
             self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
             await self._open_doors(stack, self._opened)
@@ -180,7 +182,7 @@ class Appliance:
             change = await asyncio.get_running_loop().run_in_executor(
                 self._executor, read_again, self._sources, self._loaded
             )
-            await self._access.declare(change.loaded.config)
+            await declare(self._opened.stock, declaration_of(change.loaded.config), self._clock.now())
         except ScrError as error:
             self._fault = error.message
             self._log.error("config.refused", reason=error.message, cure="mend it; what was in force stays in force")
@@ -191,6 +193,8 @@ class Appliance:
             return
         was, self._loaded, self._fault = self._config, change.loaded, ""
         self._apply(was)
+        await self._doors.follow()
+        await finish_creations(self._opened.stock)
         if change.applied or is_asked:
             self._log.info("config.reloaded", changed=", ".join(change.applied) or "nothing")
         if change.waiting:

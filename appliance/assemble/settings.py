@@ -3,7 +3,12 @@
 from urllib.parse import urlsplit
 
 from appliance.config import Config
+from appliance.config.declared import RegistrySection, TagText
+from appliance.domain.names import RegistryName, RepositoryName
+from appliance.domain.registry import RegistrySettings, RepositorySettings
 from appliance.http.watch import Limits
+from appliance.services.declare import Declaration, DeclaredRegistry, DeclaredRepository
+from appliance.services.declare_accounts import DeclaredUser
 from appliance.services.stock import Rules
 
 
@@ -32,6 +37,41 @@ def rules_of(config: Config) -> Rules:
         restore_window=config.backup.restore_window,
         default_policy=config.defaults.repository,
     )
+
+
+def declaration_of(config: Config) -> Declaration:
+    """Return the resources that `config` declares."""
+    return Declaration(
+        tuple(DeclaredRegistry(_settings_of(one), _tags_of(one.resource_tags)) for one in config.registry),
+        tuple(
+            DeclaredRepository(
+                RegistryName(one.registry),
+                RepositorySettings(RepositoryName(one.name), one.description, one.locked, one.policy, managed=True),
+                _tags_of(one.resource_tags),
+            )
+            for one in config.repository
+        ),
+        tuple(DeclaredUser(one.name, one.password_hash, one.policies) for one in config.user),
+    )
+
+
+def _settings_of(section: RegistrySection) -> RegistrySettings:
+    return RegistrySettings(
+        name=RegistryName(section.name),
+        description=section.description,
+        visibility=section.visibility,
+        endpoint=section.endpoint,
+        private_access_control=section.private_access_control,
+        public_access_control=section.public_access_control,
+        port=section.port or None,
+        quota_bytes=int(section.quota) or None,
+        quota_images=section.quota_images or None,
+        managed=True,
+    )
+
+
+def _tags_of(texts: tuple[TagText, ...]) -> dict[str, str]:
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
 def limits_of(config: Config) -> Limits:

@@ -20,6 +20,8 @@ from appliance.db.database import Database, Transaction
 from appliance.db.replica import Replica
 from appliance.domain.admission import Site
 from appliance.domain.moment import Timestamp
+from appliance.domain.names import DEFAULT_REGISTRY
+from appliance.domain.registry import Visibility
 from appliance.logs import Log
 from appliance.services.multiparts import abort_left
 from appliance.services.provision import claim_site
@@ -69,7 +71,7 @@ async def open_stock(
     stock = Stock(database, storage.store, uploads, rules_of(config), log, clock.now)
     stock.vault = storage.vault
     started = clock.now()
-    site, stopped_at = await database.write(lambda tx: _prepare(tx, started))
+    site, stopped_at = await database.write(lambda tx: _prepare(tx, started, visibility_of(config)))
     if stopped_at and started < int(stopped_at) - Clock.JUMP:
         clock.distrust(started - int(stopped_at), config.storage.recycle)
     if config.database.wait_for_replica:
@@ -79,9 +81,15 @@ async def open_stock(
     return Opened(stock, files, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
 
 
-def _prepare(tx: Transaction, now: Timestamp) -> tuple[Site, str | None]:
+def visibility_of(config: Config) -> Visibility:
+    """Return what a default registry that is made now shall be: it can be public from its creation on only."""
+    declared = (one.visibility for one in config.registry if str(one.name) == DEFAULT_REGISTRY)
+    return next(declared, Visibility.PRIVATE)
+
+
+def _prepare(tx: Transaction, now: Timestamp, visibility: Visibility) -> tuple[Site, str | None]:
     """Give the appliance its id and its default registry; return them and when it stopped: "" for a crash, None new."""
-    site = claim_site(tx, "scr", now)
+    site = claim_site(tx, "scr", now, visibility)
     stopped_at = facts.find(tx, _STOPPED)
     facts.put(tx, _STOPPED, "")
     return site, stopped_at

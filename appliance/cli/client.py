@@ -57,7 +57,11 @@ def connect(options: argparse.Namespace) -> "Client":
     """Return a client of the server that `options` mean; nothing is sent yet. Raises ConfigInvalid."""
     if options.server:
         return connect_url(options.server, credentials_of(options.credentials), options.ca)
-    folder = settings.load_from(options).config.storage.data_dir
+    return connect_folder(settings.load_from(options).config.storage.data_dir)
+
+
+def connect_folder(folder: Path) -> "Client":
+    """Return a client of the server that serves the data folder; nothing is sent yet."""
     path = folder / "control.sock"
     return Client(lambda: _ControlConnection(path), f"the server of {folder}", {})
 

@@ -61,7 +61,7 @@ def key_text(path: KeyPath) -> str:
     words = [part for part in path if isinstance(part, str)]
     is_key = tuple(words) in KEYS
     table = ".".join(words[:-1] if is_key else words)
-    brackets = f"[[{table}]]" if words[0] in TABLES else f"[{table}]"
+    brackets = f"[[{table}]]" if table in TABLES else f"[{table}]"
     return f"{brackets} {words[-1]}" if is_key else brackets
 
 

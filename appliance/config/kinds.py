@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance.config.declared import DeclaredRegistry, DeclaredRepository, TagText
 from appliance.config.quantities import (
     Address,
     Duration,
@@ -46,10 +47,11 @@ from appliance.domain.access import BUILT_IN
 from appliance.domain.accounts import is_user_name
 from appliance.domain.allowlist import GROUP, explain, read_entry
 from appliance.domain.meant import near
-from appliance.domain.names import parse_registry_name
+from appliance.domain.names import parse_registry_name, parse_repository_name
 from appliance.domain.ranges import Span
+from appliance.domain.resource_tags import check_tags
 from appliance.domain.schedule import When
-from appliance.errors import NameInvalid
+from appliance.errors import NameInvalid, QueryInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
@@ -260,11 +262,33 @@ def _read_span(raw: object, folder: Path) -> Span:
     return found.span
 
 
-def _parse_registry(text: str) -> str:
+def _parse_declared_registry(text: str) -> str:
     try:
-        return parse_registry_name(text) if text else ""
+        return parse_registry_name(text)
     except NameInvalid:
         raise ValueError("the name of a registry: 3 to 25 of a-z and 0-9, a letter first") from None
+
+
+def _parse_declared_repository(text: str) -> str:
+    try:
+        return parse_repository_name(text)
+    except NameInvalid:
+        raise ValueError("the name of a repository: lower-case letters, digits, '.', '_' and '-'") from None
+
+
+def _parse_tag(text: str) -> str:
+    key, equals, value = text.partition("=")
+    try:
+        check_tags({key: value})
+    except QueryInvalid as error:
+        raise ValueError(f'a resource tag like "team=pay" ({error.message})') from None
+    if not equals:
+        raise ValueError('a resource tag like "team=pay"')
+    return text
+
+
+def _parse_registry(text: str) -> str:
+    return text and _parse_declared_registry(text)
 
 
 def _parse_domain(text: str) -> str:
@@ -299,6 +323,9 @@ _KINDS: dict[object, Kind] = {
     Domain: _text(_parse_domain),
     OwnRegistry: _text(_parse_registry),
     GroupName: _matching(GROUP, "1 to 63 of a-z, 0-9 and '-', a letter first"),
+    DeclaredRegistry: _text(_parse_declared_registry),
+    DeclaredRepository: _text(_parse_declared_repository),
+    TagText: _text(_parse_tag),
     Span: Kind("text", _read_span, str),
     Url: Kind("text", lambda raw, folder: Url("") if raw == "" else _url.read(raw, folder), str),
     Path: Kind("text", _read_path, str),

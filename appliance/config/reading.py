@@ -13,6 +13,7 @@ from typing import Literal, TypeVar, cast
 import msgspec
 
 from appliance.config import safety, stores
+from appliance.config.declared import find_faults, with_defaults
 from appliance.config.keys import VARIABLES, dotted, key_text, section_of, unknown_key, unknown_variable
 from appliance.config.kinds import Kind, Wrong, from_variable, kind_of, shown, text_of
 from appliance.config.lines import KeyPath, find_lines, line_of
@@ -223,13 +224,16 @@ class _Reading:
             if any(other.name == group.name for other in config.resource_group[:number]):
                 place = ("resource_group", number, "name")
                 self._wrong(place, f"there is another [[resource_group]] {group.name}; give each a name of its own")
+        repositories = with_defaults(config.repository, self._tree.get("repository"), config.defaults.repository)
+        for key, text in find_faults(config.registry, repositories, strict=config.compat.scr_strict):
+            self._wrong(key, f"{key_text(key)}: {text}")
         users = []
         for number, user in enumerate(config.user):
             path = ("user", number)
             users.append(self._with_password(user, path))
             if any(other.name == user.name for other in config.user[:number]):
                 self._wrong((*path, "name"), f"there is another user {user.name}; give each a name of its own")
-        return msgspec.structs.replace(config, user=tuple(users))
+        return msgspec.structs.replace(config, user=tuple(users), repository=repositories)
 
     def _check_tls(
         self,

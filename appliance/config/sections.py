@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NewType
 
 import msgspec
 
+from appliance.config.declared import RegistrySection, RepositorySection
 from appliance.config.quantities import (
     Address,
     Duration,
@@ -257,6 +258,8 @@ class Config(msgspec.Struct, frozen=True):
     endpoint: EndpointSection = EndpointSection()
     listener: tuple[ListenerSection, ...] = ()
     resource_group: tuple[ResourceGroupSection, ...] = ()
+    registry: tuple[RegistrySection, ...] = ()
+    repository: tuple[RepositorySection, ...] = ()
     user: tuple[UserSection, ...] = ()
 
     @property

@@ -58,6 +58,11 @@ def list_controlled(reader: Reader) -> list[Registry]:
     return [_registry(row) for row in reader.rows(f"{_FIND} {where}")]
 
 
+def list_managed(reader: Reader) -> list[Registry]:
+    """Return the live registries that scr.toml declares."""
+    return [_registry(row) for row in reader.rows(f"{_FIND} r.managed AND r.removed_at IS NULL")]
+
+
 def list_ports(reader: Reader) -> dict[int, RegistryName]:
     """Return the ports on which live registries have listeners of their own, and whose they are."""
     rows = reader.rows("SELECT port, name FROM registries WHERE removed_at IS NULL AND port IS NOT NULL ORDER BY port")

@@ -48,6 +48,12 @@ def find_by_id(reader: Reader, public_id: str) -> Repository | None:
     return _repository(row) if row else None
 
 
+def list_managed(reader: Reader) -> list[Repository]:
+    """Return the live repositories of live registries that scr.toml declares."""
+    rows = reader.rows(f"{_FIND} r.managed AND r.removed_at IS NULL AND g.removed_at IS NULL")
+    return [_repository(row) for row in rows]
+
+
 def insert(tx: Transaction, registry: RegistryId, settings: RepositorySettings, made: Made) -> RepositoryId:
     """Make a repository; its policy is that of `settings`."""
     values: Values = {

@@ -50,7 +50,7 @@ class RepositoryState(enum.StrEnum):
     INACTIVE = "Inactive"  # its deletion failed: only that may be asked for again
 
 
-class RegistrySettings(msgspec.Struct, frozen=True):
+class RegistrySettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a person chooses of a registry. Quotas are None where there is none."""
 
     name: RegistryName
@@ -129,7 +129,7 @@ class RegistryUsage(msgspec.Struct, frozen=True, rename="camel"):
     manifest_bytes: int
 
 
-class RepositorySettings(msgspec.Struct, frozen=True):
+class RepositorySettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a person chooses of a repository. `policy` is the template of new images; the lock is read live."""
 
     name: RepositoryName

@@ -1,7 +1,6 @@
 """Users that `scr.toml` declares: made or changed to match it, marked as managed; who left the file is disabled.
 
-One transaction: what the file says counts whole or not at all. Nothing that is as it should be is touched, so that a
-start records nothing and ends no sign-in.
+The part of `declare.py` for accounts. Nothing that is as it should be is touched: a start ends no sign-in.
 """
 
 import msgspec
@@ -15,12 +14,11 @@ from appliance.domain.moment import Timestamp
 from appliance.services import access_policies as policies
 from appliance.services import accounts
 from appliance.services.accounts import Edit, NewAccount
-from appliance.services.stock import Stock
 
 _FILE = Caller(Principal(PrincipalKind.OPERATOR, "scr.toml"), FULL_ACCESS, "local")
 
 
-class DeclaredUser(msgspec.Struct, frozen=True):
+class DeclaredUser(msgspec.Struct, frozen=True, rename="camel"):
     """A `[[user]]`. Its password opens the registry too: it is all that the file can give it to sign in with."""
 
     name: str
@@ -28,12 +26,8 @@ class DeclaredUser(msgspec.Struct, frozen=True):
     policies: tuple[str, ...]
 
 
-async def declare(stock: Stock, users: tuple[DeclaredUser, ...], now: Timestamp) -> None:
+def declare_users(tx: Transaction, users: tuple[DeclaredUser, ...], now: Timestamp) -> None:
     """Make the users of the file what it says. Raises AccountInvalid, AccountUnknown for a policy nobody has."""
-    await stock.db.write(lambda tx: _declare(tx, users, now))
-
-
-def _declare(tx: Transaction, users: tuple[DeclaredUser, ...], now: Timestamp) -> None:
     for user in users:
         grant = _grant(Account(Holder.USER, user.name))
         row = principals.find(tx, PrincipalKind.USER, user.name)

@@ -22,19 +22,19 @@ from appliance.errors import Conflict, Managed, RegistryUnknown, ScrError
 from appliance.services.stock import Stock, new_public_id
 
 
-def claim_site(tx: Transaction, by: str, now: Timestamp) -> Site:
-    """Return the default registry; a new appliance gets its id and that registry now."""
+def claim_site(tx: Transaction, by: str, now: Timestamp, visibility: Visibility = Visibility.PRIVATE) -> Site:
+    """Return the default registry; a new appliance gets its id and that registry, with `visibility`, now."""
     appliance = facts.find(tx, "appliance")
     if appliance is None:
         appliance = new_public_id()
         facts.put(tx, "appliance", appliance)
     found = registries.find(tx, DEFAULT_REGISTRY)
-    number = found.id if found else _make_default(tx, by, now)
+    number = found.id if found else _make_default(tx, by, now, visibility)
     return Site(appliance, number, DEFAULT_REGISTRY)
 
 
-def _make_default(tx: Transaction, by: str, now: Timestamp) -> RegistryId:
-    made = registries.insert(tx, RegistrySettings(DEFAULT_REGISTRY), new_public_id(), by, now)
+def _make_default(tx: Transaction, by: str, now: Timestamp, visibility: Visibility) -> RegistryId:
+    made = registries.insert(tx, RegistrySettings(DEFAULT_REGISTRY, visibility=visibility), new_public_id(), by, now)
     registries.set_ready(tx, made, now)
     return made
 

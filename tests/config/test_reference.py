@@ -82,4 +82,25 @@ def test_the_tables_of_which_there_may_be_none_name_the_codes_defaults() -> None
         "endpoint": "private",
         "registry": "",
     }
+    assert tables["registry"][0] == {
+        "name": "pay",
+        "description": "",
+        "visibility": "private",
+        "endpoint": "private",
+        "private_access_control": False,
+        "public_access_control": False,
+        "port": 0,
+        "quota": "0",
+        "quota_images": 0,
+        "resource_tags": [],
+    }
+    policy = {name: tables["repository"][0].pop(name) for name in ("scan", "pull_limit", "tag_deletion")}
+    assert policy == tables["defaults"]["repository"]
+    assert tables["repository"][0] == {
+        "name": "pay",
+        "registry": "local",
+        "description": "",
+        "locked": False,
+        "resource_tags": [],
+    }
     assert tables["resource_group"][0] == {"name": "build", "kind": "other", "addresses": []}

@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.assemble.reload import RESTART
 from appliance.config import Sources, list_keys, load
+from appliance.config.keys import TABLES
 from tests.docs.pages import ROOT
 
 _KEY = re.compile(r"#([a-z0-9_]+) = (.*)")
@@ -33,7 +34,7 @@ def render() -> str:
             lines += ["", f"### `{table}`", "", "| key | default | while running | meaning |", "|---|---|---|---|"]
         path = f"{table.strip('[]')}.{one.name}"
         seen.add(tuple(path.split(".")))
-        default = one.value if path.startswith(("listener", "resource_group", "user")) else _shown(path, defaults[path])
+        default = one.value if one.table.strip("[]").partition(".")[0] in TABLES else _shown(path, defaults[path])
         when = "restart" if path.startswith(RESTART) else "changes"
         lines.append(f"| `{one.name}` | `{default}` | {when} | {one.sentence} |")
     assert seen == set(list_keys()), "scr.toml and the code have different keys"

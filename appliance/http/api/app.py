@@ -20,6 +20,7 @@ from appliance.http.api import problem
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, provide_asking
+from appliance.http.api.declarations import plan_declaration
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.explain import explain
 from appliance.http.api.images import Images
@@ -50,6 +51,7 @@ MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is n
 _HANDLERS: list[ControllerRouterHandler] = [
     show_status,
     Registries,
+    plan_declaration,
     RegistryAllowlists,
     ManagementAllowlist,
     list_allowlists,
