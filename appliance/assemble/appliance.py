@@ -74,7 +74,7 @@ class Appliance:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         self._manager = ServiceManager.of(os.environ)
-        lookout = Lookout(lambda: self._loaded.files, self._reload)
+        lookout = Lookout(lambda: self._loaded.files, self._reload, executor=self._executor)
         loop.add_signal_handler(signal.SIGHUP, lookout.ring)
         async with AsyncExitStack() as stack:
             stack.callback(self._executor.shutdown)

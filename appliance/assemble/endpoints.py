@@ -52,6 +52,7 @@ class Endpoints:
         self._config = config
         self._reader = opened.stock.db.reader
         self._log = log
+        self._executor = executor
         shelf = Shelf(config().storage.data_dir / "allowlists", opened.files, executor)
         self.allowlists = Allowlists(shelf, groups_of(config()), self._wanted, log)
         self.entrance = Entrance(opened.stock.db, opened.site, self.allowlists, meaning_of(config()))
@@ -80,7 +81,8 @@ class Endpoints:
             except Exception as error:  # noqa: BLE001 - a mistake of ours in here must not take the server with it
                 self._log.error("task.failed", what="allowlists", reason=repr(error))
 
-        return Lookout(self.allowlists.paths, changed, folder=self.allowlists.shelf.folder, step_ms=QUICK_STEP_MS)
+        folder, executor = self.allowlists.shelf.folder, self._executor
+        return Lookout(self.allowlists.paths, changed, folder=folder, step_ms=QUICK_STEP_MS, executor=executor)
 
     def _wanted(self) -> frozenset[ListName]:
         """Return the lists that decide about somebody."""

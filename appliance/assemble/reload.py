@@ -6,6 +6,7 @@ secrets). A file that is missing, empty or wrong changes nothing and is said lou
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from appliance.errors import ConfigInvalid
 
 LOOK_S = 2.0  # seconds between two looks
 _SETTLE_S = 0.2  # seconds a file must stay as it is before it is read: an editor may be writing it
+_SETTLINGS = 15  # such times that are waited for; what never comes to rest is read as it is
 QUICK_STEP_MS = 100  # for what must take effect within a second: up to two steps, the settling, the reading
 _STEP_MS = 500  # the watch looks into its own queue so often; its default of 50 ms would keep an idle machine awake
 
@@ -128,12 +130,17 @@ class Lookout:
         *,
         folder: Path | None = None,
         step_ms: int = _STEP_MS,
+        executor: Executor | None = None,
     ) -> None:
-        """Watch what `files` returns, asked anew at every look; files may appear and go in `folder`."""
+        """Watch what `files` returns, asked anew at every look; files may appear and go in `folder`.
+
+        The files are looked at in a thread of `executor`.
+        """
         self._files = files
         self._changed = changed
         self._folder = folder
         self._step_ms = step_ms
+        self._executor = executor
         self._bell = asyncio.Event()
         self._is_asked = False
 
@@ -152,12 +159,12 @@ class Lookout:
             except TimeoutError:
                 each()
             self._bell.clear()
-            stamp = self._stamp()
+            stamp = await self._look()
             if stamp == seen and not self._is_asked:
                 continue
-            while True:
+            for _ in range(_SETTLINGS):
                 await asyncio.sleep(_SETTLE_S)
-                settled, stamp = stamp, self._stamp()
+                settled, stamp = stamp, await self._look()
                 if settled == stamp:
                     break
             is_asked, self._is_asked = self._is_asked, False
@@ -176,7 +183,10 @@ class Lookout:
 
     def _is_ours(self, change: watchfiles.Change, path: str) -> bool:
         del change
-        return Path(path) in self._files()
+        return self._folder is not None or Path(path) in self._files()
+
+    async def _look(self) -> Stamp:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._stamp)
 
     def _stamp(self) -> Stamp:
         """Return what changes when a file does; the inode tells a swapped link apart."""

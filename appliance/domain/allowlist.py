@@ -37,6 +37,8 @@ _NO_CLIENTS = tuple(
     )
 )
 
+_USUAL = {4: (1 << 24, 0xE0 << 24), 6: (1 << 64, 0xFF << 120)}  # version -> none of those lies between
+
 Groups = Mapping[str, Ranges]  # resource groups of scr.toml by name
 
 
@@ -66,12 +68,14 @@ class Parsed(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     mistakes: tuple[Remark, ...]
     remarks: tuple[Remark, ...]
+    own: Ranges  # the addresses that it names itself
 
     def ranges(self, groups: Groups) -> Ranges:
         """Return the addresses that may use the endpoint; a group that there is not (any more) lets nobody in."""
         named = {entry.group for entry in self.entries if entry.group in groups}
-        own = (entry.span for entry in self.entries if entry.span is not None)
-        return Ranges((*own, *(span for name in named for span in groups[name].spans())))
+        if not named:
+            return self.own
+        return Ranges((*self.own.spans(), *(span for name in named for span in groups[name].spans())))
 
 
 def parse(text: str, groups: Groups) -> Parsed:
@@ -88,7 +92,9 @@ def parse(text: str, groups: Groups) -> Parsed:
         else:
             entries.append(entry)
     mistakes = [Remark(number, explain(written, groups)) for number, written in wrong[:_TOLD]]
-    return Parsed(tuple(entries), _cut(mistakes, len(wrong), "mistakes"), _remarks(entries, groups))
+    own = Ranges(entry.span for entry in entries if entry.span is not None)
+    remarks = _remarks(entries, groups, has_doubles=own.overlaps)
+    return Parsed(tuple(entries), _cut(mistakes, len(wrong), "mistakes"), remarks, own)
 
 
 def read_entry(text: str, line: int = 0) -> Entry | None:
@@ -139,6 +145,9 @@ def admits_everybody(span: Span) -> bool:
 
 def _unusable(span: Span) -> str:
     """Return why no client can come from `span`, "" where one can."""
+    low, high = _USUAL[span.version]
+    if low <= span.first and span.last < high:  # nearly all of them
+        return ""
     for home, reason in _NO_CLIENTS:
         if home.version == span.version and home.first <= span.first and span.last <= home.last:
             return reason.format(four=_as_four(span))
@@ -152,9 +161,9 @@ def _as_four(span: Span) -> str:
     return f"{dotted}/{length}" if length < 32 else dotted
 
 
-def _remarks(entries: Sequence[Entry], groups: Groups) -> tuple[Remark, ...]:
+def _remarks(entries: Sequence[Entry], groups: Groups, *, has_doubles: bool) -> tuple[Remark, ...]:
     """Return what is said twice, and what lets everybody in."""
-    found = [*_doubled(entries), *_in_groups(entries, groups)]
+    found = [*(_doubled(entries) if has_doubles else ()), *_in_groups(entries, groups)]
     for entry in entries:
         if entry.span is not None and admits_everybody(entry.span):
             said = f"{entry.text} is every IPv{entry.span.version} address; turn access control off if that is meant"

@@ -67,19 +67,31 @@ def place_of(address: str) -> tuple[int, int] | None:
 class Ranges:
     """Addresses, kept as ranges that neither overlap nor touch."""
 
-    __slots__ = ("_firsts", "_lasts")
+    __slots__ = ("_firsts", "_lasts", "overlaps")
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
-        """Hold every address of `spans`."""
+        """Hold every address of `spans`; `overlaps` is whether one of them was given twice."""
         self._firsts: dict[int, list[int]] = {version: [] for version in _FAMILIES}
         self._lasts: dict[int, list[int]] = {version: [] for version in _FAMILIES}
-        for span in sorted(spans):
-            firsts, lasts = self._firsts[span.version], self._lasts[span.version]
-            if lasts and span.first <= lasts[-1] + 1:
-                lasts[-1] = max(lasts[-1], span.last)
-            else:
-                firsts.append(span.first)
-                lasts.append(span.last)
+        self.overlaps = False
+        given: dict[int, list[tuple[int, int]]] = {version: [] for version in _FAMILIES}
+        for span in spans:
+            given[span.version].append((span.first, span.last))
+        for version, pairs in given.items():
+            pairs.sort()
+            self._merge(pairs, self._firsts[version], self._lasts[version])
+
+    def _merge(self, pairs: list[tuple[int, int]], firsts: list[int], lasts: list[int]) -> None:
+        end = -2  # the last address of the range that is being made; nothing touches it
+        for first, last in pairs:
+            if first > end + 1:
+                firsts.append(first)
+                lasts.append(last)
+                end = last
+                continue
+            self.overlaps = self.overlaps or first <= end
+            if last > end:
+                lasts[-1] = end = last
 
     def __len__(self) -> int:
         """How many ranges are left of what was given."""

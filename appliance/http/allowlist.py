@@ -142,10 +142,13 @@ class Allowlists:
     async def refresh(self) -> None:
         """Look at all files, and put what changed into force."""
         async with self._turn:
-            groups, stamps = self.groups, dict(self._stamps)
-            looks, present, strays = await self.shelf.run(lambda: self._look(stamps, groups))
+            while True:
+                groups, stamps = self.groups, dict(self._stamps)
+                looks, present, strays = await self.shelf.run(lambda: self._look(stamps, groups))  # noqa: B023 - awaited
+                if groups is self.groups:
+                    break
             for look in looks:
-                self._apply(look, groups)
+                self._apply(look)
             self._drop(present)
             self._say_strays(strays)
             self.follow()
@@ -188,14 +191,14 @@ class Allowlists:
                 looks.append(_read(folder, name, stamp, groups))
         return looks, frozenset(names), frozenset(strays)
 
-    def _apply(self, look: _Look, groups: Groups) -> None:
+    def _apply(self, look: _Look) -> None:
         guard = self.guard(look.name)
         self._stamps[look.name] = look.stamp
         if look.fault:
             guard.fault = look.fault
             self._refuse(guard)
             return
-        guard.take(look.own, look.named, groups)
+        guard.take(look.own, look.named, self.groups)
         self._log.info("allowlist.loaded", list=str(look.name), entries=look.entries)
         if look.remarks:
             self._log.warn("allowlist.remarks", list=str(look.name), remarks=look.remarks)
@@ -218,6 +221,9 @@ class Allowlists:
             elif guard.is_known:
                 guard.fault = f"{name.file} is gone"
                 self._refuse(guard)
+            else:
+                guard.fault = ""
+                self._said -= {name}  # what is wrong with it is another thing now
 
     def _say_strays(self, strays: frozenset[str]) -> None:
         for name in sorted(strays - self._strays):
@@ -236,8 +242,7 @@ def _read(folder: Path, name: ListName, stamp: files.Stamp, groups: Groups) -> _
     if parsed.mistakes:
         return _Look(name, stamp, _told(name, parsed.mistakes))
     named = tuple(dict.fromkeys(entry.group for entry in parsed.entries if entry.group))
-    own = Ranges(entry.span for entry in parsed.entries if entry.span is not None)
-    return _Look(name, stamp, "", own, named, len(parsed.entries), _told(name, parsed.remarks))
+    return _Look(name, stamp, "", parsed.own, named, len(parsed.entries), _told(name, parsed.remarks))
 
 
 def _told(name: ListName, remarks: Sequence[Remark]) -> str:

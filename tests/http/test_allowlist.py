@@ -1,5 +1,6 @@
 """Allowlists while they change under a running program: the last good one counts, and what is wrong is shouted."""
 
+import asyncio
 import io
 import os
 from collections.abc import Iterator
@@ -132,6 +133,16 @@ async def test_an_empty_list_lets_nobody_in_and_is_meant_so(folder: Folder) -> N
     assert folder.lists.states() == {PAY: State.GOOD}
 
 
+async def test_a_list_that_was_never_good_and_is_gone_is_missing(folder: Folder) -> None:
+    await folder.write("rubbish\n")
+    (folder.path / PAY.file).unlink()
+
+    await folder.lists.refresh()
+
+    assert "allowlist.missing list=pay.private" in folder.told.getvalue()
+    assert folder.lists.guard(PAY).fault == ""
+
+
 async def test_a_list_that_decides_and_is_gone_stays_in_force_and_shouts(folder: Folder) -> None:
     await folder.write(GOOD)
     (folder.path / PAY.file).unlink()
@@ -217,6 +228,21 @@ async def test_groups_count_in_every_list_that_names_them(folder: Folder) -> Non
     assert (folder.lets_in("192.0.2.7"), folder.lets_in("10.8.0.1")) == (True, False)
     assert folder.lists.states() == {PAY: State.KEPT}
     assert "there is no [[resource_group]] build" in folder.told.getvalue()
+
+
+async def test_groups_that_change_while_files_are_read_count(folder: Folder) -> None:
+    old, new = read_span("10.9.0.0/16"), read_span("10.8.0.0/16")
+    assert old is not None
+    assert new is not None
+    folder.lists.regroup({"build": Ranges([old])})
+    (folder.path / PAY.file).write_text("@build\n")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(folder.lists.refresh())
+        await asyncio.sleep(0)  # it has begun
+        folder.lists.regroup({"build": Ranges([new])})
+
+    assert (folder.lets_in("10.9.0.1"), folder.lets_in("10.8.0.1")) == (False, True)
 
 
 async def test_what_is_no_file_holds_nobody_up(folder: Folder) -> None:

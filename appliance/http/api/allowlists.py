@@ -118,7 +118,7 @@ class Desk:
     async def judge(self, text: str | None) -> AllowlistView:
         """Return what the list is with that text."""
         found, ranges = await self._lists.shelf.run(lambda: _parse(text or "", self._groups))
-        row = show_row(self._lists, self._name)
+        row = show_row(self._lists, self._name, self._lists.wanted())
         return AllowlistView(
             name=row.name,
             registry=row.registry,
@@ -281,8 +281,9 @@ class ManagementAllowlist(_OneAllowlist):
 async def list_allowlists(stock: InStock, running: InRunning, asking: InAsking) -> Page[AllowlistRow]:
     """List the allowlists that decide about somebody or have a file, with their states."""
     lists = running.allowlists()
-    names = lists.wanted() | set(await lists.shelf.run(lambda: files.list_names(lists.shelf.folder)[0]))
-    shown = [show_row(lists, name) for name in sorted(names, key=str) if _may_view(stock, asking, name)]
+    wanted = lists.wanted()
+    names = wanted | set(await lists.shelf.run(lambda: files.list_names(lists.shelf.folder)[0]))
+    shown = [show_row(lists, name, wanted) for name in sorted(names, key=str) if _may_view(stock, asking, name)]
     return Page(shown, None)
 
 
@@ -294,11 +295,10 @@ def _may_view(stock: Stock, asking: Asking, name: ListName) -> bool:
     return may_view(asking.at(found.id if found else NOWHERE, registry))
 
 
-def show_row(lists: Allowlists, name: ListName) -> AllowlistRow:
-    """Return how a list is."""
+def show_row(lists: Allowlists, name: ListName, wanted: frozenset[ListName]) -> AllowlistRow:
+    """Return how a list is; `wanted` are those that decide about somebody."""
     guard = lists.guard(name)
-    is_wanted = name in lists.wanted()
-    return AllowlistRow(str(name), name.registry or None, name.endpoint, is_wanted, guard.state, guard.fault)
+    return AllowlistRow(str(name), name.registry or None, name.endpoint, name in wanted, guard.state, guard.fault)
 
 
 def _parse(text: str, groups: Groups) -> tuple[Parsed, Ranges]:
