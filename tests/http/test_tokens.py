@@ -155,6 +155,7 @@ def test_a_refused_head_says_why_in_a_header(as_: As) -> None:
 
     assert reply.body == b""
     assert "PullRepositoryImages" in reply.headers["warning"]
+    assert "warning" not in as_("narrow").head("/v2/pay/none/manifests/1").expect(404).headers
 
 
 def test_who_may_not_log_in_gets_a_token_that_opens_nothing(as_: As) -> None:

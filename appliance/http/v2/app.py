@@ -216,7 +216,7 @@ class DistributionApi:
             error = self.challenger.reword(call.scope, error)
         status, headers, body = answer_to(error)
         headers += told or []
-        if call.is_head:  # without a body, the reason is for who looks at headers
+        if call.is_head and status == 403:  # without a body; a 404 is no warning: pushes begin with many
             headers += warnings_of([error.message])
         if isinstance(error, Unauthorized):
             headers += self.challenger.headers(call.scope, call.site, error)
