@@ -104,6 +104,8 @@ class Generator:
         command = [self.wrk, "--threads", "1", "--connections", str(job.connections)]
         command += ["--duration", f"{job.seconds:.0f}s", "--timeout", "20s", "--script", str(self._report)]
         command += ["--header", f"Accept: {job.accept}", job.where.url + job.paths[0]]
+        if job.authorization:
+            command += ["--header", f"Authorization: {job.authorization}"]
         before = _cpu_of_children()
         ended = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         cpu_s = _cpu_of_children() - before

@@ -36,6 +36,7 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
     accept: str = ACCEPT
     body: str = ""
     content_type: str = ""
+    authorization: str = ""
 
 
 class Walk(msgspec.Struct, frozen=True, tag=True):

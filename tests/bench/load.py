@@ -123,6 +123,7 @@ class _Tally:
 def _request(job: Ask, path: str) -> bytes:
     head = f"{job.method} {path} HTTP/1.1\r\nHost: {job.where.host}:{job.where.port}\r\n"
     head += f"User-Agent: scr-bench\r\nAccept: {job.accept}\r\n"
+    head += f"Authorization: {job.authorization}\r\n" if job.authorization else ""
     if job.method not in ("GET", "HEAD"):
         head += f"Content-Length: {len(job.body.encode())}\r\n"
         head += f"Content-Type: {job.content_type}\r\n" if job.content_type else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import allowlists, certificate, content, machine, measurements, table
+from tests.bench import access, allowlists, certificate, content, machine, measurements, table
 from tests.bench.generator import Generator
 from tests.bench.machine import Machine
 from tests.bench.measurements import Bench, Measurement
@@ -90,7 +90,7 @@ def _take_all(plan: Plan, bench: Bench, registries: list[Registry], say: Callabl
     rows: list[Row] = []
     section = ""
     found = measurements.all_of(bench.content, plan.memory_blob)
-    for one in (*allowlists.all_of(bench.content), *found):  # restarts come last
+    for one in (*allowlists.all_of(bench.content), *access.all_of(bench.content), *found):  # restarts come last
         if not plan.chooses(one):
             continue
         if one.section != section:
