@@ -2,6 +2,7 @@
 
 import enum
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, NewType
 
 import msgspec
@@ -130,6 +131,7 @@ BUILT_IN = {
 }
 
 
+@lru_cache(maxsize=1000)
 def srn(appliance: str, registry: str, repository: str = "", image: str = "") -> str:
     """Return the resource name `srn:scr:<appliance>:registry/<name>[/repository/<name>[/image/<name>]]`."""
     text = f"srn:scr:{appliance}:registry/{registry}"
@@ -145,6 +147,7 @@ def account_srn(appliance: str, account: Account) -> str:
     return f"srn:scr:{appliance}:{account.kind}/{account.name}"
 
 
+@lru_cache(maxsize=10_000)  # asked for every request: writing the names out takes longer than deciding
 def resources_of(appliance: str, registry: RegistryName, path: ImagePath) -> tuple[str, ...]:
     """Return what a statement may name to mean the image at `path`: the image itself, or its repository.
 

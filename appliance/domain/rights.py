@@ -122,6 +122,7 @@ class Rights:
         for rules in (*self._denies.values(), *self._allows.values()):
             rules.finish()
         self._boundaries = sorted(self._moments)
+        self.is_timed = bool(self._boundaries)  # the answer depends on the time
         self._known: dict[tuple[str, str, str, int], Verdict] = {}
 
     def _add(self, name: str, number: int, statement: Statement) -> None:
@@ -140,14 +141,9 @@ class Rights:
             self._asks_address = self._asks_address or bool(gate.applied or gate.excluded)
             self._moments |= {moment for moment in (gate.first, gate.last) if moment is not None}
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether the answer depends on the time."""
-        return bool(self._boundaries)
-
     def evaluate(self, action: Action, resources: Sequence[str], address: str, now: Timestamp) -> Verdict:
         """Decide `action` on what `resources` (SRNs, the narrowest first) name, asked from `address` at `now`."""
-        since = bisect_right(self._boundaries, now) if self._boundaries else 0
+        since = bisect_right(self._boundaries, now) if self.is_timed else 0
         key = (action, resources[0], address if self._asks_address else "", since)
         verdict = self._known.get(key)
         if verdict is None:

@@ -5,7 +5,7 @@ there is gets what there is. Spec: distribution, "Token Scope Documentation".
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -15,7 +15,6 @@ from appliance.errors import NameInvalid
 
 MAX_BYTES = 24 << 10  # of the scopes of one token; the headers of a request may have 64 KiB
 WORDS = {"pull": Action.PULL, "push": Action.PUSH, "delete": Action.DELETE}
-_BY_ACTION = {action: word for word, action in WORDS.items()}
 _TYPE = re.compile(r"(repository|registry)(?:\([a-z0-9]+\))?")  # a class in brackets says nothing to us
 CATALOG = "registry:catalog:*"
 MANAGEMENT = "registry:management:*"
@@ -24,14 +23,14 @@ MANAGEMENT = "registry:management:*"
 class Scopes(msgspec.Struct, frozen=True):
     """Image actions by path, the catalogue, and the management API: "" not at all, "view" to look, "*" all of it."""
 
-    images: Mapping[str, frozenset[str]] = {}
+    images: Mapping[ImagePath, frozenset[Action]] = {}
     has_catalog: bool = False
     management: str = ""
 
     def allows(self, action: Action, path: ImagePath) -> bool:
         """Whether the image action is in it."""
-        words = self.images.get(str(path))
-        return words is not None and _BY_ACTION.get(action) in words
+        actions = self.images.get(path)
+        return actions is not None and action in actions
 
     def manages(self, action: Action) -> bool:
         """Whether what is done through the management API is in it."""
@@ -42,8 +41,8 @@ class Scopes(msgspec.Struct, frozen=True):
         return " ".join(self._written())
 
     def _written(self) -> Iterator[str]:
-        for path, words in self.images.items():
-            yield f"repository:{path}:{','.join(word for word in WORDS if word in words)}"
+        for path, actions in self.images.items():
+            yield f"repository:{path}:{','.join(word for word, action in WORDS.items() if action in actions)}"
         if self.has_catalog:
             yield CATALOG
         if self.management:
@@ -52,7 +51,7 @@ class Scopes(msgspec.Struct, frozen=True):
 
 def parse_scopes(texts: Iterable[str], *, strict: bool = False) -> Scopes:
     """Return what `texts` ask for, each of them one scope or several with spaces between."""
-    images: dict[str, frozenset[str]] = {}
+    images: dict[ImagePath, frozenset[Action]] = {}
     has_catalog = False
     management = ""
     size = 0
@@ -64,10 +63,10 @@ def parse_scopes(texts: Iterable[str], *, strict: bool = False) -> Scopes:
                 management = next((word for word in ("*", "view") if word in actions), management)
         if kind != "repository" or (path := _path(name, strict=strict)) is None:
             continue
-        words = frozenset(WORDS) if "*" in actions else actions & WORDS.keys()
-        size += len(path) + 32
-        if words and size <= MAX_BYTES:
-            images[path] = images.get(path, frozenset()) | words
+        found = frozenset(action for word, action in WORDS.items() if word in actions or "*" in actions)
+        size += len(one) + 32
+        if found and size <= MAX_BYTES:
+            images[path] = images.get(path, frozenset()) | found
     return Scopes(images, has_catalog, management)
 
 
@@ -79,19 +78,18 @@ def _split(text: str) -> tuple[str, str, frozenset[str]]:
     return (found[1] if found else ""), name, frozenset(actions.split(","))
 
 
-def _path(name: str, *, strict: bool) -> str | None:
+def _path(name: str, *, strict: bool) -> ImagePath | None:
     """Return the canonical path of an image, without the host some clients write before it; None for no name."""
     first, slash, rest = name.partition("/")
     try:
-        return str(parse_image_path(rest if slash and ":" in first else name, strict=strict))
+        return parse_image_path(rest if slash and ":" in first else name, strict=strict)
     except NameInvalid:
         return None
 
 
-def narrow(scopes: Scopes, may: Iterable[tuple[str, Action]]) -> Scopes:
-    """Return `scopes` with those image actions only that are in `may`."""
-    kept: dict[str, set[str]] = {}
-    for path, action in may:
-        kept.setdefault(path, set()).add(_BY_ACTION[action])
-    images = {path: frozenset(kept[path] & words) for path, words in scopes.images.items() if path in kept}
-    return msgspec.structs.replace(scopes, images=images)
+def narrow(scopes: Scopes, may: Callable[[ImagePath, Action], bool]) -> Scopes:
+    """Return `scopes` with those image actions only that `may` be done."""
+    kept = {
+        path: frozenset(action for action in actions if may(path, action)) for path, actions in scopes.images.items()
+    }
+    return msgspec.structs.replace(scopes, images={path: actions for path, actions in kept.items() if actions})

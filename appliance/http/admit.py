@@ -1,7 +1,8 @@
 """Who calls: the control socket, somebody by Basic or Bearer, a console session by cookie.
 
-What a header proved is remembered for a minute, under a keyed hash, and judged again whenever the access epoch moves:
-a key that was disabled, a password that was changed, a policy that was taken away count for the very next request.
+What a header proved is remembered for a minute, passwords under a keyed hash, and judged again whenever the access
+epoch moves: a key that was disabled, a password that was changed, a policy that was taken away count for the very next
+request.
 """
 
 import base64
@@ -36,6 +37,8 @@ _CURES = {
     Place.API: "use an access key: scr key create",
     Place.CONSOLE: "see the user's security settings",
 }
+Key = bytes | tuple[bytes, str, Place, RegistryId]
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -76,7 +79,7 @@ class Doorkeeper:
         self._reader = reader
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._known: dict[bytes, Known] = {}
+        self._known: dict[Key, Known] = {}  # tokens as they are: they end soon, and hashing them takes a while
         self._proven: dict[bytes, tuple[Credential, Timestamp]] = {}  # by Basic
         self._wrong: dict[bytes, tuple[int, Timestamp]] = {}  # the epoch it was wrong at, and until when that counts
 
@@ -95,16 +98,19 @@ class Doorkeeper:
 
         Raises Unauthorized for wrong credentials, unknown and wrong ones alike, TokenInvalid, TooManyRequests.
         """
-        digest = self._digest(authorization, address, place, registry)
+        if authorization[:7].lower() == b"bearer ":
+            key = authorization, address, place, registry
+            if (known := self._recall(key)) is not None:
+                return self._fresh(known.caller)
+            return self._by_token(key, authorization[7:].strip(), address, place, registry)
+        digest = self._digest(authorization, address, place)
         if (known := self._recall(digest)) is not None:
             return self._fresh(known.caller)
-        if authorization[:7].lower() == b"bearer ":
-            return self._by_token(digest, authorization[7:].strip(), address, place, registry)
         return await self._by_basic(digest, authorization, address, place)
 
     def know_session(self, secret: str, address: str) -> tuple[Caller, Session] | None:
         """Return whose console session `secret` is, or None."""
-        digest = self._digest(secret.encode(), address, Place.CONSOLE, RegistryId(0))
+        digest = self._digest(secret.encode(), address, Place.CONSOLE)
         if (known := self._recall(digest)) is not None and known.session is not None:
             return self._fresh(known.caller), known.session
         now = self._clock()
@@ -164,7 +170,7 @@ class Doorkeeper:
         where = "the registry" if place is Place.REGISTRY else f"the {place}"
         raise Unauthorized(f"{standing.owner.name} may not sign in to {where} with {method}; {_CURES[place]}")
 
-    def _by_token(self, digest: bytes, token: bytes, address: str, place: Place, registry: RegistryId) -> Caller:
+    def _by_token(self, digest: Key, token: bytes, address: str, place: Place, registry: RegistryId) -> Caller:
         now = self._clock()
         claims = self.signer.verify(token, now)
         if place is Place.REGISTRY and claims.registry != registry:
@@ -175,7 +181,7 @@ class Doorkeeper:
             return caller
         return self._by_claims(digest, claims, claims.credential, address, place)
 
-    def _by_claims(self, digest: bytes, claims: Claims, credential: Credential, address: str, place: Place) -> Caller:
+    def _by_claims(self, digest: Key, claims: Claims, credential: Credential, address: str, place: Place) -> Caller:
         standing = self.directory.judge(credential, self._clock())
         if standing is None:
             raise TokenInvalid("the access key or password behind the token counts no more; sign in again")
@@ -216,7 +222,7 @@ class Doorkeeper:
             return None
         return credential
 
-    def _recall(self, digest: bytes) -> Known | None:
+    def _recall(self, digest: Key) -> Known | None:
         epoch = self.directory.look()
         known = self._known.get(digest)
         if known is None or known.epoch != epoch or not known.since <= self._clock() < known.until:
@@ -225,7 +231,7 @@ class Doorkeeper:
 
     def _keep(
         self,
-        digest: bytes,
+        digest: Key,
         caller: Caller,
         one: Timestamp | None,
         other: Timestamp | None,
@@ -243,8 +249,8 @@ class Doorkeeper:
         """Return the caller as of now, where its rights depend on the time."""
         return msgspec.structs.replace(caller, at=self._clock()) if caller.rights.is_timed else caller
 
-    def _digest(self, secret: bytes, address: str, place: Place, registry: RegistryId) -> bytes:
-        text = b"%b\0%b\0%b\0%d" % (secret, address.encode(), place.encode(), registry)
+    def _digest(self, secret: bytes, address: str, place: Place) -> bytes:
+        text = b"%b\0%b\0%b" % (secret, address.encode(), place.encode())
         return hashlib.blake2b(text, key=self._key, digest_size=16).digest()
 
 
@@ -253,7 +259,7 @@ def csrf_of(secret: str) -> str:
     return hmac.digest(secret.encode(), b"csrf", "sha256").hex()
 
 
-def _put(known: dict[bytes, V], key: bytes, entry: V) -> None:
+def _put(known: dict[K, V], key: K, entry: V) -> None:
     if len(known) >= _ENTRIES:
         known.clear()
     known[key] = entry

@@ -1,10 +1,14 @@
 """What the caller asks for, as a grant: the access decision of the distribution API, taken on the path alone."""
 
+from functools import lru_cache
+
 from appliance.domain.access import Action
 from appliance.domain.admission import Grant, admit
 from appliance.domain.names import parse_image_path
 from appliance.http.v2.call import Call
 from appliance.services.stock import Stock
+
+_parse = lru_cache(maxsize=10_000)(parse_image_path)  # the same images are asked for again and again
 
 
 def allow(stock: Stock, call: Call, name: str, *actions: Action) -> Grant:
@@ -12,4 +16,4 @@ def allow(stock: Stock, call: Call, name: str, *actions: Action) -> Grant:
 
     Raises NameInvalid, AccessDenied.
     """
-    return admit(call.caller, call.site, parse_image_path(name, strict=stock.rules.strict), actions)
+    return admit(call.caller, call.site, _parse(name, strict=stock.rules.strict), actions)

@@ -15,8 +15,7 @@ from appliance.domain.access import ANONYMOUS
 from appliance.domain.accounts import Place
 from appliance.domain.admission import Caller, Site, may_image
 from appliance.domain.moment import SECOND, Timestamp
-from appliance.domain.names import parse_image_path
-from appliance.domain.scope import WORDS, Scopes, narrow, parse_scopes
+from appliance.domain.scope import Scopes, narrow, parse_scopes
 from appliance.errors import QueryInvalid, ScrError, Unauthorized, Unsupported
 from appliance.http.admit import Doorkeeper
 from appliance.http.agent import agent_of
@@ -144,13 +143,7 @@ class TokenApi:
 
     def _allowed(self, caller: Caller, site: Site, scopes: Scopes) -> Scopes:
         """Return what of `scopes` the caller's policies allow at present; each request is judged again."""
-        allowed = [
-            (text, WORDS[word])
-            for text, words in scopes.images.items()
-            for word in words
-            if may_image(caller, site, parse_image_path(text), WORDS[word])
-        ]
-        narrowed = narrow(scopes, allowed)
+        narrowed = narrow(scopes, lambda path, action: may_image(caller, site, path, action))
         return msgspec.structs.replace(narrowed, management="") if caller.principal == ANONYMOUS else narrowed
 
 
