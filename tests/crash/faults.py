@@ -23,6 +23,7 @@ Step = Literal[
     "truncate",
     "sync",
     "rename",
+    "link",
     "remove",
     "add_folder",
     "sync_folder",
@@ -133,6 +134,10 @@ class FaultyFiles(Files):
     def rename(self, source: Path, target: Path) -> None:
         self._meet("rename", target)
         super().rename(source, target)
+
+    def link(self, source: Path, target: Path) -> bool:
+        self._meet("link", target)
+        return super().link(source, target)
 
     def remove(self, path: Path) -> bool:
         self._meet("remove", path)

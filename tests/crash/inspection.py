@@ -22,6 +22,7 @@ OUTSIDE = frozenset(
         *(f"{name}.sqlite{tail}" for name in ("scr", "logs") for tail in ("", "-wal", "-shm")),
     }
 )
+ROOMS = ("keys", "tls", "allowlists", "backups", "cache")  # whose files no row owns
 
 
 async def inspect(folder: Path, allowed: dict[Key, set[str]], damaged: set[str], blobs_known: dict[str, Blob]) -> None:
@@ -107,7 +108,9 @@ def check_files(world: World) -> None:
         for kind in ("blobs", "manifests")
         for digest, generation in reader.rows(f"SELECT digest, generation FROM {kind}")  # noqa: S608 - two constants
     }
+    rooms = {world.folder / name for name in ROOMS}
     lying = {path for path in world.folder.rglob("*") if path.is_file() and path.name not in OUTSIDE}
+    lying = {path for path in lying if not rooms.intersection(path.parents)}
     kept_aside = {path for path in lying if path.parent.name == "quarantine"}
     quarantined = reader.rows("SELECT digest, generation FROM blobs WHERE quarantined_at IS NOT NULL")
     names = {world.store.path_of(from_bytes(digest), generation).name for digest, generation in quarantined}

@@ -1,0 +1,179 @@
+"""What jobs find to do, and what must be true when they have done it."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.cli.client import Client as Operator
+from appliance.cli.client import connect
+from appliance.services.backup_check import check_backup, find_backup
+from tests.crash.server import CrashingServer
+from tests.make import images
+from tests.make.client import Client
+from tests.make.images import Blob, Manifest
+
+_ENDED = ("done", "failed", "cancelled")
+
+
+class Job(msgspec.Struct, rename="camel"):
+    """A job as the API shows it."""
+
+    id: str
+    kind: str
+    state: str
+    reason: str
+    created_by: str
+    report: dict[str, object] | None = None
+
+
+class Jobs(msgspec.Struct):
+    """A page of them."""
+
+    items: list[Job]
+
+
+class Ground:
+    """The server's folder and what lies in it: images that stay, and for each round something to do."""
+
+    def __init__(self, server: CrashingServer, outside: Path) -> None:
+        self.server = server
+        self.outside = outside
+        self.kept: dict[str, Manifest] = {}
+        self.blobs = 0
+
+    def keep(self, client: Client, name: str) -> None:
+        """Push an image that no job may touch."""
+        self.kept[name] = image = images.image([{"etc/motd": name.encode() * 50}])
+        client.push(name, image, "1")
+        self.blobs += len(image.blobs)
+
+    def check(self, client: Client) -> None:
+        """Fail unless all that was kept is there, whole."""
+        for name, image in self.kept.items():
+            client.assert_holds(name, "1", image)
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A kind of job: what it is ordered with, what is laid out for it, and what must be true afterwards.
+
+    `lay` returns what `check` is given; `check` gets the report of the job.
+    """
+
+    kind: str
+    lay: Callable[[Ground, Client, str], object]
+    check: Callable[[Ground, object, dict[str, object]], None]
+    order: Callable[[Ground], dict[str, object]] = lambda _: {}
+
+
+def _lay_garbage(ground: Ground, client: Client, name: str) -> list[str]:
+    """Push what is deleted again, and what no manifest names; return the digests of the blobs that must go."""
+    image, loose = images.image([{"gone": name.encode() * 40}, {"too": name.encode()}]), Blob(f"loose {name}".encode())
+    client.push(f"garbage/{name}", image, "1")
+    client.put_blob(f"garbage/{name}", loose).expect(201)
+    client.delete(f"/v2/garbage/{name}/manifests/{image.digest}").expect(202)
+    del ground
+    return [blob.digest for blob in (*image.blobs, loose)]
+
+
+def _check_garbage(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    assert isinstance(laid, list)
+    assert not [one for one in laid if list((ground.server.data / "blobs").rglob(f"{one[7:]}.*"))]
+    assert report["blobs"] == len(laid)  # nothing is counted twice, and nothing is forgotten
+
+
+def _lay_sessions(ground: Ground, client: Client, name: str) -> int:
+    for _ in range(2):
+        client.start_upload(f"idle/{name}")
+    del ground
+    return 2
+
+
+def _check_sessions(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid, report
+    assert list((ground.server.data / "uploads").iterdir()) == []
+
+
+def _lay_strays(ground: Ground, client: Client, name: str) -> list[Path]:
+    """Lay files that no row owns, as a crash between naming and commit leaves them."""
+    del client
+    strays = []
+    for kind in ("blobs", "manifests"):
+        digest = Blob(f"{kind} {name}".encode()).digest[7:]
+        path = ground.server.data / kind / "sha256" / digest[:2] / f"{digest}.0badcafe"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"stray")
+        strays.append(path)
+    return strays
+
+
+def _check_strays(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del ground, report
+    assert isinstance(laid, list)
+    assert not [path for path in laid if path.exists()]
+
+
+def _lay_image(ground: Ground, client: Client, name: str) -> None:
+    ground.keep(client, f"kept/{name}")
+
+
+def _check_scrub(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    assert (report["blobs"], report["broken"], report["unread"]) == (ground.blobs, [], 0)
+
+
+def _check_check(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    assert (report["blobs"], report["faults"]) == (ground.blobs, 0), report["listed"]
+
+
+def _check_snapshot(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    folder = ground.server.data / "backups"
+    names = sorted(one.name for one in folder.iterdir())
+    assert report["name"] in names
+    assert all(name.endswith(".sqlite") for name in names), names
+    assert check_backup(find_backup(folder / str(report["name"])), deep=True, progress=lambda _, __: None).faults == 0
+
+
+def _check_backup(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    found = check_backup(find_backup(ground.outside), deep=True, progress=lambda _, __: None)
+    assert found.backup == report["path"]
+    assert (found.faults, found.blobs, report["missing"]) == (0, ground.blobs, []), found.listed
+    assert not list(ground.outside.glob("*.part"))
+
+
+TASKS = {
+    "gc": Task("gc", _lay_garbage, _check_garbage),
+    "upload-expiry": Task("upload-expiry", _lay_sessions, _check_sessions),
+    "sweep": Task("sweep", _lay_strays, _check_strays),
+    "scrub": Task("scrub", _lay_image, _check_scrub),
+    "check": Task("check", _lay_image, _check_check),
+    "snapshot": Task("backup", _lay_image, _check_snapshot),
+    "backup": Task("backup", _lay_image, _check_backup, lambda ground: {"folder": str(ground.outside)}),
+}
+
+
+def operator(server: CrashingServer) -> Operator:
+    """Return a client over the control socket: who may name folders of the host."""
+    return connect(argparse.Namespace(server="", config=None, data_dir=str(server.data), listen=None))
+
+
+def order(client: Operator, task: Task, ground: Ground) -> Job:
+    """Order the job. Raises Unavailable where the server ends before it answers."""
+    return client.post("/api/v1/jobs", {"kind": task.kind, "order": task.order(ground)}, Job)
+
+
+def find_newest(client: Operator, kind: str) -> Job | None:
+    """Return the newest job of `kind`, or None."""
+    items = client.get("/api/v1/jobs", Jobs, kind=kind, limit="1").items
+    return items[0] if items else None
+
+
+def follow(client: Operator, job: Job) -> Job:
+    """Wait for the end of the job. Raises Unavailable where the server ends before it."""
+    while job.state not in _ENDED:
+        job = client.get(f"/api/v1/jobs/{job.id}", Job, wait="10")
+    return job
