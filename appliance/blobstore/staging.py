@@ -10,7 +10,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from appliance.blobstore.cipher import E1, GROWING, HEADER, PIECE, SEALED, TAIL, FileCipher, file_size
+from appliance.blobstore.cipher import (
+    E1,
+    GROWING,
+    HEADER,
+    PIECE,
+    SEALED,
+    TAIL,
+    FileCipher,
+    Header,
+    file_size,
+    piece_count,
+)
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import PLAIN, Forms
 from appliance.blobstore.keyring import Keyring
@@ -26,6 +37,7 @@ class Staging(Protocol):
 
     form: str
     survives_failure: bool  # whether what was there before a failed write is as it was
+    closed_as: Digest | None  # of a file that had its final form before a restart: nothing can be added to it
 
     def write(self, descriptor: int, pieces: Sequence[bytes]) -> None:
         """Append `pieces`. Raises StoreFailed, StorageFull."""
@@ -48,6 +60,7 @@ class PlainStaging:
 
     form = PLAIN
     survives_failure = True
+    closed_as: Digest | None = None
 
     def __init__(self, files: Files, path: Path) -> None:
         self._files = files
@@ -98,6 +111,7 @@ class EncryptedStaging:
         self._cipher: FileCipher = keyring.new()
         self._held = b""
         self._index = 0  # of the chunk that begins with `_held`
+        self.closed_as: Digest | None = None
         self._kept = -1  # the size of the content that the file held when it was kept last
 
     @property
@@ -137,7 +151,8 @@ class EncryptedStaging:
         self._cipher = self._keyring.of(header)
         found = self._cipher.check(header)
         if found.magic != GROWING:
-            raise BlobBroken("the upload was finished")
+            yield from self._reopen_closed(descriptor, found)
+            return
         self._kept = found.size
         while (content := self._whole(descriptor, self._index)) is not None:
             yield content
@@ -149,6 +164,22 @@ class EncryptedStaging:
             yield self._held
         elif left:  # half a chunk: were it sealed again with other content, both could be read
             raise BlobBroken("the upload was cut off in the middle of a write")
+
+    def _reopen_closed(self, descriptor: int, header: Header) -> Iterator[bytes]:
+        """Yield the content of a file in its final form: the store failed, and will be asked again."""
+        last = piece_count(header.size) - 1
+        for self._index in range(last):
+            if (content := self._whole(descriptor, self._index)) is None:
+                raise BlobBroken("the upload was cut off after it was closed")
+            yield content
+        self._index = last
+        held = bytearray(header.size - last * PIECE)
+        sealed = os.pread(descriptor, SEALED, HEADER + last * SEALED)
+        self._cipher.open(sealed, last, memoryview(held), is_last=True)
+        self._held = bytes(held)
+        self.closed_as = header.digest
+        self._kept = header.size
+        yield self._held
 
     def content(self, descriptor: int) -> Iterator[bytes]:
         """Yield the content, decrypted."""
@@ -164,6 +195,7 @@ class EncryptedStaging:
         _cut(self._files, self._path, descriptor, file_size(self._size))
         header = self._cipher.header(digest, self._size)
         self._files.write(descriptor, self._path, [header], 0)
+        self._kept = self._size  # nothing must be written behind or before it any more
         return header
 
     def _write_header(self, descriptor: int, size: int) -> None:

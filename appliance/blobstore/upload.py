@@ -161,6 +161,8 @@ class Upload:
         for piece in self._staging.reopen(self._descriptor):
             self._hash.update(piece)
             self.offset += len(piece)
+        if (digest := self._staging.closed_as) is not None:
+            self._sealable = self._finish_as(digest)
 
     def _feed(self, batch: list[bytes]) -> None:
         """Hash and write `batch` (in a worker thread)."""
@@ -235,11 +237,15 @@ class Upload:
                 raise DigestInvalid(
                     f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}"
                 )
-            sums = self._staging.finish(self._descriptor, digest)
-            if self._uploads.syncs:
-                self._uploads.files.sync(self._descriptor, self._path)
-            self._sealable = Sealable(self._path, digest, self.offset, sums, self.session.form)
+            self._sealable = self._finish_as(digest)
             return self._sealable
+
+    def _finish_as(self, digest: Digest) -> Sealable:
+        """Give the file its final form and sync it."""
+        sums = self._staging.finish(self._descriptor, digest)
+        if self._uploads.syncs:
+            self._uploads.files.sync(self._descriptor, self._path)
+        return Sealable(self._path, digest, self.offset, sums, self.session.form)
 
     def _drop(self) -> None:
         with self._using:

@@ -17,7 +17,7 @@ from appliance.blobstore.forms import PLAIN
 from appliance.blobstore.sums import CHUNK, sums_of
 from appliance.blobstore.upload import Uploads
 from appliance.domain.names import Digest
-from appliance.errors import DigestInvalid, StorageFull, StoreFailed, UploadBusy, UploadUnknown
+from appliance.errors import DigestInvalid, StorageFull, StoreFailed, UploadBusy, UploadInvalid, UploadUnknown
 from tests.blobstore.conftest import forms, session, stream
 
 pytestmark = pytest.mark.anyio
@@ -326,3 +326,27 @@ async def test_reaping_takes_what_is_idle_and_leaves_what_is_written_to(uploads:
     assert busy.offset == 7
     await busy.cancel()
     await fresh.cancel()
+
+
+async def test_a_closed_upload_takes_nothing_more_and_stays_as_it_is(
+    uploads: Uploads, executor: ThreadPoolExecutor
+) -> None:
+    """The store failed at its seal: the client closes it again, in this process or after a restart."""
+    content = b"content" * 20_000
+    upload = await uploads.create(session())
+    await upload.receive(stream([content]))
+    first = await upload.finish(digest_of(content))
+    lying_there = first.staged.read_bytes()
+
+    with pytest.raises(UploadInvalid, match="closed"):
+        await upload.receive(stream([b"more"]))
+    again = await upload.finish(digest_of(content))
+    reopened = await Uploads(uploads.folder, Files(), executor, 0, uploads.forms).find(upload.session.id)
+    assert reopened is not None
+    after = await reopened.finish(digest_of(content))
+
+    assert (first, first.staged.read_bytes()) == (again, lying_there)
+    assert (first, first.staged.read_bytes()) == (after, lying_there)
+    with pytest.raises(DigestInvalid):
+        await reopened.finish(digest_of(b"another"))
+    upload.let_go()
