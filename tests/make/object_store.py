@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+import obstore
 import urllib3
 from obstore.store import S3Store as Client
 
@@ -52,6 +53,7 @@ class ObjectStore:
         self.endpoint = f"http://127.0.0.1:{self._ports[6]}"
         self._wait()
         self.make(BUCKET)
+        obstore.put(self.client(), "warm", b"the first object makes the store lay out its volumes")
         return self
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -40,7 +41,7 @@ class Proxy:
         self.choose: Callable[[int, str, str], str] = lambda *_: ""
         self.made: list[tuple[str, str, str]] = []  # every fault made, with method and path
         self.connections = 0  # open now
-        self.passed = 0  # requests that the store got
+        self._asked: Counter[str] = Counter()  # requests that came, by method
         self._numbers = itertools.count()
         self._upstream = urlsplit(upstream).netloc
         self._ended = threading.Event()
@@ -86,9 +87,14 @@ class Proxy:
 
         self.choose = choose
 
+    def asked(self, method: str) -> int:
+        """Return how many requests of `method` came."""
+        return self._asked[method]
+
     def decide(self, method: str, path: str) -> str:
         """Return the fault of this request."""
         with self._lock:
+            self._asked[method] += 1
             fault = self.choose(next(self._numbers), method, path)
             if fault:
                 self.made.append((fault, method, path))
@@ -104,8 +110,6 @@ class Proxy:
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Pass a request on; return status, headers and body of the answer."""
-        with self._lock:
-            self.passed += 1
         upstream = http.client.HTTPConnection(self._upstream, timeout=60)
         try:
             upstream.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
