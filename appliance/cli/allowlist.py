@@ -27,24 +27,6 @@ _LIST = "REGISTRY.private, REGISTRY.public or management"
 _EMPTY = "# one address, network or @group a line\n"
 
 
-class View(msgspec.Struct, rename="camel"):
-    """A list as the API shows it."""
-
-    name: str
-    registry: str | None
-    endpoint: str
-    access_control: bool
-    state: str
-    fault: str
-    text: str
-    exists: bool
-    entries: int
-    mistakes: list[Remark]
-    remarks: list[Remark]
-    caller_address: str | None
-    admits_caller: bool | None
-
-
 class Row(msgspec.Struct, rename="camel"):
     """A line of the list of allowlists."""
 
@@ -54,6 +36,18 @@ class Row(msgspec.Struct, rename="camel"):
     access_control: bool
     state: str
     fault: str
+
+
+class View(Row, rename="camel"):
+    """A list as the API shows it."""
+
+    text: str
+    exists: bool
+    entries: int
+    mistakes: list[Remark]
+    remarks: list[Remark]
+    caller_address: str | None
+    admits_caller: bool | None
 
 
 class _Item(msgspec.Struct):

@@ -54,8 +54,8 @@ class Remark(msgspec.Struct, frozen=True):
     text: str
 
 
-class AllowlistView(msgspec.Struct, frozen=True, rename="camel"):
-    """A list as its file has it, and whether that is in force."""
+class AllowlistRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A line of the list of allowlists: whether what lies there is in force."""
 
     name: str  # "local.private" or "management"
     registry: str | None
@@ -63,6 +63,11 @@ class AllowlistView(msgspec.Struct, frozen=True, rename="camel"):
     access_control: bool  # whether the list decides about anybody
     state: State  # good; kept: the last good one is in force; closed: nobody gets in
     fault: str  # why what is written is not in force
+
+
+class AllowlistView(AllowlistRow, frozen=True, rename="camel"):
+    """A list as its file has it."""
+
     text: str
     exists: bool
     entries: int
@@ -70,17 +75,6 @@ class AllowlistView(msgspec.Struct, frozen=True, rename="camel"):
     remarks: list[Remark]
     caller_address: str | None  # yours; null through the operator's door
     admits_caller: bool | None  # whether what is written has it
-
-
-class AllowlistRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A line of the list of allowlists."""
-
-    name: str
-    registry: str | None
-    endpoint: Endpoint
-    access_control: bool
-    state: State
-    fault: str
 
 
 class AllowlistOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,12 +114,7 @@ class Desk:
         found, ranges = await self._lists.shelf.run(lambda: _parse(text or "", self._groups))
         row = show_row(self._lists, self._name, self._lists.wanted())
         return AllowlistView(
-            name=row.name,
-            registry=row.registry,
-            endpoint=row.endpoint,
-            access_control=row.access_control,
-            state=row.state,
-            fault=row.fault,
+            **msgspec.structs.asdict(row),
             text=text or "",
             exists=text is not None,
             entries=len(found.entries),
