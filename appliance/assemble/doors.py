@@ -123,7 +123,7 @@ class Doors:
         server = self._config().server
         files = (server.tls_certificate, server.tls_key)
         await self.ports.follow(self._certificates.get(files) if None not in files else None)  # type: ignore[arg-type]
-        self.endpoints.allowlists.follow()
+        self.endpoints.follow()
 
     async def equip(self, registry: Registry) -> None:
         """Follow `registry`, which was made, edited, deleted or restored just now. Raises Conflict where it cannot."""

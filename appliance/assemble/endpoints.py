@@ -53,6 +53,7 @@ class Endpoints:
         self._reader = opened.stock.db.reader
         self._log = log
         self._executor = executor
+        self._missing: set[RegistryName] = set()  # registries that listeners are of, as it was said
         shelf = Shelf(config().storage.data_dir / "allowlists", opened.files, executor)
         self.allowlists = Allowlists(shelf, groups_of(config()), self._wanted, log)
         self.entrance = Entrance(opened.stock.db, opened.site, self.allowlists, meaning_of(config()))
@@ -70,6 +71,15 @@ class Endpoints:
                 until = None if registry.purging else registry.removed_at
                 await self.allowlists.shelf.put_aside(registry, until)
         await self.allowlists.shelf.drop_aside(lambda one: registries.find_by_id(self._reader, one) is None)
+
+    def follow(self) -> None:
+        """Say what decides about somebody and is not there: allowlists, and registries that listeners are of."""
+        self.allowlists.follow()
+        named = {RegistryName(one.registry) for one in self._config().listeners if one.registry}
+        missing = {name for name in named if registries.find(self._reader, name) is None}
+        for name in sorted(missing - self._missing):
+            self._log.warn("listen.registry_unknown", registry=name, cure="make it, or take it out of [[listener]]")
+        self._missing = missing
 
     def make_lookout(self) -> Lookout:
         """Return what looks after the files of allowlists."""

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import argon2
 import pytest
 
+from appliance.cli.main import main
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import EndpointType, RegistrySettings
 from tests.http.houses import furnish, url_of
@@ -326,6 +328,47 @@ def test_a_connection_that_stays_open_does_not_keep_what_was_decided(server: Ser
         assert raw.ask(request).status == 200
         change(server, "DELETE", f"{path}?confirm=lasting")
         assert raw.ask(request).status == 421
+
+
+def _proxied(told: str) -> bytes:
+    """Return a PROXY header of version 2 that tells a client's address."""
+    addresses = socket.inet_aton(told) + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 4711, 443)
+    return b"\r\n\r\n\x00\r\nQUIT\n" + struct.pack("!BBH", 0x21, 0x11, len(addresses)) + addresses
+
+
+@pytest.mark.parametrize(
+    ("source", "told", "status"),
+    [("127.0.0.50", "203.0.113.9", 200), ("127.0.0.50", "198.51.100.1", 403), ("127.0.0.8", "203.0.113.9", 0)],
+)
+def test_the_address_is_the_one_that_a_proxy_header_tells(
+    server: Server, nets: str, source: str, told: str, status: int
+) -> None:
+    place = nets.partition("://")[2].rpartition(":")
+    request = f"GET /v2/ HTTP/1.1\r\nHost: hub.example\r\n{CREDENTIALS}\r\n\r\n".encode()
+    with Raw(server, socket.create_connection((place[0], int(place[2])), 30, (source, 0))) as raw:
+        raw.send(_proxied(told) + request)
+        if status:
+            assert raw.read().status == status
+        else:  # nobody else may tell one: the connection ends
+            assert raw.is_ended()
+
+
+def test_management_may_have_an_address_and_a_list_of_its_own_and_the_operator_needs_neither(tmp_path: Path) -> None:
+    settings = '[endpoint.management]\nlisten = ["127.0.0.1:0"]\naccess_control = true\n'
+    own = '[[listener]]\naddress = "127.0.0.1:0"\nregistry = "gone"\n'
+    with Server(tmp_path, f"{settings}{own}{user()}") as made:
+        management, gone = url_of(made, "management"), url_of(made, 'registry "gone"')
+        wait_for_line(made, "allowlist.missing list=management")
+        wait_for_line(made, "listen.registry_unknown registry=gone")
+
+        def status(url: str, path: str) -> int:
+            return ask(made, url, url.partition("://")[2], path=path).status
+
+        assert [status(made.url, path) for path in ("/v2/", "/api/v1/status", "/metrics", "/")] == [200, 404, 404, 404]
+        assert [status(management, path) for path in ("/v2/", "/token", "/api/v1/status", "/")] == [404, 404, 403, 403]
+        assert status(gone, "/v2/") == 421
+        assert main(["allowlist", "add", "management", "127.0.0.1", "--data-dir", str(made.data)]) == 0
+        assert [status(management, path) for path in ("/api/v1/status", "/metrics")] == [200, 200]
 
 
 @pytest.mark.parametrize("text", ["let me in\n", None], ids=["rubbish", "no file"])
