@@ -150,7 +150,9 @@ class OutOfRange(ScrError):
 
 
 class Unauthorized(ScrError):
-    """Credentials are missing or wrong."""
+    """Credentials are missing or wrong. `claimed` is who they said to be, where there is such a one; for records."""
+
+    claimed = ""
 
 
 class TokenInvalid(Unauthorized):

@@ -122,7 +122,13 @@ DATABASE = Metric("scr_database_bytes", "gauge", "Bytes of the database's file."
 WAL = Metric("scr_database_wal_bytes", "gauge", "Bytes of the database's write-ahead log.")
 COMMITS = Metric("scr_database_commits_total", "counter", "Commits of the database.")
 
+STORAGE_USED = Metric(
+    "scr_registry_storage_bytes", "gauge", "Bytes of the blobs and manifests of a registry, each once.", ("registry",)
+)
+
 # what waits
+JOBS = Metric("scr_jobs", "gauge", "Jobs that wait or run.", ("kind", "state"))
+JOB_FAILURES = Metric("scr_job_failures_total", "counter", "Jobs that were given up.", ("kind",))
 WRITES_WAITING = Metric("scr_database_writes_waiting", "gauge", "Changes that wait for the database's writer.")
 WORK_WAITING = Metric("scr_workers_waiting", "gauge", "Pieces of work that wait for a worker thread.")
 LOGS = Metric("scr_logs_bytes", "gauge", "Bytes of the file of traffic and refusals.")

@@ -18,7 +18,7 @@ from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
-from appliance.assemble.measuring import add_sources
+from appliance.assemble.measuring import add_jobs, add_sources
 from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import declaration_of, rules_of
@@ -94,6 +94,7 @@ class Appliance:
             self._timetable = Timetable(self._log)
             if not self._opened.was_clean:
                 await sweep_after_crash(self._opened, self._config.storage.grace)
+            add_jobs(self._doors.meter, self._opened.stock.db, self._scheduler)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._entries()]
                 tasks.append(group.create_task(self._scheduler.run()))

@@ -59,10 +59,9 @@ class Doors:
         self._trusted = TrustedProxies(config().server.trusted_proxies)
         self._places: list[Listened] = []
         self.endpoints = Endpoints(config, opened, executor, log)
-        books.public_url = running.public_url
         books.own_url = lambda: next(iter(self.urls), "http://localhost")
         self.meter = Meter()
-        noting = Noting(books, self.endpoints.entrance)
+        noting = Noting(books, self.endpoints.entrance, access.challenger, opened.site)
         explainer = Explainer(opened.stock, self.endpoints.entrance, access.callers)
         self._front = Front(
             DistributionApi(opened.stock, noting, self.meter, access.challenger),

@@ -1,6 +1,7 @@
 """What commands that show what happened have in common: the newest entries, those that follow, and since when."""
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -86,26 +87,24 @@ def show_entries(
         show_table(heads, [[plain(cell) for cell in cells(one)] for one in found])
     if not options.follow:
         return len(found)
-    for one in _follow(client, address, shape, found[-1].seq if found else 0, query):
-        if options.json:
-            _show_lines([one])
-        else:
-            show("  ".join(plain(cell) for cell in cells(one)))
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in _follow(client, address, shape, found[-1].seq if found else 0, query):
+            if options.json:
+                _show_lines([one])
+            else:
+                show("  ".join(plain(cell) for cell in cells(one)))
     return len(found)
 
 
 def _follow(client: Client, address: str, shape: type[One], seq: int, query: dict[str, str]) -> Iterator[One]:
-    """Yield entries as they come, until somebody interrupts."""
+    """Yield entries as they come, for ever."""
     after = str(seq)
-    try:
-        while True:
-            page = client.get(address, Page[shape], after=after, limit="1000", **query)  # type: ignore[valid-type]  # at run time
-            yield from page.items
-            after = page.next or after
-            if len(page.items) < 1000:
-                time.sleep(_LOOK_S)
-    except KeyboardInterrupt:
-        return
+    while True:
+        page = client.get(address, Page[shape], after=after, limit="1000", **query)  # type: ignore[valid-type]  # at run time
+        yield from page.items
+        after = page.next or after
+        if not page.items:
+            time.sleep(_LOOK_S)
 
 
 def _show_lines(found: Sequence[object]) -> None:

@@ -50,6 +50,15 @@ class _Last(msgspec.Struct):
     backup: str | None
 
 
+class _Lately(msgspec.Struct, rename="camel"):
+    pulls: int
+    pulls_denied: int
+    pushes: int
+    pushes_denied: int
+    logins: int
+    logins_denied: int
+
+
 class _Status(msgspec.Struct, rename="camel"):
     version: str
     registry: str
@@ -61,6 +70,7 @@ class _Status(msgspec.Struct, rename="camel"):
     usage: _Usage
     storage: _Storage
     awaiting_collection: _Awaiting
+    lately: _Lately
     last: _Last
 
 
@@ -104,6 +114,7 @@ def _lines(status: _Status) -> list[tuple[str, str]]:
         ("free", size_text(storage.free_bytes)),
         ("encrypted", "yes" if storage.is_encrypted else "no"),
         ("log of db", size_text(storage.wal_bytes)),
+        ("last 24 h", _counts(status.lately)),
         ("collected", time_text(status.last.collection)),
         ("scrubbed", time_text(status.last.scrub)),
         ("backed up", time_text(status.last.backup)),
@@ -111,6 +122,16 @@ def _lines(status: _Status) -> list[tuple[str, str]]:
     if usage.quarantined:
         lines.append(("broken", f"{count_text(usage.quarantined, 'blob')} in quarantine; push their images again"))
     return lines
+
+
+def _counts(lately: _Lately) -> str:
+    """Return `12 pulls, 1 denied; 3 pushes; 2 sign-ins`."""
+    parts = (
+        (count_text(lately.pulls, "pull"), lately.pulls_denied),
+        (count_text(lately.pushes, "push", "pushes"), lately.pushes_denied),
+        (count_text(lately.logins, "sign-in"), lately.logins_denied),
+    )
+    return "; ".join(f"{allowed}, {denied} denied" if denied else allowed for allowed, denied in parts)
 
 
 def _duration(seconds: int) -> str:

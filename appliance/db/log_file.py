@@ -90,8 +90,7 @@ class LogFile:
         with self._writing:
             self._check()
             try:
-                with self._writer:
-                    result = function(Transaction(self._writer))
+                return self._run(function)
             except apsw.FullError as error:
                 raise StorageFull("the disk is full and the logs cannot grow; free the disk") from error
             except (apsw.NotADBError, apsw.CorruptError) as error:
@@ -100,7 +99,17 @@ class LogFile:
                 raise StoreFailed(f"{self.path.name} was broken and is begun anew") from error
             except apsw.Error as error:
                 raise StoreFailed(f"{self.path.name} cannot be written: {error}; see the host's disk") from error
-            return result
+
+    def _run(self, function: Callable[[Transaction], T]) -> T:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            result = function(Transaction(self._writer))
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:  # a full disk has ended it already
+                self._writer.execute("ROLLBACK")
+            raise
+        return result
 
     def _read(self, function: Callable[[Reader], T]) -> T:
         with self._reading:

@@ -73,7 +73,7 @@ WHERE {lead} AND registry_id IN (SELECT value FROM json_each(:registries))
   AND (:kind IS NULL OR kind = :kind) AND at >= :since AND at < :until AND {order} LIMIT :limit
 """
 _ORDERS = {False: "seq < :seq ORDER BY seq DESC", True: "seq > :seq ORDER BY seq"}
-_PAGES = {
+PAGES = {
     (has_digest, is_onward): _PAGE.format(lead="digest = :digest" if has_digest else "TRUE", order=order)
     for has_digest in (False, True)
     for is_onward, order in _ORDERS.items()
@@ -93,7 +93,7 @@ def list_page(reader: Reader, wanted: Wanted, seq: int, limit: int, *, onward: b
         "seq": seq,
         "limit": limit,
     }
-    return [_passage(row) for row in reader.rows(_PAGES[wanted.digest is not None, onward], values)]
+    return [_passage(row) for row in reader.rows(PAGES[wanted.digest is not None, onward], values)]
 
 
 def _passage(row: Row) -> Passage:

@@ -43,19 +43,19 @@ def measure(reader: Reader) -> Usage:
     )
 
 
-def count_by_registry(reader: Reader) -> dict[RegistryId, tuple[int, int]]:
-    """Return how many repositories and images each registry has. It walks their rows: for a worker thread."""
-    found: dict[RegistryId, tuple[int, int]] = {}
-    for registry, count in reader.rows(
-        "SELECT registry_id, count(*) FROM repositories WHERE removed_at IS NULL GROUP BY registry_id"
-    ):
-        found[RegistryId(registry)] = count, 0
-    for registry, count in reader.rows(
-        "SELECT r.registry_id, count(*) FROM images i JOIN repositories r ON r.id = i.repository_id"
-        " WHERE i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL GROUP BY r.registry_id"
-    ):
-        found[RegistryId(registry)] = found[RegistryId(registry)][0], count
-    return found
+_BY_REGISTRY = """
+SELECT g.id,
+       (SELECT count(*) FROM repositories r WHERE r.registry_id = g.id AND r.removed_at IS NULL),
+       (SELECT count(*) FROM repositories r JOIN images i ON i.repository_id = r.id
+        WHERE r.registry_id = g.id AND r.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL),
+       u.blob_bytes + u.manifest_bytes
+FROM registries g JOIN registry_usage u ON u.registry_id = g.id WHERE g.removed_at IS NULL
+"""
+
+
+def count_by_registry(reader: Reader) -> dict[RegistryId, tuple[int, int, int]]:
+    """Return how many repositories and images each registry has, and their bytes. For a worker thread."""
+    return {RegistryId(row[0]): (row[1], row[2], row[3]) for row in reader.rows(_BY_REGISTRY)}
 
 
 def _count(reader: Reader, sql: str) -> int:

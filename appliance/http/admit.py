@@ -17,7 +17,7 @@ import msgspec
 from appliance.db.database import Reader
 from appliance.db.sign_ins import Kept, SignInKind
 from appliance.domain.access import ANONYMOUS, Principal, PrincipalKind
-from appliance.domain.accounts import Credential, Method, Place
+from appliance.domain.accounts import Credential, Method, Place, is_access_key
 from appliance.domain.admission import FULL_ACCESS, Caller
 from appliance.domain.moment import MINUTE, Timestamp
 from appliance.domain.registry import RegistryId
@@ -106,7 +106,22 @@ class Doorkeeper:
         digest = self._digest(authorization, address, place)
         if (known := self._recall(digest)) is not None:
             return self._fresh(known.caller)
-        return await self._by_basic(digest, authorization, address, place)
+        try:
+            return await self._by_basic(digest, authorization, address, place)
+        except Unauthorized as error:
+            error.claimed = self._claimed(authorization)
+            raise
+
+    def _claimed(self, authorization: bytes) -> str:
+        """Return whom Basic credentials name, "" for nobody: what is no name of ours may be a password."""
+        try:
+            name = parse_basic(authorization).name
+        except Unauthorized:
+            return ""
+        if is_access_key(name):
+            key = self.directory.find_key(name)
+            return "" if key is None else f"{key.owner.kind}:{key.owner.name}"
+        return "" if self.directory.find_user(name) is None else f"{PrincipalKind.USER}:{name}"
 
     def know_session(self, secret: str, address: str) -> tuple[Caller, Session] | None:
         """Return whose console session `secret` is, or None."""

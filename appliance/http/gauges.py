@@ -51,9 +51,9 @@ def _counted(books: Books, names: Mapping[RegistryId, str]) -> Iterable[Family]:
     yield Family(metrics.REGISTRY_ALIVE, [Sample(registry in alive, (name,)) for registry, name in names.items()])
 
 
-def _held(held: Mapping[RegistryId, tuple[int, int]], names: Mapping[RegistryId, str]) -> Iterable[Family]:
-    for place, metric in enumerate((metrics.REPOSITORIES, metrics.IMAGES)):
-        samples = [Sample(held.get(registry, (0, 0))[place], (name,)) for registry, name in names.items()]
+def _held(held: Mapping[RegistryId, tuple[int, int, int]], names: Mapping[RegistryId, str]) -> Iterable[Family]:
+    for place, metric in enumerate((metrics.REPOSITORIES, metrics.IMAGES, metrics.STORAGE_USED)):
+        samples = [Sample(held.get(registry, (0, 0, 0))[place], (name,)) for registry, name in names.items()]
         yield Family(metric, samples)
 
 

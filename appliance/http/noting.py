@@ -19,10 +19,12 @@ from appliance.errors import (
     ScopeShort,
     ScrError,
     TagLocked,
+    TokenInvalid,
     Unauthorized,
 )
 from appliance.http.agent import agent_of, printable
 from appliance.http.callers import is_registry_path
+from appliance.http.challenge import Challenger
 from appliance.http.door import Door
 from appliance.http.entrance import Entrance
 from appliance.http.v2.call import Call, Scope
@@ -47,25 +49,25 @@ Fields = dict[bytes, bytes]
 class Noting:
     """Handed to everything that answers requests."""
 
-    def __init__(self, books: Books, entrance: Entrance) -> None:
-        """Note in `books`; `entrance` says again how a request came in."""
+    def __init__(self, books: Books, entrance: Entrance, challenger: Challenger, default: Site) -> None:
+        """Note in `books`; `entrance` says again how a request came in, `challenger` by which address."""
         self.books = books
         self._entrance = entrance
+        self._challenger = challenger
+        self._default = default
 
     def refusal(self, error: ScrError, scope: Scope, caller: Caller | None, site: Site | None) -> None:
         """Keep and count `error`, if it is a refusal, and let its message end with where "why?" is answered."""
+        if not _is_refusal(error, scope):
+            return
         headers: Fields = scope["scr.headers"]
-        if not (isinstance(error, Denied) or (isinstance(error, Unauthorized) and b"authorization" in headers)):
-            return
-        if isinstance(error, ScopeShort):  # the client fetches the token that it needs now: a step, and no end
-            return
         door: Door = scope["state"]["door"]
         host = headers.get(b"host", b"")
         if site is None and not door.is_control:
             site = self._entrance.site_of(door, host)
         asked = Asked(
             registry=site.registry if site else RegistryId(0),
-            principal=str(caller.principal) if caller else "",
+            principal=_principal(error, caller),
             address=caller.address if caller else str(scope["client"][0]),
             client=agent_of(headers),
             method=scope["method"][:40],
@@ -73,9 +75,10 @@ class Noting:
         )
         steps = tuple(self._steps(error, door, host, asked))
         refusal = self.books.refusals.note(error, asked, steps)
-        error.why = f"; why: {self._console(door, host)}/why/{refusal.id}"
+        console = self.books.own_url() if door.is_control else self._challenger.base_url(scope, site or self._default)
+        error.why = f"; why: {printable(console)}/why/{refusal.id}"
         if site is not None:
-            self._count(error, asked)
+            self._count(error, asked, is_scoped=_is_scoped(scope))
 
     def login(self, scope: Scope, caller: Caller, site: Site) -> None:
         """Keep a sign-in that succeeded, if the request is one: Basic credentials on `/v2/`."""
@@ -113,11 +116,11 @@ class Noting:
             yield Step(Stage.ACCESS_POLICY, allowed=True, reason="the policies of the caller allow the action")
         yield Step(stage, allowed=False, reason=error.message)
 
-    def _count(self, error: ScrError, asked: Asked) -> None:
-        """Count a refused sign-in, pull or push."""
+    def _count(self, error: ScrError, asked: Asked, *, is_scoped: bool) -> None:
+        """Count a refused sign-in (never one for a scoped token), pull or push."""
         books, now = self.books, self.books.clock()
         if is_base(asked.path) or asked.path in _SIGN_IN_PATHS:
-            if isinstance(error, Unauthorized):
+            if isinstance(error, Unauthorized) and not is_scoped:
                 who = asked.principal or UNKNOWN
                 books.signed_in(Login(asked.registry, who, asked.address, asked.client, is_allowed=False))
             return
@@ -128,13 +131,30 @@ class Noting:
         elif (kind, asked.method) in (("manifests", "PUT"), ("uploads", "POST")):
             books.tally.refused(asked.registry, Counter.PUSHES_DENIED, (who, name), now)
 
-    def _console(self, door: Door, host: bytes) -> str:
-        """Return how the asker reaches the console: by the public URL, else as they came."""
-        if known := self.books.public_url():
-            return known
-        if door.is_control:
-            return self.books.own_url()
-        return f"{'https' if door.is_tls else 'http'}://{printable(host.decode('latin-1'))}"
+
+def _is_refusal(error: ScrError, scope: Scope) -> bool:
+    """Whether a rule refused somebody who came with credentials, or was kept out whatever they have.
+
+    A token that has ended or is too narrow is a step on a client's way to the next one, and no end.
+    """
+    if isinstance(error, ScopeShort | TokenInvalid):
+        return False
+    is_asked_to_sign_in = b"authorization" not in scope["scr.headers"] and not (
+        scope["method"] == "POST" and scope["path"] in _SIGN_IN_PATHS
+    )
+    return isinstance(error, Denied) or (isinstance(error, Unauthorized) and not is_asked_to_sign_in)
+
+
+def _principal(error: ScrError, caller: Caller | None) -> str:
+    """Return who was refused: who called, else whom wrong credentials named; "" where that is nobody."""
+    if isinstance(error, Unauthorized):
+        return error.claimed
+    return str(caller.principal) if caller else ""
+
+
+def _is_scoped(scope: Scope) -> bool:
+    """Whether a token was asked for with a scope, in the address or in the form."""
+    return b"scope=" in scope["query_string"] or bool(scope.get("scr.is_scoped"))
 
 
 def is_base(path: str) -> bool:

@@ -49,6 +49,7 @@ class Scheduler:
         self._parallel = parallel
         self._log = log
         self.calendar = Calendar(entries)
+        self.failures: dict[str, int] = {}  # jobs that were given up since the start, by kind
         self._running: dict[JobId, tuple[Run, asyncio.Task[None]]] = {}
         self._bell = asyncio.Event()
         self._has_changed = False
@@ -218,6 +219,7 @@ class Scheduler:
         job, reason = run.job, error.message if isinstance(error, ScrError) else repr(error)
         run.say(f"attempt {min(job.attempts, work.attempts)} failed: {reason}")
         if isinstance(error, _HOPELESS) or job.attempts >= work.attempts:
+            self.failures[job.kind] = self.failures.get(job.kind, 0) + 1
             self._log.error(
                 "job.failed", kind=job.kind, job=job.public_id, reason=reason, cure=f"scr job show {job.public_id}"
             )

@@ -72,11 +72,17 @@ class Audit:
         self._turn = asyncio.Lock()
         self.changed: Callable[[], None] = lambda: None
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Go on where the last process ended; a database that never counted begins now."""
-        reader = self._db.reader
-        known = facts.find(reader, FOLLOWED)
-        self._tally.begin(max(activity.bounds(reader)[1], 0) if known is None else int(known))
+
+        def place(tx: Transaction) -> int:
+            known = facts.find(tx, FOLLOWED)
+            if known is None:  # written down at once: what comes from now on is counted, whatever happens
+                known = str(max(activity.bounds(tx)[1], 0))
+                facts.put(tx, FOLLOWED, known)
+            return int(known)
+
+        self._tally.begin(await self._db.write(place))
 
     async def follow(self) -> None:
         """Say and count what was committed since the last time."""
@@ -132,24 +138,26 @@ async def prune(db: Database, before: Timestamp, size: int) -> int:
     gone = 0
     while done := await db.write(lambda tx: activity.forget(tx, before, _SLICE)):
         gone += done
-    excess = await _weigh(db) - size
+    weight, count = await _weigh(db)
+    excess = weight - size
     if excess <= 0:
         return gone
     excess += int(size * _SPARE)
     for kind in (*_EXPENDABLE, None):
-        while excess > 0 and (freed := await db.write(functools.partial(_forget_oldest, kind=kind))):
+        while excess > 0:
+            some = min(_SLICE, excess * count // weight + 1)
+            freed = await db.write(functools.partial(activity.forget_oldest, kind=kind, limit=some))
+            if not freed:
+                break
             excess -= freed
-            gone += _SLICE
+            gone += some
     return gone
 
 
-def _forget_oldest(tx: Transaction, *, kind: str | None) -> int:
-    return activity.forget_oldest(tx, kind, _SLICE)
-
-
-async def _weigh(db: Database) -> int:
+async def _weigh(db: Database) -> tuple[int, int]:
+    """Return about how many bytes the records take, and about how many they are."""
     first, last = await db.read(activity.bounds)
     total = 0
     for after in range(first - 1, last, _SPAN):
         total += await db.read(functools.partial(activity.weigh, after=after, until=after + _SPAN))
-    return total
+    return total, last - first + 1

@@ -53,8 +53,7 @@ class Books:
         self.traffic = Traffic()
         self.refusals = Refusals(stock.clock, stock.log)
         self.audit = Audit(stock.db, self.tally, stock.log, stock.clock)
-        self.public_url: Callable[[], str] = lambda: ""  # as configured; "" for none
-        self.own_url: Callable[[], str] = lambda: "http://localhost"  # of a listener
+        self.own_url: Callable[[], str] = lambda: "http://localhost"  # of a listener, for who comes by none
         self.is_short: Callable[[], bool] = lambda: False  # whether the disk has no room for what may be lost
         self.clock = stock.clock
         self.db = stock.db
@@ -65,7 +64,7 @@ class Books:
 
     async def begin(self) -> None:
         """Go on where the last process ended."""
-        self.audit.begin()
+        await self.audit.begin()
         self.audit.changed = self._note_change
         self.db.committed = self._committed.set
         await self._look()

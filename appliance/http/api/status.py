@@ -1,5 +1,6 @@
 """`/api/v1/status`: what runs, how much it keeps, what it did last."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -11,11 +12,16 @@ from appliance.db import facts, usage
 from appliance.db.database import Reader
 from appliance.db.usage import Usage
 from appliance.domain.access import Action
-from appliance.domain.moment import SECOND, Timestamp
-from appliance.http.api.asking import InAsking, InStock
+from appliance.domain.moment import DAY, MINUTE, SECOND, Timestamp
+from appliance.domain.registry import RegistryId
+from appliance.http.api.asking import InAsking, InBooks, InStock
 from appliance.http.api.page import moment, moment_or_none
 from appliance.http.api.running import InRunning
+from appliance.http.api.viewing import find_viewed
 from appliance.http.health import Check
+from appliance.metrics import Counter
+from appliance.services import metric_history
+from appliance.services.books import Books
 from appliance.services.collect import Collected
 from appliance.services.forecast import forecast
 from appliance.services.stock import Stock
@@ -38,6 +44,17 @@ class Last(msgspec.Struct, frozen=True, rename="camel"):
     backup: datetime | None
 
 
+class Lately(msgspec.Struct, frozen=True, rename="camel"):
+    """What the manual counts, in the last 24 hours, of the registries that the asker may view."""
+
+    pulls: int
+    pulls_denied: int
+    pushes: int
+    pushes_denied: int
+    logins: int
+    logins_denied: int
+
+
 class Status(msgspec.Struct, frozen=True, rename="camel"):
     """The appliance at a glance."""
 
@@ -53,11 +70,12 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     usage: Usage
     storage: Storage
     awaiting_collection: Collected  # what a collection would free now
+    lately: Lately
     last: Last
 
 
 @get("/api/v1/status", tags=["status"])
-async def show_status(stock: InStock, running: InRunning, asking: InAsking) -> Status:
+async def show_status(stock: InStock, running: InRunning, books: InBooks, asking: InAsking) -> Status:
     """Show version, uptime, storage, listeners, and when collection, scrub and backup last ran."""
     asking.check(Action.VIEW_REGISTRY)
     now = stock.clock()
@@ -75,8 +93,16 @@ async def show_status(stock: InStock, running: InRunning, asking: InAsking) -> S
         usage=await stock.db.read(usage.measure),
         storage=_storage(stock),
         awaiting_collection=await forecast(stock),
+        lately=await _lately(books, find_viewed(stock, asking, None)),
         last=await stock.db.read(_last),
     )
+
+
+async def _lately(books: Books, registries: Mapping[RegistryId, str]) -> Lately:
+    now = books.clock()
+    found = await metric_history.read(books, list(registries), MINUTE, Timestamp(now - DAY), Timestamp(now + 1))
+    names = Lately.__struct_fields__
+    return Lately(*(sum(one.counts[Counter[name.upper()]] for one in found) for name in names))
 
 
 def _storage(stock: Stock) -> Storage:

@@ -66,10 +66,10 @@ def time_or(moment: datetime | None, default: int) -> Timestamp:
     """Return a time of a query as the database has it; one without a zone is UTC, as everything here is."""
     if moment is None:
         return Timestamp(default)
-    try:
-        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (OverflowError, ValueError) as error:
-        raise QueryInvalid("no clock shows that time; write it as 2026-11-20T12:00:00Z") from error
+    found = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if found < 0:
+        raise QueryInvalid("that is before anything happened here; write a time as 2026-11-20T12:00:00Z")
+    return found
 
 
 def seq_of(cursor: str) -> int:

@@ -82,6 +82,7 @@ class TokenApi:
     async def _by_form(self, call: Call) -> None:
         """POST: a password or a refresh token in the form."""
         form = await _form(call)
+        call.scope["scr.is_scoped"] = "scope" in form
         if not _one(form, "client_id"):
             raise QueryInvalid("the form has no client_id; name the program that asks")
         grant = _one(form, "grant_type")

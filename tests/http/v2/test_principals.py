@@ -79,7 +79,9 @@ def test_the_matrix_has_every_kind_of_address(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         house = House(tmp_path, threads, Files())
         books = open_books(house, threads)
-        routes = DistributionApi(house.stock, Noting(books, None), Meter(), Challenger("", RegistryId(1))).routes  # type: ignore[arg-type]  # nobody comes
+        challenger = Challenger("", RegistryId(1))
+        noting = Noting(books, None, challenger, house.site)  # type: ignore[arg-type]  # nobody comes
+        routes = DistributionApi(house.stock, noting, Meter(), challenger).routes
         books.file.close()
         house.stock.db.close()
 
