@@ -54,7 +54,8 @@ inside env SCR_COMMIT="$commit" LD_LIBRARY_PATH=$python/install/lib $python/inst
     /recipe/tree.py /build/site /build/source /build/tree "$tool"
 say "packing"
 inside env PROFILE="$PROFILE" "/recipe/$pack" >"$work/pack.log" 2>&1 || { say "failed: see $work/pack.log"; exit 1; }
-version=$("$work/build/scr$suffix" version | cut -d' ' -f2)
+version=$("$work/build/scr$suffix" version) || { say "what was built does not run"; exit 1; }
+version=${version#scr }
 target=dist/scr-$version-linux-$machine$suffix
 install -m 0755 "$work/build/scr$suffix" "$target.part"
 mv "$target.part" "$target"
