@@ -17,11 +17,11 @@ from appliance.domain.endpoint import Endpoint
 from appliance.domain.names import Digest, ImagePath, Tag
 from appliance.domain.registry import ImageRef
 from appliance.domain.rights import Rights
-from appliance.errors import AccountUnknown, QueryInvalid, ScrError
+from appliance.errors import AccountUnknown, QueryInvalid, QuotaExceeded, ScrError
 from appliance.http.callers import Callers
 from appliance.http.door import make_door
 from appliance.http.entrance import Entrance
-from appliance.services import guard, pull_limit
+from appliance.services import guard, pull_limit, quota
 from appliance.services.stock import Stock
 
 _IMAGE_ACTIONS = (Action.PULL, Action.PUSH, Action.DELETE)
@@ -91,13 +91,16 @@ class Explainer:
             raise AccountUnknown(f"there is no {kind} {name[:80]!r}")
         return Subject(f"{owner.kind}:{owner.name}", owner)
 
-    def explain(self, question: Question, subject: Subject, site: Site) -> Answer:
+    async def explain(self, question: Question, subject: Subject, site: Site) -> Answer:
         """Return the decisions about `question`, asked of the registry `site`."""
         steps: list[Step] = []
         for step in self._steps(question, subject, site):
             steps.append(step)
             if not step.allowed:
-                break
+                return Answer(subject.name, tuple(steps))
+        if question.action is Action.PUSH and (full := await self._quota(site)):
+            steps = [step for step in steps if step.stage is not Stage.LOCK]
+            steps.append(Step(Stage.LOCK, allowed=False, reason=full))
         return Answer(subject.name, tuple(steps))
 
     def _steps(self, question: Question, subject: Subject, site: Site) -> Iterator[Step]:
@@ -185,7 +188,15 @@ class Explainer:
             yield Step(Stage.PULL_LIMIT, allowed=limit is None, reason=reason)
             return
         held = self._lock(ref, question)
-        yield Step(Stage.LOCK, allowed=held is None, reason=held or "no lock holds what is asked about")
+        yield Step(Stage.LOCK, allowed=held is None, reason=held or "no quota and no lock is in the way")
+
+    async def _quota(self, site: Site) -> str | None:
+        """Return which quota of the registry has no room for a single byte, or None."""
+        try:
+            await quota.check_start(self._stock, site.registry, 0)
+        except QuotaExceeded as error:
+            return error.message
+        return None
 
     def _lock(self, ref: ImageRef, question: Question) -> str | None:
         """Return which lock holds what would be moved or deleted, as a clause, or None."""

@@ -1,8 +1,12 @@
 """Conditions, remembered decisions and public registries; the plain rules stand in test_access.py."""
 
-from datetime import UTC, datetime
+import ipaddress
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.domain.access import AccessPolicy, Action, Conditions, Statement, srn
 from appliance.domain.moment import DAY, Timestamp
@@ -11,6 +15,9 @@ from appliance.domain.rights import Rights
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AT_NOON = Timestamp(int(NOON.timestamp() * 1000))
 PAY = (srn("a1", "local", "pay", "api"), srn("a1", "local", "pay"))
+
+
+WEB = (srn("a1", "local", "web", "api"), srn("a1", "local", "web"))
 
 
 def rights(*statements: Statement) -> Rights:
@@ -107,3 +114,70 @@ def test_the_reason_names_policy_and_statement() -> None:
     verdict = one.evaluate(Action.PULL, PAY, "", AT_NOON)
 
     assert (verdict.allowed, verdict.reason) == (True, "policy p allows PullRepositoryImages (statement 2)")
+
+
+def plainly(policies: list[AccessPolicy], action: str, resources: tuple[str, ...], address: str, now: int) -> bool:
+    """Read the policies as the design says it, one statement after the other."""
+    effects = set()
+    for statement in (one for policy in policies for one in policy.statements):
+        conditions = statement.conditions
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        applied = [ipaddress.ip_network(text) for text in conditions.applied_addresses]
+        excluded = [ipaddress.ip_network(text) for text in conditions.excluded_addresses]
+        place = ipaddress.ip_address(address)
+        if (
+            any(fits(pattern, action) for pattern in statement.actions)
+            and any(fits(pattern, name) for pattern in statement.resources for name in resources)
+            and (not applied or any(place in network for network in applied))
+            and not any(place in network for network in excluded)
+            and (conditions.not_before is None or conditions.not_before <= moment)
+            and (conditions.not_after is None or moment < conditions.not_after)
+        ):
+            effects.add(statement.effect)
+    return effects == {"allow"}
+
+
+def fits(pattern: str, text: str) -> bool:
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text) is not None
+
+
+MOMENTS = [None, *(NOON + timedelta(hours=hours) for hours in (-2, 0, 3))]
+STATEMENTS = st.builds(
+    Statement,
+    st.sampled_from(["allow", "allow", "deny"]),
+    st.lists(st.sampled_from([*Action, "*", "View*", "P*"]), min_size=1, max_size=2).map(tuple),
+    st.lists(
+        st.sampled_from(["*", *PAY, "srn:scr:a1:registry/local/*", "srn:*api", "srn:scr:*:registry/*/image/a*"]),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    st.builds(
+        Conditions,
+        st.sampled_from([(), ("10.0.0.0/8",), ("10.0.0.0/8", "192.0.2.0/24")]),
+        st.sampled_from([(), ("10.1.0.0/16",)]),
+        st.sampled_from(MOMENTS),
+        st.sampled_from(MOMENTS),
+    ),
+)
+POLICIES = st.lists(st.builds(AccessPolicy, st.just("p"), st.lists(STATEMENTS, max_size=3).map(tuple)), max_size=4)
+QUESTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(Action),
+        st.sampled_from([PAY, PAY[1:], (srn("a1", "local"),), WEB]),
+        st.sampled_from(["10.0.0.1", "10.1.0.1", "192.0.2.9", "203.0.113.1"]),
+        st.sampled_from([AT_NOON + hours * 3_600_000 for hours in (-3, -2, -1, 0, 2, 3, 4)]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(POLICIES, QUESTIONS)
+def test_what_is_compiled_and_remembered_says_what_reading_it_says(
+    policies: list[AccessPolicy], questions: list[tuple[Action, tuple[str, ...], str, int]]
+) -> None:
+    compiled = Rights(policies)
+
+    for action, resources, address, now in questions:
+        verdict = compiled.evaluate(action, resources, address, Timestamp(now))
+        assert verdict.allowed is plainly(policies, action, resources, address, now)

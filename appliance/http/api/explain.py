@@ -71,7 +71,7 @@ async def explain(
         raise QueryInvalid(f"{data.from_[:80]!r} is no address; write one as 192.0.2.7")
     path, reference = _parse(data.name, strict=stock.rules.strict)
     question = Question(data.as_, data.from_, action, path, reference, data.endpoint)
-    found = explainer.explain(question, subject, here.site)
+    found = await explainer.explain(question, subject, here.site)
     return Explained(found.allowed, found.principal, list(found.steps))
 
 

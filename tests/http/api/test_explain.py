@@ -138,6 +138,19 @@ def test_a_lock_is_a_step(admin: Client) -> None:
     assert explained(admin, "admin", "push", "pay/held:2").allowed
 
 
+def test_a_full_quota_is_a_step(admin: Client) -> None:
+    registry = find(admin, "registries", "local")
+    content = {"Content-Type": "application/json"}
+    admin.request("PATCH", f"/api/v1/registries/{registry}", b'{"quotaBytes": 1}', content).expect(200)
+    try:
+        last = explained(admin, "admin", "push", "pay/new:1").steps[-1]
+    finally:
+        admin.request("PATCH", f"/api/v1/registries/{registry}", b'{"quotaBytes": null}', content).expect(200)
+
+    assert (last.stage, last.allowed) == ("quota and lock", False)
+    assert "quota" in last.reason
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
