@@ -57,6 +57,11 @@ class Plan(msgspec.Struct, frozen=True):
         staged.rename(path)
 
 
+def met_file(plan: Path) -> Path:
+    """Return the file beside the plan that is there once a step has failed."""
+    return plan.with_name(plan.name + ".met")
+
+
 class Faults:
     """Follows the plan in the file `path`."""
 
@@ -83,6 +88,7 @@ class Faults:
             return
         if not number:
             os.kill(os.getpid(), signal.SIGKILL)
+        met_file(self._path).touch()
         raise OSError(number, os.strerror(number))
 
     def _read(self) -> None:
@@ -184,4 +190,7 @@ class FaultyVfs(apsw.VFS):
         super().__init__("faulty", _REAL, makedefault=True)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
-        return _FaultyFile(self._faults, name, flags)
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+        if Path(path).name.startswith("scr.sqlite"):
+            return _FaultyFile(self._faults, name, flags)
+        return apsw.VFSFile(_REAL, name, flags)  # logs and metrics are written at times of their own

@@ -8,7 +8,7 @@ from typing import Self
 import apsw
 
 from appliance.domain.names import from_bytes
-from tests.crash.faults import Plan
+from tests.crash.faults import Plan, met_file
 from tests.crash.inspection import check_database, check_files
 from tests.crash.world import open_world
 from tests.make.server import Server
@@ -35,8 +35,13 @@ class CrashingServer(Server):
 
     def plan(self, plan: Plan) -> Self:
         """Let the disk do as `plan` says from now on."""
+        met_file(self.plan_file).unlink(missing_ok=True)
         plan.save(self.plan_file)
         return self
+
+    def has_met(self) -> bool:
+        """Whether a step has failed since the plan was made, in whoever's work."""
+        return met_file(self.plan_file).exists()
 
     def half_named(self) -> list[Path]:
         """Return what lies under a final name, or beside one, and is no row's (while the server runs)."""
