@@ -107,7 +107,7 @@ class Doors:
         await self.listeners.open_control(config.storage.data_dir / "control.sock", Door("control", is_control=True))
         for listener in config.listeners:
             await self._open_listener(listener, checks)
-        await self.follow()
+        await self._follow_ports()  # what is missing is said later: scr.toml may declare it
         self.listeners.refuse_rest()
 
     def entries(self) -> tuple[Entry, ...]:
@@ -118,11 +118,14 @@ class Doors:
         )
 
     async def follow(self) -> None:
-        """Follow the registries: the listeners they have of their own, and the allowlists that decide."""
+        """Follow the registries: the listeners they have of their own, and what decides about them."""
+        await self._follow_ports()
+        self.endpoints.follow()
+
+    async def _follow_ports(self) -> None:
         server = self._config().server
         files = (server.tls_certificate, server.tls_key)
         await self.ports.follow(self._certificates.get(files) if None not in files else None)  # type: ignore[arg-type]
-        self.endpoints.follow()
 
     async def equip(self, registry: Registry) -> None:
         """Follow `registry`, which was made, edited, deleted or restored just now. Raises Conflict where it cannot."""

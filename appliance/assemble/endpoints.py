@@ -54,6 +54,7 @@ class Endpoints:
         self._log = log
         self._executor = executor
         self._missing: set[RegistryName] = set()  # registries that listeners are of, as it was said
+        self._is_idle = False  # the public endpoint serves no registry, as it was said
         shelf = Shelf(config().storage.data_dir / "allowlists", opened.files, executor)
         self.allowlists = Allowlists(shelf, groups_of(config()), self._wanted, log)
         self.entrance = Entrance(opened.stock.db, opened.site, self.allowlists, meaning_of(config()))
@@ -73,13 +74,20 @@ class Endpoints:
         await self.allowlists.shelf.drop_aside(lambda one: registries.find_by_id(self._reader, one) is None)
 
     def follow(self) -> None:
-        """Say what decides about somebody and is not there: allowlists, and registries that listeners are of."""
+        """Say what decides about somebody and is not there: allowlists, and what listeners are for."""
         self.allowlists.follow()
-        named = {RegistryName(one.registry) for one in self._config().listeners if one.registry}
+        listeners = self._config().listeners
+        named = {RegistryName(one.registry) for one in listeners if one.registry}
         missing = {name for name in named if registries.find(self._reader, name) is None}
         for name in sorted(missing - self._missing):
             self._log.warn("listen.registry_unknown", registry=name, cure="make it, or take it out of [[listener]]")
         self._missing = missing
+        has_public = any(one.endpoint is Endpoint.PUBLIC for one in listeners)
+        is_idle = has_public and not registries.is_any_public(self._reader)
+        if is_idle and not self._is_idle:
+            cure = "scr registry edit NAME --endpoint private+public"
+            self._log.warn("listen.public_idle", reason="no registry is served at the public endpoint", cure=cure)
+        self._is_idle = is_idle
 
     def make_lookout(self) -> Lookout:
         """Return what looks after the files of allowlists."""

@@ -63,6 +63,12 @@ def list_managed(reader: Reader) -> list[Registry]:
     return [_registry(row) for row in reader.rows(f"{_FIND} r.managed AND r.removed_at IS NULL")]
 
 
+def is_any_public(reader: Reader) -> bool:
+    """Whether a live registry is served at the public endpoint too."""
+    sql = "SELECT 1 FROM registries WHERE removed_at IS NULL AND endpoint = 'private+public' LIMIT 1"
+    return reader.one(sql) is not None
+
+
 def list_ports(reader: Reader) -> dict[int, RegistryName]:
     """Return the ports on which live registries have listeners of their own, and whose they are."""
     rows = reader.rows("SELECT port, name FROM registries WHERE removed_at IS NULL AND port IS NOT NULL ORDER BY port")

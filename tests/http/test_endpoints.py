@@ -371,6 +371,11 @@ def test_management_may_have_an_address_and_a_list_of_its_own_and_the_operator_n
         assert [status(management, path) for path in ("/api/v1/status", "/metrics")] == [200, 200]
 
 
+def test_a_public_endpoint_that_serves_no_registry_says_what_to_do(tmp_path: Path) -> None:
+    with Server(tmp_path, '[endpoint.public]\nlisten = ["127.0.0.1:0"]\n') as made:
+        assert "--endpoint private+public" in wait_for_line(made, "listen.public_idle")
+
+
 @pytest.mark.parametrize("text", ["let me in\n", None], ids=["rubbish", "no file"])
 def test_at_the_start_rubbish_lets_nobody_in_and_the_operator_still_does(tmp_path: Path, text: str | None) -> None:
     made = Server(tmp_path)
