@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from appliance.domain.admission import FULL_ACCESS, Caller, Grant
 from appliance.domain.moment import HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_image_path, parse_tag
 from appliance.domain.registry import ImageRef, RegistryId
+from appliance.errors import StoreFailed
 from appliance.logs import Log
 from appliance.services import collect, push, sweep
 from appliance.services.collect import Collected
@@ -39,11 +40,11 @@ class GatedStore(LocalStore):
 
     gate: asyncio.Event | None = None
 
-    async def delete(self, digest: Digest, generation: str) -> None:
+    async def delete_all(self, kind: str, names: Sequence[tuple[Digest, str]]) -> list[StoreFailed | None]:
         """Wait for the gate, where there is one, then delete."""
         if self.gate is not None:
             await self.gate.wait()
-        await super().delete(digest, generation)
+        return await super().delete_all(kind, names)
 
 
 class World:
