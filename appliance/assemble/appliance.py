@@ -88,7 +88,7 @@ class Appliance:
             self._opened.stock.declared_in = str(self._sources.path or "scr.toml")
             await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
-            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._clock, self._log)
+            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._books, self._clock, self._log)
             await self._open_doors(stack, self._opened)
             self._lists = self._doors.endpoints.make_lookout()
             self._timetable = Timetable(self._log)

@@ -16,6 +16,7 @@ from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
 from appliance.services import backup, collect, move, retain, retention_orders, scrub, snapshots, sweep, verify
 from appliance.services.backup import BackupOrder
+from appliance.services.books import Books
 from appliance.services.collect import Collected
 from appliance.services.move import MoveOrder
 from appliance.services.scrub import ScrubOrder
@@ -26,9 +27,9 @@ _FORGOTTEN = 1000  # of them forgotten in one go
 SOON = MINUTE  # milliseconds after the start, when what is not urgent begins
 
 
-def make_scheduler(config: Callable[[], Config], opened: Opened, clock: Clock, log: Log) -> Scheduler:
+def make_scheduler(config: Callable[[], Config], opened: Opened, books: Books, clock: Clock, log: Log) -> Scheduler:
     """Return the scheduler of the appliance; `config` returns what is in force."""
-    labour = _Labour(config, opened, clock, log)
+    labour = _Labour(config, opened, books, clock, log)
     return Scheduler(
         opened.stock.db, clock.now, labour.works(), labour.schedules(), lambda: config().jobs.parallel, log
     )
@@ -37,8 +38,9 @@ def make_scheduler(config: Callable[[], Config], opened: Opened, clock: Clock, l
 class _Labour:
     """What the jobs do that look after the appliance as a whole."""
 
-    def __init__(self, config: Callable[[], Config], opened: Opened, clock: Clock, log: Log) -> None:
+    def __init__(self, config: Callable[[], Config], opened: Opened, books: Books, clock: Clock, log: Log) -> None:
         self._config = config
+        self._books = books
         self._opened = opened
         self._stock = opened.stock
         self._clock = clock
@@ -52,6 +54,7 @@ class _Labour:
             Work("sweep", self._sweep),
             Work("scrub", self._scrub),
             Work("check", self._check),
+            Work("roll-up", self._roll_up),
             Work("move", self._move),
             Work("retention", self._retain),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
@@ -65,6 +68,7 @@ class _Labour:
             Schedule("sweep", lambda: self._config().schedule.sweep),
             Schedule("scrub", lambda: self._config().schedule.scrub),
             Schedule("check", lambda: self._config().schedule.check),
+            Schedule("roll-up", lambda: self._config().schedule.roll_up),
             Schedule("retention", lambda: self._config().schedule.retention, self._has_images_due),
             Schedule("backup", lambda: self._config().schedule.backup, self._has_changed),
         )
@@ -109,6 +113,10 @@ class _Labour:
         run.report({"strays": done.strays, "bytes": done.bytes})
         if done.strays:
             self._log.info("collection.strays", files=done.strays, freed=done.bytes)
+
+    async def _roll_up(self, run: Run) -> None:
+        self._need_steady(self._config().storage.recycle)
+        run.report(await self._books.prune(run))
 
     async def _scrub(self, run: Run) -> None:
         rate = 0 if run.order(ScrubOrder).full_speed else self._config().storage.scrub_rate

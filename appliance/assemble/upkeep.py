@@ -13,7 +13,6 @@ from appliance.logs import Log
 from appliance.services import collect, tally
 from appliance.services.books import Books
 
-_HOUR_S = 3600.0
 _UPKEEP_S = 600.0  # between two looks at the disk: ballast, reserve
 _ROOM_S = 30.0  # between two looks whether the disk still has room for new bytes
 _SOON_S = 60.0  # after the start, when what is not urgent begins
@@ -47,7 +46,6 @@ class Upkeep:
         """Return the timetable."""
         return (
             Entry("books", self._books.write, lambda: tally.FLUSH_S, tally.FLUSH_S),
-            Entry("old records", self._prune, lambda: _HOUR_S, _SOON_S),
             Entry("room", self._make_room, lambda: _ROOM_S, _ROOM_S),
             Entry("upkeep", self._keep_house, lambda: _UPKEEP_S, _SOON_S),
         )
@@ -77,8 +75,3 @@ class Upkeep:
         if self.is_short() and self._clock.is_steady(self._config().storage.recycle):
             freed = await collect.make_room(self._stock, self.is_short, started=self._opened.started)
             self._log.warn("disk.nearly_full", freed=freed.bytes, cure="free the disk, or delete images")
-
-    async def _prune(self) -> None:
-        """Delete records that are kept no longer, unless the clock has jumped."""
-        if self._clock.is_steady(self._config().storage.recycle):
-            await self._books.prune()

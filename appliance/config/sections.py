@@ -168,6 +168,7 @@ class ScheduleSection(msgspec.Struct, frozen=True):
     scrub: When = parse_when("30d")
     check: When = parse_when("7d")
     backup: When = parse_when("6h")
+    roll_up: When = parse_when("1h")
     retention: When = parse_when("10m")
 
 

@@ -19,6 +19,7 @@ from appliance.metrics import Counter
 from appliance.services import audit, tally, traffic
 from appliance.services.alive import Alive
 from appliance.services.audit import Audit
+from appliance.services.course import UNFOLLOWED, Course
 from appliance.services.logins import Login, Logins
 from appliance.services.refusals import Refusals
 from appliance.services.stock import Stock
@@ -36,6 +37,14 @@ class Bounds(msgspec.Struct, frozen=True):
     activity_size: int
     traffic_keep: int
     traffic_size: int
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """How much was deleted: spans of counters, records of activity, lines of traffic."""
+
+    spans: int
+    records: int
+    lines: int
 
 
 class Books:
@@ -123,13 +132,16 @@ class Books:
         await self._try(self.write_logs)
         await asyncio.get_running_loop().run_in_executor(None, self.file.close)
 
-    async def prune(self) -> None:
-        """Delete what is older, or more, than is kept."""
+    async def prune(self, course: Course = UNFOLLOWED) -> Pruned:
+        """Delete what is older, or more, than is kept; return how much. Minutes go first, then hours, then days."""
         db, bounds, now = self.db, self.bounds, self.clock()
-        while await db.write(lambda tx: metric_history.forget(tx, now, _SLICE)):
-            pass
-        await audit.prune(db, Timestamp(now - bounds.activity_keep), bounds.activity_size)
-        await traffic.prune(self.file, Timestamp(now - bounds.traffic_keep), bounds.traffic_size)
+        spans = 0
+        while done := await db.write(lambda tx: metric_history.forget(tx, now, _SLICE)):
+            spans += done
+            course.check()
+        records = await audit.prune(db, Timestamp(now - bounds.activity_keep), bounds.activity_size)
+        lines = await traffic.prune(self.file, Timestamp(now - bounds.traffic_keep), bounds.traffic_size)
+        return Pruned(spans, records, lines)
 
     def _note_change(self) -> None:
         self._has_changed = True

@@ -31,6 +31,7 @@ ORDERS: dict[str, type[msgspec.Struct]] = {
     "scrub": ScrubOrder,
     "check": CheckOrder,
     "backup": BackupOrder,
+    "roll-up": PlainOrder,
     "move": MoveOrder,
 }
 _LONGEST = 1024  # characters of a folder

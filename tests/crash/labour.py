@@ -145,12 +145,22 @@ def _check_backup(ground: Ground, laid: object, report: dict[str, object]) -> No
     assert not list(ground.outside.glob("*.part"))
 
 
+def _lay_nothing(ground: Ground, client: Client, name: str) -> None:
+    del ground, client, name
+
+
+def _check_pruned(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del ground, laid
+    assert set(report) == {"spans", "records", "lines"}
+
+
 TASKS = {
     "gc": Task("gc", _lay_garbage, _check_garbage),
     "upload-expiry": Task("upload-expiry", _lay_sessions, _check_sessions),
     "sweep": Task("sweep", _lay_strays, _check_strays),
     "scrub": Task("scrub", _lay_image, _check_scrub),
     "check": Task("check", _lay_image, _check_check),
+    "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
     "snapshot": Task("backup", _lay_image, _check_snapshot),
     "backup": Task("backup", _lay_image, _check_backup, lambda ground: {"folder": str(ground.outside)}),
 }

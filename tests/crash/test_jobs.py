@@ -26,6 +26,8 @@ sweep = ""
 scrub = ""
 check = ""
 backup = ""
+roll_up = ""
+retention = ""
 """
 
 

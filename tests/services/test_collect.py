@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -318,17 +319,17 @@ async def test_a_push_that_meets_the_deletion_of_the_same_blob_wins(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await house.push_blob("pay/api", IMAGE.blobs[0])
-    really_delete = house.stock.store.delete
+    really_delete = house.stock.store.delete_all
     is_pushed = False
 
-    async def push_and_delete(digest: Digest, generation: str) -> None:
+    async def push_and_delete(kind: str, names: Sequence[tuple[Digest, str]]) -> list[StoreFailed | None]:
         nonlocal is_pushed
         if not is_pushed:  # condemned and committed, the bytes still there: a client pushes
             is_pushed = True
             await house.push("pay/api", IMAGE, "1")
-        await really_delete(digest, generation)
+        return await really_delete(kind, names)
 
-    monkeypatch.setattr(house.stock.store, "delete", push_and_delete)
+    monkeypatch.setattr(house.stock.store, "delete_all", push_and_delete)
     await house.collect(after=2 * HOUR)
 
     await house.assert_whole("pay/api", IMAGE)
