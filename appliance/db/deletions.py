@@ -76,8 +76,8 @@ def add(
 
 
 _COLUMNS = "id, public_id, kind, registry_id, repository_id, image_id, path, tags, manifests, deleted_at, deleted_by"
-_LIST = f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = :of AND id < :last ORDER BY id DESC LIMIT :limit"
-_LIST_OF_PATH = _LIST.replace("registry_id = :of", "registry_id = :of AND path = :path")
+LIST = f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = :of AND id < :last ORDER BY id DESC LIMIT :limit"
+LIST_OF_PATH = LIST.replace("registry_id = :of", "registry_id = :of AND path = :path")
 
 
 def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path: str = "") -> list[Deletion]:
@@ -86,7 +86,7 @@ def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path:
     All of them, or those of the image or repository at `path`.
     """
     values: Values = {"of": registry, "last": last, "limit": limit, **({"path": path} if path else {})}
-    return [_deletion(row) for row in reader.rows(_LIST_OF_PATH if path else _LIST, values)]
+    return [_deletion(row) for row in reader.rows(LIST_OF_PATH if path else LIST, values)]
 
 
 def find_of_repository(reader: Reader, repository: Repository) -> Deletion | None:

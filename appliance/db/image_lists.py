@@ -28,7 +28,7 @@ for _sort, _column in (("pushed", "pushed_at"), ("pulls", "pulls"), ("created", 
     _ORDERS[f"-{_sort}"] = (
         f"i.path > :first AND i.path < :end AND (i.{_column}, i.id) < (:at, :id) ORDER BY i.{_column} DESC, i.id DESC"
     )
-_PAGES = {order: f"{_SELECT} AND instr(i.path, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
+PAGES = {order: f"{_SELECT} AND instr(i.path, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
 
 
 def list_page(
@@ -53,7 +53,7 @@ def list_page(
         values["text"] = min(last or end, end)
     else:
         values["at"], values["id"] = _place(last, is_down=order.startswith("-"))
-    return [_shown(row) for row in reader.rows(_PAGES[order], {**values, "limit": limit})]
+    return [_shown(row) for row in reader.rows(PAGES[order], {**values, "limit": limit})]
 
 
 def key_in(order: str, row: ImageRow) -> str:

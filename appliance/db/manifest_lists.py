@@ -41,7 +41,7 @@ SELECT m.id, m.digest, m.media_type, m.artifact_type, m.config_media_type, m.sub
 FROM manifests m WHERE m.image_id = :image AND m.removed_at IS NULL
 """
 _TAGGED = "(:tagged IS NULL OR :tagged = EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id))"
-_PAGES = {
+PAGES = {
     "pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) > (:at, :id) ORDER BY m.pushed_at, m.id LIMIT :limit",
     "-pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) < (:at, :id)"
     " ORDER BY m.pushed_at DESC, m.id DESC LIMIT :limit",
@@ -57,7 +57,7 @@ def list_page(
     """
     at, number = _place(last, is_down=order.startswith("-"))
     values: Values = {"image": image, "at": at, "id": number, "tagged": tagged, "limit": limit}
-    return [_row(reader, row) for row in reader.rows(_PAGES[order], values)]
+    return [_row(reader, row) for row in reader.rows(PAGES[order], values)]
 
 
 def key_in(row: ManifestRow) -> str:

@@ -23,12 +23,12 @@ class Node(msgspec.Struct, frozen=True):
     referrers: tuple["Node", ...]
 
 
-_BY_SUBJECT = """
+BY_SUBJECT = """
 SELECT m.digest, m.media_type, m.artifact_type, m.content_size, m.pushed_at, '' AS tag
 FROM needs n JOIN manifests m ON m.id = n.manifest_id AND m.removed_at IS NULL
 WHERE n.image_id = :image AND n.digest = :digest AND n.kind = 3 ORDER BY n.manifest_id LIMIT :limit
 """
-_BY_TAG = """
+BY_TAG = """
 SELECT m.digest, m.media_type, m.artifact_type, m.content_size, m.pushed_at, t.name
 FROM tags t JOIN manifests m ON m.id = t.manifest_id AND m.removed_at IS NULL
 WHERE t.image_id = :image AND t.name >= :first AND t.name < :end ORDER BY t.name LIMIT :limit
@@ -48,7 +48,7 @@ def list_tree(reader: Reader, image: ImageId, digest: Digest) -> tuple[Node, ...
             "end": f"{name}/",  # "/" is what comes after "."
             "limit": max(left[0], 0),
         }
-        rows = [*reader.rows(_BY_SUBJECT, values), *reader.rows(_BY_TAG, values)][: max(left[0], 0)]
+        rows = [*reader.rows(BY_SUBJECT, values), *reader.rows(BY_TAG, values)][: max(left[0], 0)]
         left[0] -= len(rows)
         return tuple(
             Node(found, row[1], row[2], row[3], Timestamp(row[4]), row[5], below(found, depth - 1) if depth > 1 else ())

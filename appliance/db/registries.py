@@ -165,20 +165,22 @@ def live_repositories(reader: Reader, registry: RegistryId, limit: int) -> list[
     return [RepositoryId(row[0]) for row in reader.rows(sql, (registry, limit))]
 
 
-_LOCK = """
+LOCK = """
 SELECT 'repository ' || name FROM repositories WHERE registry_id = :id AND removed_at IS NULL AND locked
-UNION ALL SELECT 'image ' || i.path FROM images i JOIN repositories r ON r.id = i.repository_id
-WHERE i.registry_id = :id AND i.locked AND i.removed_at IS NULL AND r.removed_at IS NULL
-UNION ALL SELECT 'tag ' || i.path || ':' || t.name FROM tags t JOIN images i ON i.id = t.image_id
-JOIN repositories r ON r.id = i.repository_id
-WHERE t.locked AND i.registry_id = :id AND i.removed_at IS NULL AND r.removed_at IS NULL
+UNION ALL SELECT 'image ' || i.path
+FROM repositories r CROSS JOIN images i INDEXED BY images_locked ON i.repository_id = r.id AND i.locked
+WHERE r.registry_id = :id AND i.removed_at IS NULL AND r.removed_at IS NULL
+UNION ALL SELECT 'tag ' || i.path || ':' || t.name
+FROM repositories r CROSS JOIN images i ON i.repository_id = r.id
+CROSS JOIN tags t INDEXED BY tags_locked ON t.image_id = i.id AND t.locked
+WHERE r.registry_id = :id AND i.removed_at IS NULL AND r.removed_at IS NULL
 LIMIT 1
 """
 
 
 def find_lock(reader: Reader, registry: RegistryId) -> str | None:
     """Return what holds a lock in the registry, in words ("tag pay/api:1"), or None."""
-    row = reader.one(_LOCK, {"id": registry})
+    row = reader.one(LOCK, {"id": registry})
     return row[0] if row else None
 
 

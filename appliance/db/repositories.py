@@ -202,18 +202,20 @@ def live_images(reader: Reader, repository: RepositoryId, limit: int) -> list[Im
     return [ImageId(row[0]) for row in reader.rows(sql, (repository, limit))]
 
 
-_LOCK = """
+LOCK = """
 SELECT 'repository ' || name FROM repositories WHERE id = :id AND locked
-UNION ALL SELECT 'image ' || path FROM images WHERE repository_id = :id AND removed_at IS NULL AND locked
-UNION ALL SELECT 'tag ' || i.path || ':' || t.name FROM images i JOIN tags t ON t.image_id = i.id
-WHERE i.repository_id = :id AND i.removed_at IS NULL AND t.locked
+UNION ALL SELECT 'image ' || path FROM images INDEXED BY images_locked
+WHERE repository_id = :id AND removed_at IS NULL AND locked
+UNION ALL SELECT 'tag ' || i.path || ':' || t.name
+FROM images i CROSS JOIN tags t INDEXED BY tags_locked ON t.image_id = i.id AND t.locked
+WHERE i.repository_id = :id AND i.removed_at IS NULL
 LIMIT 1
 """
 
 
 def find_lock(reader: Reader, repository: RepositoryId) -> str | None:
     """Return what holds a lock in the repository, in words ("tag pay/api:1"), or None."""
-    row = reader.one(_LOCK, {"id": repository})
+    row = reader.one(LOCK, {"id": repository})
     return row[0] if row else None
 
 

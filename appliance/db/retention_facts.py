@@ -14,9 +14,13 @@ from appliance.domain.names import Digest, Tag, from_bytes
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.domain.retention import Candidate, TagState
 
-_MANIFESTS = """
+MANIFESTS = """
 SELECT id, digest, pushed_at, last_pulled_at, subject, content_size FROM manifests
 WHERE image_id = ? AND removed_at IS NULL
+"""
+TAGS = "SELECT manifest_id, name, locked FROM tags WHERE image_id = ?"
+CHILDREN = """
+SELECT manifest_id, digest FROM needs INDEXED BY needs_of_manifest WHERE image_id = ? AND kind > 1 AND kind = 2
 """
 
 
@@ -33,13 +37,9 @@ class Facts(msgspec.Struct, frozen=True):
 def load(reader: Reader, image: ImageId) -> Facts:
     """Return what there is of `image`. It reads all of its manifests: for a worker thread."""
     with reader.snapshot():
-        manifests = reader.rows(_MANIFESTS, (image,))
-        tags = reader.rows("SELECT manifest_id, name, locked FROM tags WHERE image_id = ?", (image,))
-        children = reader.rows(
-            "SELECT manifest_id, digest FROM needs INDEXED BY needs_of_manifest"
-            " WHERE image_id = ? AND kind > 1 AND kind = 2",
-            (image,),
-        )
+        manifests = reader.rows(MANIFESTS, (image,))
+        tags = reader.rows(TAGS, (image,))
+        children = reader.rows(CHILDREN, (image,))
         seq = newest_change(reader, image)
     tags_of: dict[int, list[TagState]] = defaultdict(list)
     for row, name, locked in tags:
@@ -92,7 +92,7 @@ class Due(msgspec.Struct, frozen=True):
     at: Timestamp
 
 
-_DUE = """
+DUE = """
 SELECT i.id, i.public_id, i.retention_at FROM images i
 WHERE i.retention_at <= ? AND i.retention_at IS NOT NULL AND i.removed_at IS NULL ORDER BY i.retention_at LIMIT ?
 """
@@ -100,7 +100,7 @@ WHERE i.retention_at <= ? AND i.retention_at IS NOT NULL AND i.removed_at IS NUL
 
 def list_due(reader: Reader, now: Timestamp, limit: int) -> list[Due]:
     """Return up to `limit` images whose tag deletion is due, the longest due first."""
-    return [Due(ImageId(row[0]), row[1], Timestamp(row[2])) for row in reader.rows(_DUE, (now, limit))]
+    return [Due(ImageId(row[0]), row[1], Timestamp(row[2])) for row in reader.rows(DUE, (now, limit))]
 
 
 def has_beyond(reader: Reader, latest: Timestamp) -> bool:

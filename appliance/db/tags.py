@@ -64,20 +64,21 @@ def any_locked(reader: Reader, image: ImageId) -> Tag | None:
     return Tag(row[0]) if row else None
 
 
-_LOCKED_ABOVE = """
+LOCKED_ABOVE = """
 WITH RECURSIVE above (id, digest) AS (
   SELECT id, digest FROM manifests WHERE id = :manifest
   UNION
   SELECT p.id, p.digest FROM above JOIN needs n ON n.image_id = :image AND n.digest = above.digest AND n.kind = 2
   JOIN manifests p ON p.id = n.manifest_id AND p.removed_at IS NULL
 )
-SELECT t.name, t.manifest_id = :manifest FROM above JOIN tags t ON t.manifest_id = above.id WHERE t.locked
+SELECT t.name, t.manifest_id = :manifest
+FROM above CROSS JOIN tags t INDEXED BY tags_by_manifest ON t.manifest_id = above.id WHERE t.locked
 """
 
 
 def locked_above(reader: Reader, image: ImageId, manifest: ManifestId) -> list[tuple[Tag, bool]]:
     """Return locked tags of `manifest` (True) and of the live indexes that list it, at any depth (False)."""
-    rows = reader.rows(_LOCKED_ABOVE, {"image": image, "manifest": manifest})
+    rows = reader.rows(LOCKED_ABOVE, {"image": image, "manifest": manifest})
     return [(Tag(row[0]), bool(row[1])) for row in rows]
 
 
@@ -109,7 +110,7 @@ _ORDERS = {
     "pushed": "(t.pushed_at, t.name) > (:at, :name) ORDER BY t.pushed_at, t.name",
     "-pushed": "(t.pushed_at, t.name) < (:at, :name) ORDER BY t.pushed_at DESC, t.name DESC",
 }
-_PAGES = {order: f"{_LIST} AND instr(t.name, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
+PAGES = {order: f"{_LIST} AND instr(t.name, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
 
 
 def list_page(
@@ -132,7 +133,7 @@ def list_page(
         "contains": contains,
         "limit": limit,
     }
-    return [_shown(row) for row in reader.rows(_PAGES[order], values)]
+    return [_shown(row) for row in reader.rows(PAGES[order], values)]
 
 
 def key_in(order: str, row: TagRow) -> str:
