@@ -49,9 +49,11 @@ class Callers:
         """
         headers: Fields = scope["scr.headers"]
         authorization = headers.get(b"authorization")
-        open_caller = self._open_caller(scope, headers, address) if self.is_open() else None
+        open_caller = self._open_caller(scope, headers, address, site) if self.is_open() else None
         if open_caller is not None and authorization is None:
             return open_caller
+        if authorization is not None and authorization[:6].lower() == b"basic ":
+            self._check_page(scope, headers, site)  # a browser adds these by itself, whoever's page asks
         is_registry = is_registry_path(scope["path"])
         if scope["state"]["door"].is_beside_tls and (authorization is not None or not is_registry):
             raise Unauthorized(PLAIN_ONLY)
@@ -66,11 +68,11 @@ class Callers:
         return SECURE_COOKIE if self.challenger.base_url(scope, site).startswith("https:") else PLAIN_COOKIE
 
     def _by_session(self, scope: Scope, headers: Fields, address: str, site: Site) -> Caller:
-        is_ours = is_same_origin(headers, scope["method"], scope["path"], is_tls=scope["state"]["door"].is_tls)
-        if scope["path"] == SESSION_PATH and scope["method"] == "POST" and is_ours:  # whatever session there was
+        self._check_page(scope, headers, site)
+        if scope["path"] == SESSION_PATH and scope["method"] == "POST":  # whatever session there was
             return self.doorkeeper.anonymous(address)
         secret = _cookie(headers, self.cookie_name(scope, site))
-        known = self.doorkeeper.know_session(secret, address) if secret and is_ours else None
+        known = self.doorkeeper.know_session(secret, address) if secret else None
         if known is not None:
             caller, session = known
             is_form = not scope["path"].startswith("/api")  # a page's form sends it in the body: the page compares it
@@ -81,16 +83,18 @@ class Callers:
                 )
             scope["scr.session"] = session
             return caller
-        if not is_ours:
-            raise Denied("a page of another site may not use this registry through your browser")
         raise Unauthorized("sign in first: with an access key, or with the user and password where they are let in")
 
-    def _open_caller(self, scope: Scope, headers: Fields, address: str) -> Caller:
-        """Return the administrator of zero configuration. Raises Denied for what may come from elsewhere."""
-        if (b"origin" in headers or b"sec-fetch-site" in headers) and not is_same_origin(
-            headers, scope["method"], scope["path"], is_tls=scope["state"]["door"].is_tls
-        ):
+    def _check_page(self, scope: Scope, headers: Fields, site: Site) -> None:
+        """Refuse what a page of elsewhere asks for in somebody's browser. Raises Denied."""
+        if b"origin" not in headers and b"sec-fetch-site" not in headers:
+            return
+        if not is_same_origin(headers, scope["method"], scope["path"], self.challenger.base_url(scope, site)):
             raise Denied("a page of another site may not use this registry through your browser")
+
+    def _open_caller(self, scope: Scope, headers: Fields, address: str, site: Site) -> Caller:
+        """Return the administrator of zero configuration. Raises Denied for what may come from elsewhere."""
+        self._check_page(scope, headers, site)
         local, port = scope["server"]
         host = headers.get(b"host", b"").decode("latin-1")
         is_forwarded = not (headers.keys() <= self._harmless) and self._says_forwarded(headers)
@@ -118,14 +122,13 @@ def is_registry_path(path: str) -> bool:
     return path.startswith("/v2/") or path in ("/v2", "/token")
 
 
-def is_same_origin(headers: Fields, method: str, path: str, *, is_tls: bool) -> bool:
-    """Whether a request in a browser comes from our own pages, or from no page at all (DESIGN 4, "Browsers")."""
+def is_same_origin(headers: Fields, method: str, path: str, base: str) -> bool:
+    """Whether a request in a browser comes from our own pages (at `base`), or from no page at all (DESIGN 4)."""
     site = headers.get(b"sec-fetch-site")
     origin = headers.get(b"origin")
     if site in _SAME or (site is None and origin is None):
         return True
-    own = (b"https://" if is_tls else b"http://") + headers.get(b"host", b"")
-    if site is None and origin == own:
+    if site is None and origin == base.encode("latin-1"):
         return True
     is_page = not path.startswith(_NO_BROWSER_PATHS)
     return method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate" and is_page

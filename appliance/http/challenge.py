@@ -38,8 +38,9 @@ class Challenger:
         path: str = scope["path"]
         is_registry = path.startswith("/v2/") or path == "/v2"
         bearer = (b"www-authenticate", self._bearer(scope, site, error, is_registry=is_registry).encode())
-        if is_registry or b"sec-fetch-site" in scope["scr.headers"]:  # a browser would ask for a password by itself
-            return [bearer]
+        headers = scope["scr.headers"]
+        if is_registry or (b"sec-fetch-site" in headers and headers.get(b"sec-fetch-mode") != b"navigate"):
+            return [bearer]  # for a script's request a browser would ask for a password by itself
         return [_BASIC] if path == "/token" else [_BASIC, bearer]
 
     def _bearer(self, scope: Scope, site: Site, error: ScrError, *, is_registry: bool) -> str:

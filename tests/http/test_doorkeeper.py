@@ -164,6 +164,17 @@ async def test_who_is_made_again_inherits_no_token(gate: Gate) -> None:
     assert (await gate.by_key(again)).principal.name == "ann"
 
 
+async def test_who_got_the_id_of_somebody_else_by_a_restored_backup_gets_nothing_else(gate: Gate) -> None:
+    await gate.make_ann()
+    token = gate.token(await gate.basic("ann", PASSWORD))
+    await accounts.delete(gate.stock, ANN, gate.now)
+    await gate.stock.db.write(lambda tx: tx.execute("DELETE FROM sqlite_sequence"))
+    await gate.make_ann()
+
+    with pytest.raises(TokenInvalid):
+        await gate.bearer(token)
+
+
 async def test_a_disabled_user_is_out_by_every_way(gate: Gate) -> None:
     made = await gate.make_ann()
     token = gate.token(await gate.by_key(made))
@@ -250,7 +261,8 @@ async def test_a_token_of_another_appliance_opens_nothing(gate: Gate, tmp_path: 
     ann = principals.find_user_proof(gate.stock.db.reader, "ann")
     assert ann is not None
     until = Timestamp(gate.now + MINUTE)
-    token = other.sign(Claims(Credential(ann.principal, None, 1), RegistryId(1), Scopes(), until))
+    credential = Credential(ann.principal, None, ann.generation)
+    token = other.sign(Claims(credential, RegistryId(1), Scopes(), until))
 
     with pytest.raises(TokenInvalid):
         await gate.bearer(token)

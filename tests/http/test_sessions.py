@@ -191,6 +191,19 @@ def test_a_browser_is_not_asked_for_a_password_by_itself(client: Client) -> None
     assert "Basic" not in browser.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize(
+    "browser", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+def test_a_password_that_the_browser_adds_serves_no_page_of_elsewhere(
+    server: Server, keys: dict[str, Key], browser: dict[str, str]
+) -> None:
+    with server.client(user=keys["ann"].access_key, password=keys["ann"].secret_key) as client:
+        collect(client, {**JSON, **browser}).expect(403)
+        client.get("/v2/", browser).expect(403)
+        client.get("/token", browser).expect(403)
+        collect(client, {**JSON, "Origin": server.url}).expect(200, 409)
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"name": "ann"}', b'{"name": "ann", "secret": "x", "more": 1}', b"[]"])
 def test_a_sign_in_of_another_form_is_refused(client: Client, body: bytes) -> None:
     client.request("POST", PATH, body, JSON).expect(400)

@@ -114,7 +114,7 @@ async def test_a_new_password_or_being_disabled_ends_what_the_password_opened(ho
     await accounts.edit(house.stock, ANN, Edit(enabled=True), now(house))
     seen.append(generation())
 
-    assert seen == [1, 1, 2, 3, 3]
+    assert [one - seen[0] for one in seen] == [0, 0, 1, 2, 2]
 
 
 async def test_a_group_has_users_and_forgets_those_that_are_deleted(house: House) -> None:

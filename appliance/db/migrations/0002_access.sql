@@ -16,7 +16,9 @@ CREATE TABLE principals (
   sort_key TEXT NOT NULL,
   description TEXT NOT NULL DEFAULT '',
   password_hash TEXT, -- argon2id, or bcrypt of an imported htpasswd; NULL: signs in by access keys only
-  generation INTEGER NOT NULL DEFAULT 1, -- of the password: what an earlier one opened has ended
+  -- of the password: what an earlier one opened has ended. It begins anywhere, so that a token that was issued before a
+  -- backup was restored never fits somebody who was made afterwards and got the same id.
+  generation INTEGER NOT NULL DEFAULT (random() & 0xffffffffffff),
   sign_in TEXT NOT NULL, -- JSON: which methods open registry, api and console
   enabled INTEGER NOT NULL DEFAULT 1,
   managed INTEGER NOT NULL DEFAULT 0, -- declared in scr.toml
@@ -109,7 +111,7 @@ CREATE TABLE access_keys (
   name TEXT NOT NULL,
   description TEXT NOT NULL DEFAULT '',
   secret_hash BLOB NOT NULL, -- SHA-256
-  generation INTEGER NOT NULL DEFAULT 1, -- of the secret: what an earlier one opened has ended
+  generation INTEGER NOT NULL DEFAULT (random() & 0xffffffffffff), -- of the secret, as that of a password
   earlier_hash BLOB, -- the secret before the rotation, of the generation before this one ...
   earlier_until INTEGER, -- ... and how long both are good
   enabled INTEGER NOT NULL DEFAULT 1,
