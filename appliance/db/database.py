@@ -74,7 +74,7 @@ class Transaction(Reader):
         """Return how many rows the last statement changed."""
         return self._connection.changes()
 
-    def execute_many(self, sql: str, values: Iterable[Mapping[str, Value]]) -> None:
+    def execute_many(self, sql: str, values: Iterable[Values]) -> None:
         """Run a statement once for each of `values`."""
         self._connection.executemany(sql, values)
 

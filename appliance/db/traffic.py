@@ -1,10 +1,10 @@
 """Traffic: who pulled and pushed what. In `logs.sqlite`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from appliance.db.database import Reader, Row, Transaction, Value, Values
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, from_bytes, to_bytes
 from appliance.domain.registry import RegistryId
@@ -42,28 +42,21 @@ class Wanted(msgspec.Struct, frozen=True):
 
 _INSERT = """
 INSERT INTO traffic (at, kind, registry_id, path, tag, digest, size, principal, address, client)
-VALUES (:at, :kind, :registry, :path, :tag, :digest, :size, :principal, :address, :client)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def append(tx: Transaction, passages: Iterable[Passage]) -> None:
     """Append `passages` in their order."""
-    tx.execute_many(_INSERT, (_values(one) for one in passages))
+    tx.execute_many(_INSERT, map(_values, passages))
 
 
-def _values(one: Passage) -> Mapping[str, Value]:
-    return {
-        "at": one.at,
-        "kind": KINDS.index(one.kind),
-        "registry": one.registry,
-        "path": one.path,
-        "tag": one.tag,
-        "digest": to_bytes(one.digest),
-        "size": one.size,
-        "principal": one.principal,
-        "address": one.address,
-        "client": one.client,
-    }
+def _values(one: Passage) -> Values:
+    return (
+        *(one.at, _NUMBERS[one.kind], one.registry, one.path, one.tag, to_bytes(one.digest)),
+        *(one.size, one.principal, one.address, one.client),
+    )
 
 
 _PAGE = """

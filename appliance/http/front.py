@@ -76,7 +76,7 @@ class Front:
                 address = self._address(scope, host)
                 site = self.entrance.admit(door, host, address, is_registry=is_registry, is_reading=is_reading)
                 caller = await self.callers.find(scope, address, site)
-            if is_base(path):
+            if len(path) < 5 and is_base(path):  # hot: nearly every path is longer
                 self.noting.login(scope, caller, site)
         except ScrError as error:
             self.noting.refusal(error, scope, caller, site)

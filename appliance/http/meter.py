@@ -32,12 +32,15 @@ class Meter:
         self.sources: list[Source] = []  # of what others measure, asked whenever somebody looks
         self._series: dict[tuple[str, str], _Series] = {}
 
-    def observe(self, route: str, method: str, status: int, seconds: float, received: int, sent: int) -> None:
-        """Count one request. `route` is of a closed set; `status` 0: the client left before there was one."""
-        series = self._series.get((route, method))
+    def observe(self, route: tuple[str, str], status: int, seconds: float, received: int, sent: int) -> None:
+        """Count one request. Hot. `route` is what kind of address was asked, of a closed set, and the method.
+
+        `status` 0: the client left before there was one.
+        """
+        series = self._series.get(route)
         if series is None:
-            method = method if method in _METHODS else "other"
-            series = self._series.setdefault((route, method), _Series())
+            kind, method = route
+            series = self._series.setdefault((kind, method if method in _METHODS else "other"), _Series())
         series.histogram.observe(seconds)
         series.statuses[status // 100] += 1
         series.received += received
@@ -45,7 +48,7 @@ class Meter:
 
     def families(self) -> Iterable[Family]:
         """Yield what was counted since the start."""
-        known = sorted(self._series.items())
+        known = sorted(((kind or "base", method), one) for (kind, method), one in self._series.items())
         yield Family(REQUESTS, [sample for (route, method), one in known for sample in _statuses(route, method, one)])
         yield Family(REQUEST_SECONDS, histograms={labels: one.histogram for labels, one in known})
         for metric, field in ((RECEIVED, "received"), (SENT, "sent")):
@@ -85,4 +88,4 @@ class Measured:
             first = scope["path"].split("/", 2)[1]
             route = first if first in _PARTS else "console"
             size = scope["scr.headers"].get(b"content-length", b"0")
-            self._meter.observe(route, scope["method"], status, perf_counter() - began, int(size), sent)
+            self._meter.observe((route, scope["method"]), status, perf_counter() - began, int(size), sent)

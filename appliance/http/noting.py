@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from appliance.domain.admission import Caller, Grant, Site
 from appliance.domain.decision import Stage, Step
+from appliance.domain.foreign import printable
 from appliance.domain.names import Digest, Tag
 from appliance.domain.registry import RegistryId
 from appliance.errors import (
@@ -22,7 +23,7 @@ from appliance.errors import (
     TokenInvalid,
     Unauthorized,
 )
-from appliance.http.agent import agent_of, printable
+from appliance.http.agent import agent_of
 from appliance.http.callers import is_registry_path
 from appliance.http.challenge import Challenger
 from appliance.http.door import Door
@@ -97,7 +98,8 @@ class Noting:
         """Keep a manifest or a blob that went out or came in, where its registry keeps such things. Hot."""
         books = self.books
         if grant.image.registry in books.traffic.registries:
-            books.traffic.note((books.clock(), kind, grant, reference or digest, digest, size, agent_of(call.headers)))
+            agent = call.headers.get(b"user-agent", b"")
+            books.traffic.note((books.clock(), kind, grant, reference or digest, digest, size, agent))
 
     def _steps(self, error: ScrError, door: Door, host: bytes, asked: Asked) -> Iterator[Step]:
         """Yield the decisions up to the refusal, as far as they are known: the last one is the refusal."""

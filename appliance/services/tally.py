@@ -112,6 +112,8 @@ class Tally:
         self._pushed = Pushed(clock)
         self._refused: dict[tuple[object, ...], float] = {}
         self._waiting: dict[tuple[RegistryId, int], Counts] = {}
+        self._minute = -1  # which `_now` counts; what was counted in another one waits already
+        self._now: dict[RegistryId, Counts] = {}
         self._written: dict[RegistryId, Counts] = {}
         self._noted = 0  # what `followed` was when it was last written
 
@@ -120,12 +122,16 @@ class Tally:
         self.followed = self._noted = followed
 
     def count(self, registry: RegistryId, counter: int, now: Timestamp, by: int = 1) -> None:
-        """Count `by` happenings at `now`."""
-        key = registry, now // MINUTE
-        counts = self._waiting.get(key)
+        """Count `by` happenings at `now`. Hot."""
+        if now // MINUTE != self._minute:
+            self._turn(now // MINUTE)
+        counts = self._now.get(registry)
         if counts is None:
-            counts = self._waiting[key] = _none()
+            counts = self._now[registry] = self._waiting.setdefault((registry, self._minute), _none())
         counts[counter] += by
+
+    def _turn(self, minute: int) -> None:
+        self._minute, self._now = minute, {}
 
     def fetched(
         self, reader: Reader, registry: RegistryId, principal: Principal, found: FoundManifest, now: Timestamp
@@ -176,6 +182,7 @@ class Tally:
     def take(self) -> Taken | None:
         """Hand out what was counted, and up to which activity."""
         counted, self._waiting = self._waiting, {}
+        self._turn(-1)
         followed, noted = self.followed, self._noted
         if not counted and followed == noted:
             return None

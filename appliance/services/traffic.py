@@ -13,6 +13,7 @@ from appliance.db.database import Transaction
 from appliance.db.log_file import LogFile
 from appliance.db.traffic import Passage
 from appliance.domain.admission import Grant
+from appliance.domain.foreign import parse_agent
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, is_digest
 from appliance.domain.registry import RegistryId
@@ -23,7 +24,7 @@ MOST = 100_000  # lines in memory; some 50 MB, where nothing can be written
 _SLICE = 5000  # lines deleted in one transaction
 _SPARE = 0.02  # of the size that is deleted beyond it, so that not every batch deletes
 
-Line = tuple[Timestamp, str, Grant, Tag | Digest, Digest, int, str]  # when, kind, whose, asked by, what, bytes, client
+Line = tuple[Timestamp, str, Grant, Tag | Digest, Digest, int, bytes]  # when, kind, whose, asked by, what, bytes, agent
 
 
 class Traffic:
@@ -68,7 +69,7 @@ class Traffic:
 
 
 def _passage(line: Line) -> Passage:
-    at, kind, grant, reference, digest, size, client = line
+    at, kind, grant, reference, digest, size, agent = line
     return Passage(
         at=at,
         kind=kind,
@@ -79,7 +80,7 @@ def _passage(line: Line) -> Passage:
         size=size,
         principal=str(grant.principal),
         address=grant.caller.address,
-        client=client,
+        client=parse_agent(agent),
     )
 
 

@@ -2,14 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.http.agent import LONGEST, agent_of
+from appliance.domain.foreign import AGENT_LENGTH
+from appliance.http.agent import agent_of
 
 
-@given(st.binary(max_size=2 * LONGEST))
+@given(st.binary(max_size=2 * AGENT_LENGTH))
 def test_whatever_a_client_calls_itself_is_short_printable_ascii(sent: bytes) -> None:
     text = agent_of({b"user-agent": sent})
 
-    assert len(text) <= LONGEST
+    assert len(text) <= AGENT_LENGTH
     assert all(" " <= letter <= "~" for letter in text)
 
 

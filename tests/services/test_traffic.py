@@ -33,7 +33,7 @@ def file(house: House, executor: ThreadPoolExecutor) -> Iterator[LogFile]:
 def note(traffic_: Traffic, house: House, manifest: make.Manifest = IMAGE, at: int = make.NOON, tag: str = "1") -> None:
     digest = Digest(manifest.digest)
     asked = Tag(tag) if tag else digest
-    line = (Timestamp(at), "manifest.pulled", house.grant("pay/api"), asked, digest, len(manifest.body), "docker/27.0")
+    line = (Timestamp(at), "manifest.pulled", house.grant("pay/api"), asked, digest, len(manifest.body), b"docker/27.0")
     traffic_.note(line)
 
 

@@ -52,7 +52,7 @@ class DistributionApi:
         self.stock = stock
         self.reader = stock.db.reader
         self.noting = noting
-        self.tally = noting.books.tally
+        self.tally, self.traffic = noting.books.tally, noting.books.traffic
         self.meter = meter
         pushing, listing = Pushing(stock, noting), Listing(stock)
         self.routes: dict[tuple[str, str], Handler] = {
@@ -83,10 +83,11 @@ class DistributionApi:
         """Answer one request of `caller`, admitted by the front, to the registry `site`."""
         began = perf_counter()
         call = Call(scope, receive, send, caller, site)
-        kind = "other"
+        route = "other", call.method
         try:
             kind, name, reference = match(scope)
-            handler = self.routes.get((kind, call.method))
+            route = kind, call.method
+            handler = self.routes.get(route)
             if handler is None:
                 await self._refuse_method(call, kind)
             else:
@@ -105,8 +106,7 @@ class DistributionApi:
                 body = body_of("UNKNOWN", f"scr failed on this request; its log has the reason under id {request}")
                 await call.reply(500, [(b"content-type", b"application/json"), (b"connection", b"close")], body)
         finally:
-            route = kind or "base"
-            self.meter.observe(route, call.method, call.status, perf_counter() - began, call.received, call.sent)
+            self.meter.observe(route, call.status, perf_counter() - began, call.received, call.sent)
 
     async def get_manifest(self, call: Call, name: str, text: str) -> None:
         """One point query, one send. Spec: "Pulling manifests" (end-3)."""
@@ -128,8 +128,10 @@ class DistributionApi:
             return
         if not call.is_head:
             # in memory: a pull never waits for the writer
-            self.tally.fetched(self.reader, grant.image.registry, grant.principal, found, self.stock.clock())
-            self.noting.passage(call, grant, "manifest.pulled", found.digest, len(found.body), reference)
+            registry = grant.image.registry
+            self.tally.fetched(self.reader, registry, grant.principal, found, self.stock.clock())
+            if registry in self.traffic.registries:
+                self.noting.passage(call, grant, "manifest.pulled", found.digest, len(found.body), reference)
         await call.reply(200, headers, found.body)
 
     async def _check_limit(self, grant: Grant, reference: Tag | Digest, found: FoundManifest) -> None:
