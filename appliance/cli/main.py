@@ -57,6 +57,7 @@ COMMANDS = {
     "restore": "put a backup into a data folder",
     "rebuild": "make a database from what lies in the data folder, after the old one is lost",
     "install": "become a service of this host: program, user, folders, unit",
+    "upgrade-check": "try what this program would do to an older data folder, on a copy",
     "uninstall": "take away what scr install brought",
     "completion": "print what a shell needs to complete scr's command line",
     "manual": "print the manual pages for man",

@@ -147,6 +147,9 @@ def lay_out(site: Path, source: Path, tree: Path, tool: str) -> None:
         else:
             copy(path, tree / place)
     parts = [*facts.sources(), *facts.libraries(site, packed)]
+    if not carried:  # PyInstaller's own recipes for libraries ask for their versions
+        for path in site.glob("*.dist-info/METADATA"):
+            copy(path, tree / path.relative_to(site))
     if carried:
         parts += facts.crates(Path("/build/crates/metadata.json"))
         write_carried(tree, carried, {part.name: part.version for part in parts if part.purl.startswith("pkg:pypi/")})

@@ -6,7 +6,7 @@ import pytest
 
 from appliance import assets
 from appliance.db import migrate
-from appliance.errors import ConfigInvalid
+from appliance.errors import ConfigInvalid, StoreFailed
 
 PACKAGE = "appliance.db.migrations"
 
@@ -39,7 +39,7 @@ def test_every_table_is_strict(connection: apsw.Connection) -> None:
     assert {name for name, strict in tables if not strict} <= {"sqlite_schema", "sqlite_sequence"}
 
 
-def test_a_migration_that_fails_leaves_the_one_before_it(
+def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     connection: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {
@@ -49,13 +49,13 @@ def test_a_migration_that_fails_leaves_the_one_before_it(
     monkeypatch.setattr(assets, "list_names", lambda *_: sorted(files))
     monkeypatch.setattr(assets, "read", lambda _, name: files[name])
 
-    with pytest.raises(apsw.SQLError):
+    with pytest.raises(StoreFailed, match=r"0002_b\.sql.*nothing was changed"):
         migrate.run(connection)
 
-    assert connection.pragma("user_version") == 1
-    assert [row[0] for row in connection.execute("SELECT name FROM sqlite_schema")] == ["a"]
+    assert connection.pragma("user_version") == 0
+    assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == []
     files["0002_b.sql"] = b"CREATE TABLE b (x INTEGER) STRICT;"
-    assert migrate.run(connection) == 1
+    assert migrate.run(connection) == 2
 
 
 def test_a_newer_programs_database_is_refused(connection: apsw.Connection) -> None:
