@@ -79,6 +79,8 @@ def judge_type(registry: Registry, endpoint: Endpoint) -> Step:
 def is_controlled(registry: Registry, endpoint: Endpoint) -> bool:
     """Whether an allowlist decides who may use a registry at `endpoint`."""
     settings = registry.settings
+    if endpoint is Endpoint.MANAGEMENT:
+        return False  # no registry is served there
     return settings.public_access_control if endpoint is Endpoint.PUBLIC else settings.private_access_control
 
 

@@ -122,10 +122,10 @@ class Allowlists:
         if registry.removed_at is None:
             await self.shelf.take_back(registry)
         else:
-            await self.shelf.put_aside(registry)
-            for endpoint in (Endpoint.PRIVATE, Endpoint.PUBLIC):  # another one may get its name
+            for endpoint in (Endpoint.PRIVATE, Endpoint.PUBLIC):  # another one may get its name, whatever the disk says
                 if found := self._guards.pop(ListName(endpoint, registry.name), None):
                     found.close()  # whoever still holds it
+            await self.shelf.put_aside(registry)
         await self.refresh()
 
     def paths(self) -> tuple[Path, ...]:
@@ -205,8 +205,14 @@ class Allowlists:
 
     def _refuse(self, guard: Guard) -> None:
         kept = "the last good list" if guard.is_known else "nobody gets in"
-        self._log.error(
-            "allowlist.refused", list=str(guard.name), reason=guard.fault, in_force=kept, cure="mend the file"
+        is_wanted = guard.name in self.wanted()
+        say = self._log.error if is_wanted else self._log.warn
+        say(
+            "allowlist.refused",
+            list=str(guard.name),
+            reason=guard.fault,
+            in_force=kept if is_wanted else "nothing: access control is off",
+            cure="mend the file",
         )
 
     def _drop(self, present: frozenset[ListName]) -> None:

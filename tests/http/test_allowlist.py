@@ -15,6 +15,7 @@ from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName
 from appliance.domain.ranges import Ranges, read_span
 from appliance.domain.registry import Registry, RegistryId, RegistrySettings
+from appliance.errors import StoreFailed
 from appliance.http.allowlist import Allowlists, State
 from appliance.logs import Log
 from appliance.services.allowlists import Shelf
@@ -175,6 +176,26 @@ async def test_a_registry_with_the_name_of_a_deleted_one_inherits_nothing(folder
     assert not held.has("192.0.2.7")
     assert not folder.lets_in("192.0.2.7")
     assert [one.name for one in folder.path.iterdir()] == ["pay-p1.private.txt.removed"]
+
+
+async def test_it_inherits_nothing_where_the_disk_does_not_let_the_file_go_either(folder: Folder) -> None:
+    await folder.write(GOOD)
+    held = folder.lists.guard(PAY)
+    (folder.path / "pay-p1.private.txt.removed").mkdir()  # the file cannot get that name
+
+    with pytest.raises(StoreFailed):
+        await folder.lists.equip(registry(removed_at=NOON))
+    await folder.lists.refresh()
+
+    assert not held.has("192.0.2.7")
+    assert not folder.lets_in("192.0.2.7")
+
+
+async def test_a_list_that_decides_nothing_is_refused_without_an_alarm(folder: Folder) -> None:
+    await folder.write("rubbish\n", DEV)
+
+    assert "warn  allowlist.refused list=dev.public" in folder.told.getvalue()
+    assert "access control is off" in folder.told.getvalue()
 
 
 async def test_a_restored_registry_gets_its_lists_back(folder: Folder) -> None:
