@@ -1,12 +1,13 @@
 """Fixtures of every test: a server for a module, a client of it, golden files."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.make.accounts import Key, Member, make_accounts
 from tests.make.client import Client
 from tests.make.object_store import KEY, SECRET, ObjectStore
 from tests.make.server import Server
@@ -32,6 +33,18 @@ def server_config() -> str:
 
 
 @pytest.fixture(scope="module")
+def members() -> Sequence[Member]:
+    """Users and roles that the module's server has when it starts; a module that needs some has such a fixture."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Key]:
+    """An access key of each of `members`, by name, once the server runs."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def store(request: pytest.FixtureRequest) -> str:
     """The store of the module's server, as `--store` says; a module that needs another has a fixture of this name."""
     return str(request.config.getoption("--store"))
@@ -49,6 +62,8 @@ def server(
     tmp_path_factory: pytest.TempPathFactory,
     server_config: str,
     store_variables: dict[str, str],
+    members: Sequence[Member],
+    keys: dict[str, Key],
 ) -> Iterator[Server]:
     """The module's server, which must end cleanly and without a traceback in its log.
 
@@ -59,7 +74,10 @@ def server(
         peer.url = str(url)
         yield peer
         return
-    running = Server(tmp_path_factory.mktemp("server"), server_config, environment=store_variables).start()
+    running = Server(tmp_path_factory.mktemp("server"), server_config, environment=store_variables)
+    if members:
+        keys.update(make_accounts(running.data, members))
+    running.start()
     try:
         yield running
     finally:

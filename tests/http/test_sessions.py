@@ -1,11 +1,11 @@
 """Console sessions against the real server: the cookie, the token that goes with it, pages of elsewhere, the end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
 
-from tests.make.accounts import Key, Member, make_accounts
+from tests.make.accounts import Key, Member
 from tests.make.client import Client, Reply
 from tests.make.server import Server
 
@@ -42,19 +42,8 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
-    keys.update(make_accounts(running.data, MEMBERS))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+def members() -> Sequence[Member]:
+    return MEMBERS
 
 
 def begin(client: Client, name: str, secret: str, headers: Mapping[str, str] | None = None) -> Reply:

@@ -2,13 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests import make
 from tests.http.raw import Answer, Raw
-from tests.make.accounts import Key, Member, ask_token, bearer, make_accounts
+from tests.make.accounts import Key, Member, ask_token, bearer
 from tests.make.client import Client, basic
 from tests.make.server import Server
 
@@ -31,22 +31,15 @@ MEMBERS = (
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {}
+def members() -> Sequence[Member]:
+    return MEMBERS
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
-    keys.update(make_accounts(running.data, MEMBERS))
-    running.start()
-    try:
-        with running.client(user=keys["admin"].access_key, password=keys["admin"].secret_key) as admin:
-            admin.push("secret/app", SECRET, "1")
-            admin.push("pay/api", OWN, "1")
-        yield running
-    finally:
-        running.stop()
+@pytest.fixture(scope="module", autouse=True)
+def stocked(server: Server, keys: dict[str, Key]) -> None:
+    with server.client(user=keys["admin"].access_key, password=keys["admin"].secret_key) as admin:
+        admin.push("secret/app", SECRET, "1")
+        admin.push("pay/api", OWN, "1")
 
 
 @pytest.fixture

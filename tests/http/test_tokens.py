@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from appliance.domain.access import Holder
 from appliance.domain.accounts import EVERYWHERE
 from tests import make
-from tests.make.accounts import Key, Member, TokenReply, ask_token, bearer, make_accounts, token_reply
+from tests.make.accounts import Key, Member, TokenReply, ask_token, bearer, token_reply
 from tests.make.client import Client, Reply, without_why
 from tests.make.server import Server
 
@@ -40,19 +40,8 @@ MEMBERS = (
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
-    keys.update(make_accounts(running.data, MEMBERS))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+def members() -> Sequence[Member]:
+    return MEMBERS
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from appliance.domain.access import Holder
 from tests import make
 from tests.http.api.conftest import find
-from tests.make.accounts import Key, Member, make_accounts
+from tests.make.accounts import Key, Member
 from tests.make.client import Client, Reply
 from tests.make.server import ROOT, Server
 
@@ -47,19 +47,8 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
-    keys.update(make_accounts(running.data, MEMBERS))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+def members() -> Sequence[Member]:
+    return MEMBERS
 
 
 @pytest.fixture
