@@ -1,7 +1,7 @@
 """Registries, repositories, images, manifests and tags as values."""
 
 import enum
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
 
@@ -50,6 +50,11 @@ class RepositoryState(enum.StrEnum):
     INACTIVE = "Inactive"  # its deletion failed: only that may be asked for again
 
 
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a person chooses of a registry. Quotas are None where there is none."""
 
@@ -59,9 +64,9 @@ class RegistrySettings(msgspec.Struct, frozen=True, rename="camel"):
     endpoint: EndpointType = EndpointType.PRIVATE
     private_access_control: bool = False  # its allowlist decides who may use the private endpoint
     public_access_control: bool = False
-    port: int | None = None  # of a listener of its own
-    quota_bytes: int | None = None
-    quota_images: int | None = None
+    port: Port | None = None  # of a listener of its own
+    quota_bytes: Bytes | None = None
+    quota_images: Count | None = None
     managed: bool = False  # declared in scr.toml, and changed there only
     log_traffic: bool = False  # its pulls and pushes are kept in the traffic log
 

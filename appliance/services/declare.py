@@ -18,8 +18,9 @@ from appliance.db.database import Database, Transaction
 from appliance.domain.access import Principal, PrincipalKind
 from appliance.domain.admission import FULL_ACCESS, Caller
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import RegistryName
+from appliance.domain.names import RegistryName, parse_registry_name, parse_repository_name
 from appliance.domain.registry import RegistryId, RegistrySettings, RepositorySettings
+from appliance.domain.resource_tags import check_tags
 from appliance.errors import ConfigInvalid, RegistryUnknown, ScrError
 from appliance.services.arrange import insert_repository, update_repository
 from appliance.services.declare_accounts import DeclaredUser, declare_users
@@ -100,6 +101,8 @@ def _declare_registries(tx: Transaction, declared: Sequence[DeclaredRegistry], n
     kept: set[RegistryId] = set()
     for one in declared:
         with _naming(f"[[registry]] {one.settings.name}"):
+            parse_registry_name(one.settings.name)
+            check_tags(one.tags)
             found = registries.find(tx, one.settings.name)
             if found is None:
                 found = insert_registry(tx, FILE, one.settings, one.tags, now)
@@ -116,6 +119,8 @@ def _declare_repositories(tx: Transaction, declared: Sequence[DeclaredRepository
     for one in declared:
         name = one.settings.name
         with _naming(f"[[repository]] {name}"):
+            parse_repository_name(name)
+            check_tags(one.tags)
             registry = registries.find(tx, one.registry)
             if registry is None:
                 raise RegistryUnknown(f"there is no registry {one.registry!r}; declare it as well: [[registry]]")

@@ -1,19 +1,17 @@
 """The Litestar application: `/api/v1`, its description at `/api/schema`, `/health`."""
 
 import secrets
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
-import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
-from appliance import __version__
 from appliance.domain.access import Action
 from appliance.errors import QueryInvalid, ScrError, Unauthorized
 from appliance.http.api import problem
@@ -22,6 +20,7 @@ from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlist
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.declarations import plan_declaration
 from appliance.http.api.deletions import Deletions
+from appliance.http.api.description import make_document
 from appliance.http.api.explain import explain
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
@@ -76,6 +75,9 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *TRAFFIC,
     list_metrics,
 ]
+PARTS = ("books", "meter", "stock", "running", "describer", "explainer", "noting")  # that handlers ask for by name
+_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+Parts = Mapping[str, Callable[[], object]]
 _ANY: Any = None  # in the place of a path parameter's own definition: only its name is looked at
 _Asked = Request[Any, Any, Any]  # Litestar's own type of a request without users, tokens and state
 
@@ -96,23 +98,21 @@ async def ready(running: InRunning) -> Response[Health]:
 def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter, explainer: Explainer) -> Litestar:
     """Return the application over `stock`."""
     describer = Describer(stock)
-    dependencies = {
-        "books": Provide(lambda: noting.books, sync_to_thread=False),
-        "meter": Provide(lambda: meter, sync_to_thread=False),
-        "stock": Provide(lambda: stock, sync_to_thread=False),
-        "running": Provide(lambda: running, sync_to_thread=False),
-        "asking": Provide(provide_asking, sync_to_thread=False),
-        "describer": Provide(lambda: describer, sync_to_thread=False),
-        "explainer": Provide(lambda: explainer, sync_to_thread=False),
-        "noting": Provide(lambda: noting, sync_to_thread=False),
-        "entry": Provide(provide_entry, sync_to_thread=False),
+    parts: Parts = {
+        "books": lambda: noting.books,
+        "meter": lambda: meter,
+        "stock": lambda: stock,
+        "running": lambda: running,
+        "describer": lambda: describer,
+        "explainer": lambda: explainer,
+        "noting": lambda: noting,
     }
 
     @get("/api/schema", sync_to_thread=False, include_in_schema=False, media_type="application/vnd.oai.openapi+json")
     def describe(asking: InAsking) -> bytes:
         """Return the OpenAPI description of the management API: one document, no page, nothing from elsewhere."""
         asking.check(Action.VIEW_REGISTRY)
-        return _description(dependencies)
+        return describe_api()
 
     def fail(request: _Asked, error: Exception) -> Response[bytes]:
         log_id = secrets.token_hex(8)
@@ -132,8 +132,8 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter, expla
 
     return Litestar(
         [live, ready, describe, show_metrics, tell_why, *_HANDLERS],
-        dependencies=dependencies,
-        before_request=_refuse_unknown_parameters,
+        dependencies=provide(parts),
+        before_request=_check_shape,
         exception_handlers={ScrError: refuse, HTTPException: _refuse_as_http, Exception: fail},
         openapi_config=None,
         logging_config=None,  # its own would take over the log of the whole process
@@ -141,26 +141,54 @@ def make_app(stock: Stock, running: Running, noting: Noting, meter: Meter, expla
     )
 
 
-def _refuse_unknown_parameters(request: _Asked) -> None:
-    """Refuse query parameters that the route does not know: a misspelt `confirm` or `limit` must not be ignored."""
-    known = _known_parameters(request.route_handler, tuple(request.path_params))
+def describe_api() -> bytes:
+    """Return the OpenAPI document of the management API."""
+    return make_document(_HANDLERS, provide(no_parts()))
+
+
+def provide(parts: Parts) -> dict[str, Provide]:
+    """Return what handlers ask for by name: the parts, and what each request brings."""
+    given = {name: Provide(parts[name], sync_to_thread=False) for name in PARTS}
+    return {
+        **given,
+        "asking": Provide(provide_asking, sync_to_thread=False),
+        "way_in": Provide(provide_entry, sync_to_thread=False),
+    }
+
+
+def no_parts() -> Parts:
+    """Return what stands for the parts where no handler runs."""
+    return {name: (lambda: None) for name in PARTS}  # one each: Litestar wants every provider to be another
+
+
+async def _check_shape(request: _Asked) -> None:
+    """Refuse what no handler should see: parameters that the route does not know, and bodies that are no text.
+
+    A misspelt `confirm` or `limit` must not be ignored.
+    """
+    known = _parameters(request.route_handler, tuple(request.path_params)).values()
     for name in request.query_params:
         if name not in known:
             raise QueryInvalid(f"this route has no parameter {name[:40]!r}; see /api/schema")
+    if request.method in _CHANGING:
+        try:
+            (await request.body()).decode()
+        except UnicodeDecodeError as error:
+            raise QueryInvalid("the body is no text in UTF-8; see /api/schema") from error
 
 
 @lru_cache(maxsize=512)  # there are fewer routes than that
-def _known_parameters(handler: BaseRouteHandler, path_parameters: tuple[str, ...]) -> frozenset[str]:
-    """Return the names of query parameters that a route takes, those of its dependencies too."""
+def _parameters(handler: BaseRouteHandler, path_parameters: tuple[str, ...]) -> dict[str, str]:
+    """Return the query parameters that a route takes, those of its dependencies too: Python's name -> the API's."""
     found = handler.create_kwargs_model(dict.fromkeys(path_parameters, _ANY)).expected_query_params
-    return frozenset(one.field_alias for one in found if one.param_type is ParamType.QUERY)
+    return {one.field_name: one.field_alias for one in found if one.param_type is ParamType.QUERY}
 
 
 def _refuse_as_http(request: _Asked, error: HTTPException) -> Response[bytes]:
     """Answer what Litestar itself refuses: no such route, another method, a parameter or body of another shape."""
     detail = error.detail
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        detail = "; ".join(f"{one.get('key', 'request')}: {one.get('message', '')}" for one in error.extra) or detail
+        detail = "; ".join(_sentence(request, one) for one in error.extra) or detail
     elif error.status_code == 404:
         detail = f"there is nothing at {request.scope['path'][:200]}; see /api/schema"
     elif error.status_code == 405:
@@ -171,15 +199,16 @@ def _refuse_as_http(request: _Asked, error: HTTPException) -> Response[bytes]:
     return answer
 
 
+def _sentence(request: _Asked, mistake: dict[str, str]) -> str:
+    """Return what is wrong with a parameter or the body, in the words of the API."""
+    key, message = mistake.get("key", "request"), mistake.get("message", "")
+    if key == "data":
+        return "this route needs a body of JSON; see /api/schema" if message == "'data'" else f"body: {message}"
+    known = _parameters(request.route_handler, tuple(request.path_params))
+    return f"{known.get(key, key.removeprefix('data.'))}: {message}"
+
+
 def _answer(made: tuple[int, list[tuple[bytes, bytes]], bytes]) -> Response[bytes]:
     status, headers, body = made
     told = {name.decode(): value.decode() for name, value in headers}
     return Response(body, status_code=status, headers=told, media_type=told["content-type"])
-
-
-def _description(dependencies: dict[str, Provide]) -> bytes:
-    """Return the OpenAPI document, made from the handlers' own signatures."""
-    config = OpenAPIConfig("scr management API", __version__)
-    # an application that only describes: the one that serves has no schema routes, for Litestar's are pages
-    described = Litestar(_HANDLERS, dependencies=dependencies, openapi_config=config, logging_config=None)
-    return msgspec.json.encode(described.openapi_schema.to_schema())

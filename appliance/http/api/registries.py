@@ -17,8 +17,11 @@ from appliance.domain.job import JobState
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import parse_registry_name
 from appliance.domain.registry import (
+    Bytes,
+    Count,
     EndpointType,
     EndpointUrls,
+    Port,
     Registry,
     RegistryId,
     RegistrySettings,
@@ -46,9 +49,6 @@ from appliance.http.api.running import InRunning, Running
 from appliance.services import provision, terminate
 from appliance.services.stock import Stock
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 
 

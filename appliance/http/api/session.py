@@ -74,10 +74,10 @@ class Sessions(Controller):
 
     @post()
     async def begin(
-        self, stock: InStock, asking: InAsking, entry: InEntry, noting: InNoting, data: Annotated[SigningIn, Body()]
+        self, stock: InStock, asking: InAsking, way_in: InEntry, noting: InNoting, data: Annotated[SigningIn, Body()]
     ) -> Response[WhoAmI]:
         """Sign in to the console; the cookie that comes with the answer is the session."""
-        doorkeeper = entry.callers.doorkeeper
+        doorkeeper = way_in.callers.doorkeeper
         address = asking.caller.address
         caller = await doorkeeper.sign_in(data.name, data.secret, address, Place.CONSOLE, asking.site.registry)
         credential, _ = doorkeeper.standing_of(caller)
@@ -87,30 +87,30 @@ class Sessions(Controller):
             credential,
             stock.clock(),
             address=address,
-            client=agent_of(entry.request["scr.headers"]),
+            client=agent_of(way_in.request["scr.headers"]),
         )
-        noting.signed_in(entry.request, caller, asking.site)
+        noting.signed_in(way_in.request, caller, asking.site)
         shown = msgspec.structs.replace(_show(caller), csrf=csrf_of(opened.secret), expires_at=moment(opened.until))
-        return Response(shown, cookies=[_cookie(entry.cookie, opened.secret)], headers={"cache-control": "no-store"})
+        return Response(shown, cookies=[_cookie(way_in.cookie, opened.secret)], headers={"cache-control": "no-store"})
 
     @get()
-    async def show(self, asking: InAsking, entry: InEntry) -> Response[WhoAmI]:
+    async def show(self, asking: InAsking, way_in: InEntry) -> Response[WhoAmI]:
         """Show who asks, however they signed in."""
         shown = _show(asking.caller)
-        if entry.session is not None:
+        if way_in.session is not None:
             shown = msgspec.structs.replace(
-                shown, csrf=entry.session.csrf, expires_at=moment(entry.session.kept.expires_at)
+                shown, csrf=way_in.session.csrf, expires_at=moment(way_in.session.kept.expires_at)
             )
         return Response(shown, headers={"cache-control": "no-store"})
 
     @delete(status_code=204)
-    async def end(self, stock: InStock, entry: InEntry) -> Response[None]:
+    async def end(self, stock: InStock, way_in: InEntry) -> Response[None]:
         """Sign out of the console."""
-        if entry.session is None:
+        if way_in.session is None:
             raise Conflict("this is no console session; a token ends by itself, an access key is disabled or deleted")
-        await sign_ins.end(stock, entry.session.kept)
-        entry.callers.doorkeeper.forget_session(entry.session)
-        return Response(None, status_code=204, cookies=[_cookie(entry.cookie, "", max_age=0)])
+        await sign_ins.end(stock, way_in.session.kept)
+        way_in.callers.doorkeeper.forget_session(way_in.session)
+        return Response(None, status_code=204, cookies=[_cookie(way_in.cookie, "", max_age=0)])
 
 
 def _show(caller: Caller) -> WhoAmI:
