@@ -96,8 +96,11 @@ def _refusal(row: Row) -> Refusal:
     )
 
 
-def forget(tx: Transaction, before: Timestamp, most: int, limit: int) -> int:
-    """Delete up to `limit` refusals older than `before`, and as many of those beyond `most`; return how many."""
+def forget(tx: Transaction, before: Timestamp | None, most: int, limit: int) -> int:
+    """Delete up to `limit` refusals older than `before` (None: of any age), and as many of those beyond `most`.
+
+    Returns how many.
+    """
     sql = (
         "DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE last_at < :before ORDER BY last_at, id"
         " LIMIT :limit)"

@@ -85,7 +85,7 @@ class Measured:
         try:
             await self._app(scope, receive, send_on)
         finally:
-            first = scope["path"].split("/", 2)[1]
+            first = scope["path"][1:].partition("/")[0]
             route = first if first in _PARTS else "console"
             size = scope["scr.headers"].get(b"content-length", b"0")
             self._meter.observe((route, scope["method"]), status, perf_counter() - began, int(size), sent)

@@ -16,7 +16,7 @@ from appliance.db.log_file import LogFile
 from appliance.domain.moment import Timestamp
 from appliance.errors import ScrError
 from appliance.metrics import Counter
-from appliance.services import audit, tally, traffic
+from appliance.services import audit, refusals, tally, traffic
 from appliance.services.alive import Alive
 from appliance.services.audit import Audit
 from appliance.services.course import UNFOLLOWED, Course
@@ -27,7 +27,7 @@ from appliance.services.tally import Tally
 from appliance.services.traffic import Traffic
 
 _GATHER_S = 0.2  # seconds in which commits are gathered before they are looked at
-_SLICE = 1000  # rows deleted in one transaction
+_SLICE = 200  # rows deleted in one transaction
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -76,6 +76,7 @@ class Books:
         await self.audit.begin()
         self.audit.changed = self._note_change
         self.db.committed = self._committed.set
+        self._committed.set()  # what a crash left unsaid
         await self._look()
 
     def signed_in(self, login: Login) -> None:
@@ -105,9 +106,8 @@ class Books:
         self.traffic.is_due.clear()
         if self.is_short():
             return
-        now = self.clock()
         await self.traffic.flush(self.file)
-        await self.refusals.flush(self.file, Timestamp(now - self.bounds.traffic_keep))
+        await self.refusals.flush(self.file)
 
     async def write_counts(self, *, is_last: bool = False) -> None:
         """Write what was counted. Raises StorageFull, StoreFailed, Stopping."""
@@ -140,6 +140,7 @@ class Books:
             spans += done
             course.check()
         records = await audit.prune(db, Timestamp(now - bounds.activity_keep), bounds.activity_size)
+        await refusals.prune(self.file, Timestamp(now - bounds.traffic_keep))
         lines = await traffic.prune(self.file, Timestamp(now - bounds.traffic_keep), bounds.traffic_size)
         return Pruned(spans, records, lines)
 

@@ -1,6 +1,6 @@
 """The manual's counters as they are asked for: what is written, what still waits in memory, and when it was alive."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -35,24 +35,37 @@ async def read(
         at = minute * MINUTE // span * span
         if registry in registries and at in counts:
             counts[at] = [one + other for one, other in zip(counts[at], more, strict=True)]
-    return [Recorded(Timestamp(at), one, _part(alive, at, min(at + span, books.clock()))) for at, one in counts.items()]
+    parts = _parts(alive, list(counts), span, books.clock())
+    return [Recorded(Timestamp(at), one, part) for (at, one), part in zip(counts.items(), parts, strict=True)]
 
 
 def _read(
     reader: Reader, registries: Sequence[RegistryId], span: int, since: Timestamp, until: Timestamp
-) -> tuple[list[metric_history.Point], list[tuple[Timestamp, Timestamp]]]:
-    return (
-        metric_history.list_points(reader, registries, span, since, until),
-        metric_history.list_alive(reader, registries, since, until),
-    )
+) -> tuple[list[metric_history.Point], list[tuple[int, int]]]:
+    points = metric_history.list_points(reader, registries, span, since, until)
+    return points, _merge(metric_history.list_alive(reader, registries, since, until))
 
 
-def _part(alive: Sequence[tuple[Timestamp, Timestamp]], start: int, end: int) -> float:
-    """Return which part of [start, end) lies in one of `alive`, which are sorted; a minute begun counts whole."""
-    minutes, reached = 0, start
+def _merge(alive: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return times (sorted by their beginning) in whole minutes, as far as begun, those that meet as one."""
+    found: list[tuple[int, int]] = []
     for since, until in alive:
-        low, high = max(since // MINUTE * MINUTE, reached), min(until // MINUTE * MINUTE + MINUTE, end)
-        if high > low:
-            minutes += high - low
-            reached = high
-    return round(min(minutes / max(end - start, 1), 1.0), 4)
+        start, end = since // MINUTE * MINUTE, until // MINUTE * MINUTE + MINUTE
+        if found and start <= found[-1][1]:
+            start, end = found[-1][0], max(end, found.pop()[1])
+        found.append((start, end))
+    return found
+
+
+def _parts(alive: Sequence[tuple[int, int]], starts: Sequence[int], span: int, now: int) -> Iterator[float]:
+    """Yield for each of the spans which part of it, as far as it is over, lies in `alive`; both are sorted."""
+    first = 0
+    for start in starts:
+        end = max(min(start + span, now), start + 1)
+        while first < len(alive) and alive[first][1] <= start:
+            first += 1
+        covered, place = 0, first
+        while place < len(alive) and alive[place][0] < end:
+            covered += min(alive[place][1], end) - max(alive[place][0], start)
+            place += 1
+        yield round(covered / (end - start), 4)

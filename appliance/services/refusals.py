@@ -64,6 +64,8 @@ class Refusals:
         if known is not None and abs(now - known.last_at) < HOUR:
             refusal = msgspec.structs.replace(known, last_at=now, times=known.times + 1)
         else:
+            if known is not None:
+                self._drop(known)
             self._make_room(own)
             refusal = _begin(asked, rule, says, steps, now)
             self._say(refusal)
@@ -82,7 +84,9 @@ class Refusals:
                 del self._sources[source]
 
     def _forget(self, group: dict[_Key, Refusal]) -> None:
-        gone = group.pop(next(iter(group)))
+        self._drop(group.pop(next(iter(group))))
+
+    def _drop(self, gone: Refusal) -> None:
         self._ids.pop(gone.id, None)
         self._changed.discard(gone.id)
 
@@ -108,8 +112,8 @@ class Refusals:
         known = self._ids.get(refusal)
         return known if known is not None else await file.read(lambda reader: refusals.find(reader, refusal))
 
-    async def flush(self, file: LogFile, before: Timestamp) -> None:
-        """Write what is not written yet, and forget what is older than `before`. What cannot be written is kept."""
+    async def flush(self, file: LogFile) -> None:
+        """Write what is not written yet. What cannot be written is kept."""
         if self._unsaid:
             self._log.info("request.refused_more", count=self._unsaid)
         self._said = self._unsaid = 0
@@ -120,13 +124,19 @@ class Refusals:
 
         def write(tx: Transaction) -> None:
             refusals.keep(tx, found)
-            refusals.forget(tx, before, MOST, _SLICE)
+            refusals.forget(tx, None, MOST, _SLICE)
 
         try:
             await file.write(write)
         except ScrError:
             self._changed |= changed & self._ids.keys()
             raise
+
+
+async def prune(file: LogFile, before: Timestamp) -> None:
+    """Delete what is older than `before`."""
+    while await file.write(lambda tx: refusals.forget(tx, before, MOST, _SLICE)):
+        pass
 
 
 def _begin(asked: Asked, rule: str, says: str, steps: tuple[Step, ...], now: Timestamp) -> Refusal:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.db import metric_history
 from appliance.db.database import Transaction
@@ -244,3 +246,23 @@ async def test_old_records_are_deleted_within_their_bounds(house: House, books: 
     house.now += 1
     await books.prune()
     assert house.count("activity") == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100)), max_size=12),
+    st.sampled_from([1, 60]),
+    st.integers(0, 400),
+)
+def test_the_part_of_a_span_alive_is_the_minutes_of_it_that_were(
+    lengths: list[tuple[int, int]], size: int, now: int
+) -> None:
+    times = sorted((since * MINUTE, (since + length) * MINUTE) for since, length in lengths)
+    minutes = {minute for since, until in times for minute in range(since // MINUTE, until // MINUTE + 1)}
+    starts = range(0, 300, size)
+
+    parts = list(history._parts(history._merge(times), [one * MINUTE for one in starts], size * MINUTE, now * MINUTE))  # noqa: SLF001
+
+    for start, part in zip(starts, parts, strict=True):
+        over = range(start, min(start + size, max(now, start)))
+        expected = sum(minute in minutes for minute in over) / len(over) if over else float(start in minutes)
+        assert part == round(expected, 4)

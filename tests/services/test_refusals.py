@@ -39,7 +39,7 @@ class Ring:
         return self.ring
 
     async def flush(self) -> None:
-        await self.ring.flush(self.file, Timestamp(self.now - 30 * DAY))
+        await self.ring.flush(self.file)
 
 
 @pytest.fixture
@@ -68,9 +68,11 @@ async def test_the_same_refusal_keeps_its_id_and_is_counted(ring: Ring) -> None:
 
 async def test_after_an_hour_it_is_another_one(ring: Ring) -> None:
     first = ring.ring.note(DENIED, ASKED)
+    await ring.flush()
     ring.now += HOUR
 
     assert ring.ring.note(DENIED, ASKED).id != first.id
+    assert await ring.ring.find(ring.file, first.id) == first
 
 
 async def test_what_is_written_is_found_after_a_restart_with_all_of_it(ring: Ring) -> None:
@@ -139,6 +141,7 @@ async def test_the_file_is_bounded_by_age_and_number(ring: Ring, monkeypatch: py
         ring.now += 1
         new.append(ring.ring.note(DENIED, from_source(number)))
     await ring.flush()
+    await refusals.prune(ring.file, Timestamp(ring.now - 30 * DAY))
     ring.begin()
 
     assert await ring.ring.find(ring.file, old.id) is None
