@@ -34,6 +34,8 @@ from appliance.services.books import Books
 from appliance.services.logins import Login
 from appliance.services.refusals import Asked
 
+# how a push begins: who may not pull either is refused when the client looks which blobs are there
+_PUSHING = (("manifests", "PUT"), ("uploads", "POST"), ("blobs", "HEAD"))
 UNKNOWN = "(unknown)"  # whoever failed to prove who they are
 _SIGN_IN_PATHS = ("/token", "/api/v1/session")
 _PATH = 500  # characters of a path that are kept
@@ -130,7 +132,7 @@ class Noting:
         name, kind, reference = split(asked.path)
         if kind == "manifests" and asked.method in ("GET", "HEAD"):
             books.tally.refused(asked.registry, Counter.PULLS_DENIED, (who, name, reference), now)
-        elif (kind, asked.method) in (("manifests", "PUT"), ("uploads", "POST")):
+        elif (kind, asked.method) in _PUSHING:
             books.tally.refused(asked.registry, Counter.PUSHES_DENIED, (who, name), now)
 
 

@@ -159,6 +159,10 @@ def test_a_refused_push_counts_once_for_its_layers_side_by_side(server: Server, 
         assert change.of("image_pushes denied") == [1]
         client.request("POST", "/v2/denied/other/blobs/uploads/", b"").expect(403)
         assert change.of("image_pushes denied") == [1]
+    with as_user(server, "nobody") as client:
+        client.head(f"/v2/denied/push/blobs/{IMAGE.blobs[0].digest}").expect(403)
+        client.request("POST", "/v2/denied/push/blobs/uploads/", b"").expect(403)
+        assert change.of("image_pushes denied", "image_pulls denied") == [1, 0]
 
 
 def test_an_allowed_pull_counts_by_principal(server: Server, ann: Client, change: Change) -> None:
