@@ -38,6 +38,7 @@ class Upkeep:
         self._stock = opened.stock
         self._books = books
         books.is_short = self.is_short
+        books.is_full = lambda: folder.free_bytes() < BALLAST
         self._clock = clock
         self._executor = executor
         self._log = log

@@ -64,6 +64,7 @@ class Books:
         self.audit = Audit(stock.db, self.tally, stock.log, stock.clock)
         self.own_url: Callable[[], str] = lambda: "http://localhost"  # of a listener, for who comes by none
         self.is_short: Callable[[], bool] = lambda: False  # whether the disk has no room for what may be lost
+        self.is_full: Callable[[], bool] = lambda: False  # whether a commit might take the ballast, kept for deletes
         self.clock = stock.clock
         self.db = stock.db
         self._stock = stock
@@ -110,9 +111,11 @@ class Books:
         await self.refusals.flush(self.file)
 
     async def write_counts(self, *, is_last: bool = False) -> None:
-        """Write what was counted. Raises StorageFull, StoreFailed, Stopping."""
+        """Write what was counted, unless the disk is about full. Raises StorageFull, StoreFailed, Stopping."""
         self.tally.sweep(is_last=is_last)
         self.logins.sweep(is_last=is_last)
+        if self.is_full() and not is_last:
+            return
         if is_last or self.alive.is_due(self.clock()):
             await self._look()
         async with self.turn:

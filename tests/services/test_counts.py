@@ -92,6 +92,19 @@ async def test_a_full_disk_keeps_counts_for_later(house: House, books: Books, mo
     assert written(house, Counter.PULLS) == [2]
 
 
+async def test_a_disk_that_is_about_full_is_left_to_deletes(house: House, books: Books) -> None:
+    books.tally.count(LOCAL, Counter.PULLS, Timestamp(house.now))
+    before = house.stock.db.epoch
+
+    books.is_full = books.is_short = lambda: True
+    await books.write()
+    assert house.stock.db.epoch == before
+    books.is_full = books.is_short = lambda: False
+    await books.write()
+
+    assert written(house, Counter.PULLS) == [1]
+
+
 async def test_happenings_are_counted_from_the_activity_and_no_crash_changes_that(
     house: House, books: Books, executor: ThreadPoolExecutor
 ) -> None:
