@@ -46,7 +46,7 @@ class Server:
         self.config = folder / "scr.toml"
         self.url = ""
         self.log: list[str] = []  # every line of stderr so far
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})  # besides what every program gets
         self._options = list(options)
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -72,7 +72,7 @@ class Server:
         self.url = ""
         command = [*self.program, "--config", str(self.config)]
         command += ["--data-dir", str(self.data), "--listen", "127.0.0.1:0", *self._options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._environment}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.environment}
         self._process = subprocess.Popen(
             command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
