@@ -6,15 +6,17 @@ from pathlib import Path
 
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
+from appliance.blobstore.s3 import S3Store
 from appliance.config import Config
 from appliance.config.quantities import when_text
 from appliance.db import jobs
 from appliance.db.database import Reader
 from appliance.domain.moment import MINUTE, Timestamp, to_text
+from appliance.errors import StoreFailed
 from appliance.http.api.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
-from appliance.services import backup, collect, move, retain, retention_orders, scrub, snapshots, sweep, verify
+from appliance.services import attic, backup, collect, move, retain, retention_orders, scrub, snapshots, sweep, verify
 from appliance.services.backup import BackupOrder
 from appliance.services.books import Books
 from appliance.services.collect import Collected
@@ -92,7 +94,18 @@ class _Labour:
             return
         taken = await snapshots.take_snapshot(self._stock, self._config().backup.keep, run)
         run.report({"name": taken.name, "size": taken.size, "takenAt": to_text(taken.taken_at)})
+        if self._opened.bucket is not None:
+            await self._copy_snapshot(self._opened.bucket, taken.name, run)
         self._log.debug("backup.snapshot", name=taken.name, size=taken.size)
+
+    async def _copy_snapshot(self, bucket: S3Store, name: str, run: Run) -> None:
+        """Bring the snapshot to the bucket too; where that fails, the next one gets there."""
+        path = self._stock.db.path.with_name(snapshots.FOLDER) / name
+        try:
+            await attic.keep(self._stock, bucket, path, self._config().backup.keep)
+        except StoreFailed as error:
+            run.say(f"the bucket has no copy of it: {error.message}")
+            self._log.warn("backup.not_copied", name=name, reason=error.message, cure="none needed: the next one is")
 
     async def _collect(self, run: Run) -> None:
         self._need_steady(self._config().storage.recycle)

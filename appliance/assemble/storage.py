@@ -1,5 +1,6 @@
 """The stores: the data folder, perhaps a bucket, what they encrypt with, and the cache before the bucket."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from appliance.db.database import Database
 from appliance.domain.moment import Timestamp
 from appliance.errors import ConfigInvalid, StoreRefused
 from appliance.logs import Log
+from appliance.services import attic, snapshots
 from appliance.services.multiparts import Multiparts
 from appliance.services.vault import Vault
 
@@ -101,6 +103,24 @@ def _open_bucket(
         return S3Store(bucket_of(config), forms, executor, Budget(section.buffer), journal, cache)
     except StoreRefused as error:
         raise ConfigInvalid(f"[storage.s3]: {error.message}") from error
+
+
+async def fetch_snapshot(
+    folder: DataFolder, config: Config, files: Files, executor: Executor, clock: Callable[[], Timestamp], log: Log
+) -> None:
+    """Bring the newest snapshot of the database from the bucket into the folder, and the keyring it needs.
+
+    Raises ConfigInvalid, StoreFailed where the bucket does not answer.
+    """
+    forms = Forms(encrypts=config.storage.encrypts)
+    bucket = S3Store(bucket_of(config), forms, executor, Budget(config.storage.s3.buffer), _Unwritten())
+    try:
+        if (master := find_master(config)) is not None:
+            await Vault(folder.path / "keys", files, forms, bucket, master, clock, log).open()
+        target = folder.path / snapshots.FOLDER
+        await asyncio.get_running_loop().run_in_executor(executor, attic.fetch_newest, bucket, forms, target, files)
+    finally:
+        bucket.close()
 
 
 async def check_bucket(config: Config) -> tuple[Step, ...]:

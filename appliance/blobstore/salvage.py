@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 
-from appliance.blobstore.cipher import HEADER, PIECE, SEALED, TAG, WHOLE, piece_count
+from appliance.blobstore.cipher import HEADER, PIECE, SEALED, TAG, WHOLE, FileCipher, Header, piece_count
 from appliance.blobstore.forms import PLAIN, Forms
 from appliance.blobstore.store import Lying, Salvaged
 from appliance.blobstore.sums import CHUNK, Summer
@@ -45,22 +45,43 @@ def _open_encrypted(
     one: Lying, forms: Forms, read: Callable[[int], bytes]
 ) -> tuple[Callable[[], bytes], Iterator[bytearray]]:
     exactly = _Exactly(read)
+    header, cipher, found = _open_header(forms, exactly)
+    if found.digest != one.digest:
+        raise BlobBroken(f"the file of {one.digest} is another's")
+    return lambda: header, _open_pieces(exactly, cipher, found)
+
+
+def open_file(forms: Forms, read: Callable[[int], bytes]) -> Iterator[bytearray]:
+    """Yield the content of an encrypted file that is no blob (blocking).
+
+    Raises BlobBroken where it changed, at its end where it is not what its header says; StoreFailed without its key.
+    """
+    exactly = _Exactly(read)
+    _, cipher, found = _open_header(forms, exactly)
+    state = hashlib.new(algorithm_of(found.digest))
+    for piece in _open_pieces(exactly, cipher, found):
+        state.update(piece)
+        yield piece
+    if state.hexdigest() != hex_of(found.digest):
+        raise BlobBroken("an encrypted file is not what its header says")
+
+
+def _open_header(forms: Forms, exactly: "_Exactly") -> tuple[bytes, FileCipher, Header]:
     header = exactly.take(HEADER)
     cipher = forms.ring().of(header)
     found = cipher.check(header)
-    if found.digest != one.digest or found.magic != WHOLE:
-        raise BlobBroken(f"the file of {one.digest} is another's")
+    if found.magic != WHOLE:
+        raise BlobBroken("an encrypted file was never finished")
+    return header, cipher, found
 
-    def pieces() -> Iterator[bytearray]:
-        for first in range(0, piece_count(found.size), _PIECES):
-            left = found.size - first * PIECE
-            yield cipher.open_range(
-                exactly.take(min(_PIECES * SEALED, left + TAG * piece_count(left))), found.size, first
-            )
-        if exactly.take(1):
-            raise BlobBroken(f"the file of {one.digest} is longer than it says")
 
-    return lambda: header, pieces()
+def _open_pieces(exactly: "_Exactly", cipher: FileCipher, header: Header) -> Iterator[bytearray]:
+    for first in range(0, piece_count(header.size), _PIECES):
+        left = header.size - first * PIECE
+        sealed = exactly.take(min(_PIECES * SEALED, left + TAG * piece_count(left)))
+        yield cipher.open_range(sealed, header.size, first)
+    if exactly.take(1):
+        raise BlobBroken("an encrypted file is longer than it says")
 
 
 class _Exactly:

@@ -55,7 +55,7 @@ COMMANDS = {
     "verify": "compare the store with the database",
     "backup": "copy everything while it is served, or the database alone into the data folder",
     "restore": "put a backup into a data folder",
-    "rebuild": "make a database from what lies in the data folder, after the old one is lost",
+    "rebuild": "make a database from what lies in the data folder or the bucket, after the old one is lost",
     "install": "become a service of this host: program, user, folders, unit",
     "upgrade-check": "try what this program would do to an older data folder, on a copy",
     "uninstall": "take away what scr install brought",

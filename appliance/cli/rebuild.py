@@ -1,4 +1,4 @@
-"""`scr rebuild`: make a database from what lies in the data folder, after the old one is lost."""
+"""`scr rebuild`: make a database from what lies in the data folder, or in the bucket, after the old one is lost."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ async def _rebuild(options: argparse.Namespace) -> Rebuilt:
         nonlocal basis
         basis = lay_basis(folder)
 
-    async with open_offline(settings.load_from(options).config, prepare) as stock:
+    async with open_offline(settings.load_from(options).config, prepare, is_rebuild=True) as stock:
         return await rebuild(stock, basis)
 
 
