@@ -12,6 +12,7 @@ import re
 import ssl
 import time
 from collections.abc import Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -81,7 +82,7 @@ class Multipart:
             raise StoreDown("the object store began an upload and named no id for it")
         return found
 
-    def put_part(self, key: str, upload: str, number: int, content: bytes) -> Part:
+    def put_part(self, key: str, upload: str, number: int, content: memoryview) -> Part:
         """Store one part, numbered from 1. Raises BlobUnknown where the store does not know the upload any more."""
         total = sum_of(content)
         answer = self._ask(
@@ -143,7 +144,7 @@ class Multipart:
         method: str,
         key: str,
         query: Sequence[tuple[str, str]],
-        content: bytes = b"",
+        content: bytes | memoryview = b"",
         headers: dict[str, str] | None = None,
     ) -> "_Answer":
         """Send one signed request; return its answer. Raises StoreDown, StoreRefused, BlobUnknown."""
@@ -163,7 +164,7 @@ class Multipart:
             answer = self._pool.request(
                 method,
                 f"{self._server}{path}?{encode_query(query)}",
-                body=content,
+                body=cast("bytes", content),  # any buffer does; its annotation knows bytes only
                 headers=signed,
                 preload_content=False,
                 redirect=False,

@@ -57,7 +57,7 @@ class Objects:
         self._patience = patience
         self._client = _client(bucket, wallet)
 
-    async def put(self, key: str, content: bytes) -> None:
+    async def put(self, key: str, content: bytes | memoryview) -> None:
         """Store a small object."""
 
         async def attempt() -> None:

@@ -27,7 +27,7 @@ from appliance.blobstore.forms import SUFFIXES, Form, Forms, size_in
 from appliance.blobstore.multipart import Multipart
 from appliance.blobstore.names import BLOBS, MANIFESTS, QUARANTINE, lying_by_name, path_of
 from appliance.blobstore.objects import Found, Objects
-from appliance.blobstore.parts import Journal, Parts
+from appliance.blobstore.parts import Journal, Parts, open_file, read_into_pages
 from appliance.blobstore.patience import Budget, Patience
 from appliance.blobstore.reading import CACHE_BYTES, ChunkCache
 from appliance.blobstore.salvage import salvage
@@ -212,7 +212,7 @@ class S3Store:
             await self.parts.upload(path, size, self.bucket.prefix + key, partial(self.objects.size, key))
             return
         async with self._budget.take(size):
-            await self.objects.put(key, await self._run(_read, path))
+            await self.objects.put(key, await self._run(_read, path, size))
 
     async def delete(self, digest: Digest, generation: str) -> None:
         """Delete one generation, wherever it lies."""
@@ -351,11 +351,12 @@ def _lying(one: Found) -> Lying | None:
     return lying_by_name(parts[-1], parts[1], one.size, one.written, S3Store.driver)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, size: int) -> memoryview:
+    descriptor = open_file(path)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise failed("read", path, error) from error
+        return read_into_pages(descriptor, size, 0, path)
+    finally:
+        os.close(descriptor)
 
 
 def _size_of(path: Path) -> int:

@@ -39,7 +39,7 @@ class Summer:
         self._open, self._left = 0, CHUNK
 
 
-def sum_of(content: bytes) -> bytes:
+def sum_of(content: bytes | memoryview) -> bytes:
     """Return the CRC-32 of `content`, whatever its size."""
     return crc32(content).to_bytes(SUM)
 
