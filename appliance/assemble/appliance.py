@@ -22,7 +22,7 @@ from appliance.assemble.measuring import add_jobs, add_sources
 from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import declaration_of, rules_of
-from appliance.assemble.stock import Opened, open_stock
+from appliance.assemble.stock import Opened, open_stock, wait_for_replica
 from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
@@ -89,11 +89,12 @@ class Appliance:
             await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
             self._scheduler = make_scheduler(lambda: self._config, self._opened, self._books, self._clock, self._log)
+            if not self._opened.was_clean:
+                await sweep_after_crash(self._opened, self._config.storage.grace)
+            wait_for_replica(self._opened.stock.db, self._config)  # from here on somebody is answered
             await self._open_doors(stack, self._opened)
             self._lists = self._doors.endpoints.make_lookout()
             self._timetable = Timetable(self._log)
-            if not self._opened.was_clean:
-                await sweep_after_crash(self._opened, self._config.storage.grace)
             add_jobs(self._doors.meter, self._opened.stock.db, self._scheduler)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._entries()]

@@ -61,6 +61,7 @@ async def open_stock(
     await check_not_lost(database, storage.store, files)
 
     async def close() -> None:
+        database.replica = None  # nobody is answered any more
         await database.write(lambda tx: facts.put(tx, _STOPPED, str(clock.now())))
         await asyncio.get_running_loop().run_in_executor(None, database.close)
 
@@ -74,8 +75,6 @@ async def open_stock(
     site, stopped_at = await database.write(lambda tx: _prepare(tx, started, visibility_of(config)))
     if stopped_at and started < int(stopped_at) - Clock.JUMP:
         clock.distrust(started - int(stopped_at), config.storage.recycle)
-    if config.database.wait_for_replica:
-        database.replica = Replica(config.database.replica_socket, database.path)
     if storage.bucket is not None:
         await abort_left(database, storage.bucket.parts.abort, log)
     return Opened(stock, files, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
@@ -85,6 +84,12 @@ def visibility_of(config: Config) -> Visibility:
     """Return what a default registry that is made now shall be: it can be public from its creation on only."""
     declared = (one.visibility for one in config.registry if str(one.name) == DEFAULT_REGISTRY)
     return next(declared, Visibility.PRIVATE)
+
+
+def wait_for_replica(database: Database, config: Config) -> None:
+    """Let every write from now on wait for Litestream, where that is asked for."""
+    if config.database.wait_for_replica:
+        database.replica = Replica(config.database.replica_socket, database.path)
 
 
 def _prepare(tx: Transaction, now: Timestamp, visibility: Visibility) -> tuple[Site, str | None]:
