@@ -1,7 +1,6 @@
 """The one ASGI entry: client address, which registry, who calls; `/v2` to the distribution API, the rest to Litestar.
 
-Host and Origin are judged here, before anything is routed: a page from elsewhere in a browser on this machine must not
-reach what needs no password (DESIGN 4, "Browsers").
+Each is somebody else's decision (`entrance.py`, `callers.py`) and falls before anything is routed.
 """
 
 from collections.abc import Callable
@@ -32,7 +31,7 @@ Fields = dict[bytes, bytes]
 
 
 class Front:
-    """Dispatches requests. What it consults can be replaced while running, by `consult`."""
+    """Dispatches requests. What the parts consult may change while they run."""
 
     def __init__(
         self,
