@@ -38,7 +38,9 @@ class LogFile:
         except (apsw.NotADBError, apsw.CorruptError) as error:
             self._set_aside(error)
         except apsw.Error as error:
-            raise StoreFailed(f"{path.name} cannot be opened: {error}; see the host's disk") from error
+            raise StoreFailed(
+                f"{path.name} cannot be opened: {error}; see the host's disk, or move the file away: it may be lost"
+            ) from error
 
     def _open(self) -> None:
         self._writer = apsw.Connection(str(self.path))

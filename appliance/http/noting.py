@@ -28,6 +28,7 @@ from appliance.http.callers import is_registry_path
 from appliance.http.challenge import Challenger
 from appliance.http.door import Door
 from appliance.http.entrance import Entrance
+from appliance.http.slowdown import source_of
 from appliance.http.v2.call import Call, Scope
 from appliance.metrics import Counter
 from appliance.services.books import Books
@@ -77,7 +78,7 @@ class Noting:
             path=printable(scope["path"][:_PATH]),
         )
         steps = tuple(self._steps(error, door, host, asked))
-        refusal = self.books.refusals.note(error, asked, steps)
+        refusal = self.books.refusals.note(error, asked, steps, source_of(asked.address))
         console = self.books.own_url() if door.is_control else self._challenger.base_url(scope, site or self._default)
         error.why = f"; why: {printable(console)}/why/{refusal.id}"
         if site is not None:

@@ -18,7 +18,7 @@ from appliance.logs import Field, Log
 from appliance.metrics import Counter
 from appliance.services.tally import FOLLOWED, Tally
 
-_PAGE = 500  # records read at once
+_PAGE = 100  # records read at once, and said before others have their turn: some 6 ms
 _SLICE = 100  # records deleted in one transaction: some 9 ms of the writer, for each stands in five indexes
 _SPAN = 50_000  # records weighed at once: a reader must not hold the log of the database for long
 _SPARE = 0.02  # of the size that is deleted beyond it

@@ -53,13 +53,16 @@ class Refusals:
         self._said = self._unsaid = 0
         self.counts: dict[str, int] = {}  # by rule, since the start
 
-    def note(self, error: ScrError, asked: Asked, steps: tuple[Step, ...] = ()) -> Refusal:
-        """Keep that `asked` was refused by `error` after `steps`; return it with the id to be told."""
+    def note(self, error: ScrError, asked: Asked, steps: tuple[Step, ...] = (), source: str = "") -> Refusal:
+        """Keep that `asked` was refused by `error` after `steps`; return it with the id to be told.
+
+        `source` is what has one share of the ring: the address, or all that one host may have of them.
+        """
         now, rule, says = self._clock(), kind_of(error), error.message[:_LONGEST]
         self.counts[rule] = self.counts.get(rule, 0) + 1
-        source, key = (asked.principal, asked.address), (asked, rule, says)
-        own = self._sources.pop(source, {})
-        self._sources[source] = own
+        place, key = (asked.principal, source or asked.address), (asked, rule, says)
+        own = self._sources.pop(place, {})
+        self._sources[place] = own
         known = own.pop(key, None)
         if known is not None and abs(now - known.last_at) < HOUR:
             refusal = msgspec.structs.replace(known, last_at=now, times=known.times + 1)

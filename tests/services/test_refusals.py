@@ -116,6 +116,16 @@ async def test_who_is_refused_much_crowds_out_nobody(ring: Ring) -> None:
     assert len(found) == 1 + 200
 
 
+async def test_a_host_with_many_addresses_has_one_share(ring: Ring) -> None:
+    for number in range(500):
+        asked = Asked(RegistryId(1), "", f"2001:db8::{number:x}", "", "GET", "/v2/")
+        ring.ring.note(DENIED, asked, source="2001:db8::/64")
+
+    await ring.flush()
+    found = await ring.file.read(lambda reader: rows.list_page(reader, [RegistryId(1)], None, (1 << 62, ""), 9999))
+    assert len(found) == 200
+
+
 async def test_the_ring_is_bounded_and_forgets_who_was_silent_longest(
     ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
