@@ -1,11 +1,13 @@
 """Images as lists show them, in every order by an index."""
 
-from appliance.db.database import Reader, Row, Values
+from appliance.db import lists, resource_tags
+from appliance.db.database import Reader, Row, Value, Values
+from appliance.db.resource_tags import Tagged
+from appliance.domain.listing import ImageListing
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import ImageId, ImageRef, ImageRow, RegistryId
-from appliance.errors import QueryInvalid
+from appliance.domain.resource_tags import TagFilter
 
-_LARGEST = (1 << 63) - 1  # SQLite's largest number
 _SELECT = """
 SELECT i.id, i.public_id, i.path, i.description,
        (SELECT count(*) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL),
@@ -28,58 +30,56 @@ for _sort, _column in (("pushed", "pushed_at"), ("pulls", "pulls"), ("created", 
     _ORDERS[f"-{_sort}"] = (
         f"i.path > :first AND i.path < :end AND (i.{_column}, i.id) < (:at, :id) ORDER BY i.{_column} DESC, i.id DESC"
     )
-PAGES = {order: f"{_SELECT} AND instr(i.path, :contains) AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
+_FILTERS = f"instr(i.path, :contains) AND {lists.tagged(Tagged.IMAGE, 'i')}"
+PAGES = {order: f"{_SELECT} AND {_FILTERS} AND {rest} LIMIT :limit" for order, rest in _ORDERS.items()}
 
 
-def list_page(
-    reader: Reader,
-    registry: RegistryId,
-    repository: str | None,
-    last: str,
-    limit: int,
-    contains: str = "",
-    order: str = "path",
-) -> list[ImageRow]:
-    """Return up to `limit` visible images (of one repository, or all) that come after `last`, a key of `key_in`.
+def list_page(reader: Reader, registry: RegistryId, listing: ImageListing, last: str, limit: int) -> list[ImageRow]:
+    """Return up to `limit` visible images that come after `last`, a key of `key_in`.
 
-    Only those that have `contains` in their path. Raises QueryInvalid for the key of another order.
+    Raises QueryInvalid for the key of another order.
     """
     # a repository is a range of paths, found by the index wherever it lies: "0" is what comes after "/"
-    first, end = ("", "\x7f") if repository is None else (f"{repository}/", f"{repository}0")
-    values: dict[str, str | int] = {"registry": registry, "first": first, "end": end, "contains": contains}
+    of, order, tag = listing.repository, listing.order, listing.tag or TagFilter("")
+    first, end = ("", "\x7f") if of is None else (f"{of}/", f"{of}0")
+    values: dict[str, Value] = {
+        "registry": registry,
+        "first": first,
+        "end": end,
+        "contains": listing.contains,
+        "key": tag.key,
+        "value": tag.value,
+        "limit": limit,
+    }
     if order == "path":
         values["text"] = max(last, first)
     elif order == "-path":
         values["text"] = min(last or end, end)
     else:
-        values["at"], values["id"] = _place(last, is_down=order.startswith("-"))
-    return [_shown(row) for row in reader.rows(PAGES[order], {**values, "limit": limit})]
+        values |= lists.place_after(last, descending=order.startswith("-"))
+    return _rows(reader, PAGES[order], values)
 
 
 def key_in(order: str, row: ImageRow) -> str:
     """Return where `row` stands in a list of that order."""
     at = {"pushed": row.pushed_at, "pulls": row.pulls, "created": row.created_at}
     name = order.removeprefix("-")
-    return row.path if name == "path" else f"{at[name] or 0}/{row.number}"
+    return row.path if name == "path" else f"{at[name] or 0}.{row.number}"
 
 
 def find_row(reader: Reader, image: ImageRef) -> ImageRow | None:
     """Return the visible image as a list shows it, or None."""
     values: Values = {"registry": image.registry, "path": str(image.path)}
-    row = reader.one(f"{_SELECT} AND i.path = :path", values)
-    return _shown(row) if row else None
+    return next(iter(_rows(reader, f"{_SELECT} AND i.path = :path", values)), None)
 
 
-def _place(last: str, *, is_down: bool) -> tuple[int, int]:
-    if not last:
-        return (_LARGEST, _LARGEST) if is_down else (-1, 0)
-    at, _, number = last.partition("/")
-    if not (at.isdecimal() and number.isdecimal() and len(at) < 19 and len(number) < 19):
-        raise QueryInvalid("cursor is of a list in another order; take it from `next` of the page before")
-    return int(at), int(number)
+def _rows(reader: Reader, sql: str, values: Values) -> list[ImageRow]:
+    rows = reader.rows(sql, values)
+    tags = resource_tags.of_many(reader, Tagged.IMAGE, [row[0] for row in rows])
+    return [_shown(row, tags.get(row[0], {})) for row in rows]
 
 
-def _shown(row: Row) -> ImageRow:
+def _shown(row: Row, tags: dict[str, str]) -> ImageRow:
     return ImageRow(
         number=ImageId(row[0]),
         id=row[1],
@@ -98,4 +98,5 @@ def _shown(row: Row) -> ImageRow:
         modified_at=Timestamp(row[14]),
         modified_by=row[15],
         revision=row[16],
+        resource_tags=tags,
     )

@@ -25,16 +25,21 @@ _ORDERS = {
 
 def make_pages(select: str, kind: Tagged, scope: str = "") -> dict[Order, str]:
     """Return the query of a page for each order: `select` reads rows of `r`, `scope` (with AND) says of what."""
-    tagged = (
-        f"EXISTS (SELECT 1 FROM resource_tags t WHERE t.kind = {kind:d} AND t.resource_id = r.id AND t.key = :key"
-        " AND (:value IS NULL OR t.value = :value))"
-    )
-    filters = f"AND instr(r.name, :contains) AND (:key = '' OR {tagged})"
+    filters = f"AND instr(r.name, :contains) AND {tagged(kind, 'r')}"
     pages = {}
     for order, rest in _ORDERS.items():
         is_there = "r.removed_at IS NOT NULL" if order is NEWEST_REMOVED else "r.removed_at IS NULL"
         pages[order] = f"{select} {scope} {is_there} {filters} AND {rest} LIMIT :limit"
     return pages
+
+
+def tagged(kind: Tagged, row: str) -> str:
+    """Return the condition that `row` has the resource tag `:key`, and the value `:value` where one is given."""
+    found = (
+        f"SELECT 1 FROM resource_tags g WHERE g.kind = {kind:d} AND g.resource_id = {row}.id AND g.key = :key"
+        " AND (:value IS NULL OR g.value = :value)"
+    )
+    return f"(:key = '' OR EXISTS ({found}))"
 
 
 def values_of(listing: Listing, last: str, limit: int) -> dict[str, Value]:
@@ -59,8 +64,16 @@ def key_in(listing: Listing, one: Registry | Repository, name: str) -> str:
 def _place_after(order: Order, last: str) -> dict[str, Value]:
     if order.by == "name":
         return {"text": last or (_LAST_TEXT if order.descending else "")}
+    return place_after(last, descending=order.descending)
+
+
+def place_after(last: str, *, descending: bool) -> dict[str, Value]:
+    """Return the values `at` and `id` of a query that goes on after `last` (`<number>.<row>`), "" for the beginning.
+
+    Raises QueryInvalid for the key of another order.
+    """
     if not last:
-        return {"at": _LARGEST, "id": _LARGEST} if order.descending else {"at": -1, "id": 0}
+        return {"at": _LARGEST, "id": _LARGEST} if descending else {"at": -1, "id": 0}
     if not (found := _PLACE.fullmatch(last)):
         raise QueryInvalid("cursor is of a list in another order; take it from `next` of the page before")
     return {"at": int(found[1]), "id": int(found[2])}

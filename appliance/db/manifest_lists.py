@@ -2,13 +2,12 @@
 
 import msgspec
 
+from appliance.db import lists
 from appliance.db.database import Reader, Row, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
 from appliance.domain.registry import ImageId, ManifestId
-from appliance.errors import QueryInvalid
 
-_LARGEST = (1 << 63) - 1  # SQLite's largest number
 TAGS_SHOWN = 20  # names of one digest in a list; the count tells of more
 
 
@@ -55,29 +54,20 @@ def list_page(
 
     Raises QueryInvalid for a key of another list.
     """
-    at, number = _place(last, is_down=order.startswith("-"))
-    values: Values = {"image": image, "at": at, "id": number, "tagged": tagged, "limit": limit}
+    place = lists.place_after(last, descending=order.startswith("-"))
+    values: Values = {"image": image, **place, "tagged": tagged, "limit": limit}
     return [_row(reader, row) for row in reader.rows(PAGES[order], values)]
 
 
 def key_in(row: ManifestRow) -> str:
     """Return where `row` stands in a list by push."""
-    return f"{row.pushed_at}/{row.id}"
+    return f"{row.pushed_at}.{row.id}"
 
 
 def find_row(reader: Reader, image: ImageId, digest: Digest) -> ManifestRow | None:
     """Return the live manifest `digest` of `image` as a list shows it, or None."""
     row = reader.one(f"{_SELECT} AND m.digest = :digest", {"image": image, "digest": to_bytes(digest)})
     return _row(reader, row) if row else None
-
-
-def _place(last: str, *, is_down: bool) -> tuple[int, int]:
-    if not last:
-        return (_LARGEST, _LARGEST) if is_down else (-1, 0)
-    at, _, number = last.partition("/")
-    if not (at.isdecimal() and number.isdecimal() and len(at) < 19 and len(number) < 19):
-        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
-    return int(at), int(number)
 
 
 def _row(reader: Reader, row: Row) -> ManifestRow:

@@ -29,6 +29,15 @@ class Listing(msgspec.Struct, frozen=True):
         return NEWEST_REMOVED if self.removed else self.order
 
 
+class ImageListing(msgspec.Struct, frozen=True):
+    """A list of images: their order (`path`, `-pushed`, ...), and which of them."""
+
+    order: str = "path"
+    repository: str | None = None
+    contains: str = ""  # in the path
+    tag: TagFilter | None = None
+
+
 def parse_order(text: str) -> Order:
     """Return what `name` or `-created` asks for."""
     return Order(text.removeprefix("-"), text.startswith("-"))

@@ -205,6 +205,7 @@ class ImageRow(msgspec.Struct, frozen=True):
     modified_at: Timestamp
     modified_by: str
     revision: int
+    resource_tags: dict[str, str]
 
 
 class TagRow(msgspec.Struct, frozen=True, rename="camel"):

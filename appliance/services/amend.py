@@ -3,14 +3,16 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from appliance.db import activity, images
+from appliance.db import activity, images, resource_tags
 from appliance.db.activity import About
 from appliance.db.database import Transaction
+from appliance.db.resource_tags import Tagged
 from appliance.domain import policy_edit
 from appliance.domain.admission import Grant
 from appliance.domain.moment import Timestamp
 from appliance.domain.policy_edit import PolicyEdit
 from appliance.domain.registry import ImageSettings
+from appliance.domain.resource_tags import ResourceTags
 from appliance.domain.revision import Expected, changes
 from appliance.services import guard
 from appliance.services.delete import find_image
@@ -24,6 +26,7 @@ class ImageEdit(msgspec.Struct, frozen=True):
     description: str | UnsetType = UNSET
     locked: bool | UnsetType = UNSET
     policy: PolicyEdit | UnsetType = UNSET
+    resource_tags: ResourceTags | UnsetType = UNSET  # all of them
 
 
 async def edit_image(stock: Stock, grant: Grant, order: ImageEdit, expected: Expected, now: Timestamp) -> None:
@@ -39,8 +42,12 @@ async def edit_image(stock: Stock, grant: Grant, order: ImageEdit, expected: Exp
         if order.locked is not UNSET:
             guard.check_controls(tx, image)
         after = _edited(found.settings, order)
-        difference = changes(found.settings, after)
-        if difference is None:
+        difference = changes(found.settings, after) or {"before": {}, "after": {}}
+        had = resource_tags.of(tx, Tagged.IMAGE, image)
+        if order.resource_tags is not UNSET and order.resource_tags != had:
+            resource_tags.replace(tx, Tagged.IMAGE, image, order.resource_tags)
+            difference["before"]["resourceTags"], difference["after"]["resourceTags"] = had, dict(order.resource_tags)
+        if not difference["after"]:
             return
         standing = standing_of(after.policy, stock.rules, now)
         if found.settings.policy.tag_deletion.is_on and standing.retention_at is not None:

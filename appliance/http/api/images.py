@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 from msgspec import UNSET, UnsetType
 
 from appliance.db import image_lists, images
@@ -14,13 +15,15 @@ from appliance.domain import image_policy
 from appliance.domain.access import Action, srn
 from appliance.domain.admission import Grant
 from appliance.domain.image_policy import ImagePolicy
+from appliance.domain.listing import ImageListing
 from appliance.domain.names import parse_image_path, parse_repository_name
 from appliance.domain.policy_edit import PolicyEdit
 from appliance.domain.registry import ImageRef, ImageRow, RepositoryState
+from appliance.domain.resource_tags import check_tags, parse_filter
 from appliance.errors import NameUnknown
 from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
 from appliance.http.api.editing import IfMatch, expected, with_etag
-from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment, moment_or_none
+from appliance.http.api.page import Cursor, Limit, Name, Page, TagQuery, collect_page, moment, moment_or_none
 from appliance.services.amend import ImageEdit, edit_image
 from appliance.services.delete import delete_image
 from appliance.services.stock import Stock
@@ -52,6 +55,7 @@ class Image(msgspec.Struct, frozen=True, rename="camel"):
     created_by: str
     modified_at: datetime
     modified_by: str
+    resource_tags: dict[str, str]
 
 
 class ImageInFull(Image, frozen=True, rename="camel"):
@@ -63,11 +67,23 @@ class ImageInFull(Image, frozen=True, rename="camel"):
 
 
 class ImageChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What to change of an image; what is left out stays."""
+    """What to change of an image; what is left out stays. `resourceTags` replaces all of them."""
 
     description: Text | UnsetType = UNSET
     locked: bool | UnsetType = UNSET
     policy: PolicyEdit | UnsetType = UNSET
+    resource_tags: dict[str, str] | UnsetType = UNSET
+
+
+def provide_listing(
+    repository: FromQuery[str | None] = None, name: Name = "", tag: TagQuery = None, sort: Sort = "path"
+) -> ImageListing:
+    """Return what a list of images is asked for. Raises NameInvalid, QueryInvalid."""
+    only = None if repository is None else parse_repository_name(repository)
+    return ImageListing(sort, only, name, None if tag is None else parse_filter(tag))
+
+
+InImageListing = NamedDependency[SkipValidation[ImageListing]]
 
 
 class Images(Controller):
@@ -75,17 +91,16 @@ class Images(Controller):
 
     path = "/api/v1/images"
     tags = ["images"]  # noqa: RUF012 - Litestar's way
+    dependencies = {"listing": Provide(provide_listing, sync_to_thread=False)}  # noqa: RUF012
 
     @get()
-    async def list(  # noqa: PLR0913, PLR0917 - a list's parameters
+    async def list(
         self,
         stock: InStock,
         asking: InAsking,
+        listing: InImageListing,
         registry: RegistryOf = None,
         path: FromQuery[str | None] = None,
-        repository: FromQuery[str | None] = None,
-        name: Name = "",
-        sort: Sort = "path",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Image]:
@@ -96,12 +111,11 @@ class Images(Controller):
             wanted = asking.grant(parse_image_path(path), Action.VIEW_REPOSITORY).image
             row = await stock.db.read(lambda reader: image_lists.find_row(reader, wanted))
             return Page([_show(asking, row)] if row else [], None)
-        only = None if repository is None else parse_repository_name(repository)
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: image_lists.list_page(reader, site.registry, only, last, count, name, sort)
+                lambda reader: image_lists.list_page(reader, site.registry, listing, last, count)
             ),
-            lambda row: image_lists.key_in(sort, row),
+            lambda row: image_lists.key_in(listing.order, row),
             lambda row: asking.may(parse_image_path(row.path), Action.VIEW_REPOSITORY),
             cursor,
             limit,
@@ -125,7 +139,8 @@ class Images(Controller):
     ) -> Response[ImageInFull]:
         """Change description, policy or lock. While its repository is locked its own lock cannot be changed."""
         grant = find_image(stock, asking, image_id, Action.MANAGE_REPOSITORY)
-        order = ImageEdit(data.description, data.locked, data.policy)
+        tags = data.resource_tags if data.resource_tags is UNSET else check_tags(data.resource_tags)
+        order = ImageEdit(data.description, data.locked, data.policy, tags)
         await edit_image(stock, grant, order, expected(if_match), stock.clock())
         return await _answer(stock, asking, grant, image_id)
 
@@ -203,4 +218,5 @@ def _show(asking: Asking, row: ImageRow) -> Image:
         created_by=row.created_by,
         modified_at=moment(row.modified_at),
         modified_by=row.modified_by,
+        resource_tags=row.resource_tags,
     )

@@ -31,6 +31,7 @@ class Shown(msgspec.Struct, frozen=True, rename="camel"):
     policy: Policy
     template: Policy
     retention_due_at: str | None
+    resource_tags: dict[str, str]
 
 
 def change(client: Client, path: str, body: Mapping[str, object], etag: str = "") -> Reply:
@@ -99,6 +100,24 @@ def test_a_wrong_edit_is_a_400_that_says_what(admin: Client, body: dict[str, obj
     reply = change(admin, address(admin, "wrong/api"), body).expect(400)
 
     assert said in problem(reply.body).detail
+
+
+def test_resource_tags_are_kept_replaced_and_looked_for(admin: Client) -> None:
+    for name in ("labelled/a", "labelled/b"):
+        admin.push(name, IMAGE, "1")
+    where = address(admin, "labelled/a")
+
+    change(admin, where, {"resourceTags": {"team": "till", "tier": "1"}}).expect(200)
+    edited = change(admin, where, {"resourceTags": {"team": "shop"}}).expect(200).decode(Shown)
+    change(admin, where, {"resourceTags": {"": "x"}}).expect(400)
+
+    def labelled(query: str) -> list[str]:
+        found = admin.get(f"/api/v1/images?repository=labelled&{query}").expect(200).decode(List)
+        return [one.path for one in found.items]
+
+    assert edited.resource_tags == {"team": "shop"}
+    assert labelled("resourceTag=team=shop") == labelled("resourceTag=team") == ["labelled/a"]
+    assert labelled("resourceTag=team=till") == labelled("resourceTag=tier") == []
 
 
 def test_a_locked_image_says_so_through_every_door(admin: Client) -> None:
