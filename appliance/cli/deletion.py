@@ -6,6 +6,7 @@ import msgspec
 
 from appliance.cli.asking import add_asking, count_text, show_list, time_text, walk
 from appliance.cli.client import Client, connect
+from appliance.cli.image_change import add_place
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show_json
 
@@ -43,7 +44,7 @@ def add(parser: Parser) -> None:
         examples=("scr deletion list", "scr deletion list pay/api"),
     )
     list_.add_argument("path", nargs="?", default="", metavar="IMAGE|REPOSITORY", help="only of this one")
-    add_asking(list_)
+    add_place(list_)
     undo = verbs.add_parser(
         "undo",
         help="bring back all that one act deleted",
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(client: Client, options: argparse.Namespace) -> int:
-    found = list(walk(client, "/api/v1/deletions", _Deletion, path=options.path))
+    found = list(walk(client, "/api/v1/deletions", _Deletion, path=options.path, registry=options.registry))
     cells = [
         (one.id, one.kind, one.path, _what(one), time_text(one.deleted_at), one.deleted_by, time_text(one.until))
         for one in found

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.cli import carry, image_change
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, count_text, show_list, time_text, walk
 from appliance.cli.client import Client, add_options, connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
@@ -39,6 +39,7 @@ class Image(msgspec.Struct, rename="camel"):
     created_by: str
     modified_at: str
     modified_by: str
+    resource_tags: dict[str, str]
 
 
 _SORTS = ("path", "pushed", "pulls", "created")
@@ -61,13 +62,14 @@ def add(parser: Parser) -> None:
     )
     list_.add_argument("--repository", default="", metavar="NAME", help="only images of this repository")
     list_.add_argument("--name", default="", metavar="TEXT", help="only paths with TEXT in them")
+    list_.add_argument("--resource-tag", default="", metavar="KEY[=VALUE]", help="only those with this resource tag")
     list_.add_argument(
         "--sort", choices=_SORTS, default="path", help="order; pushed, pulls and created count downwards"
     )
-    add_asking(list_)
+    image_change.add_place(list_)
     show_ = verbs.add_parser("show", help="show an image", examples=("scr image show pay/api", "scr image show alpine"))
     show_.add_argument("image", metavar="IMAGE")
-    add_asking(show_)
+    image_change.add_place(show_)
     image_change.add(verbs)
     delete = verbs.add_parser(
         "delete",
@@ -78,7 +80,7 @@ def add(parser: Parser) -> None:
     delete.add_argument(
         "--purge", action="store_true", help="free the bytes at the next collection, not after the recycle time"
     )
-    add_asking(delete, deletes=True)
+    image_change.add_place(delete, deletes=True)
     _add_carrying(verbs)
 
 
@@ -112,9 +114,9 @@ def run(options: argparse.Namespace) -> int:
         return verbs[options.verb](client, options)
 
 
-def find_image(client: Client, path: str) -> Image:
-    """Return the image at `path`. Raises NameUnknown."""
-    page = client.get("/api/v1/images", Page[Image], path=path)
+def find_image(client: Client, path: str, registry: str) -> Image:
+    """Return the image at `path` of `registry` ("": the default one). Raises NameUnknown."""
+    page = client.get("/api/v1/images", Page[Image], path=path, registry=registry)
     if not page.items:
         raise NameUnknown(f"there is no image {path}; see: scr image list")
     return page.items[0]
@@ -122,8 +124,8 @@ def find_image(client: Client, path: str) -> Image:
 
 def _list(client: Client, options: argparse.Namespace) -> int:
     sort = options.sort if options.sort == "path" else f"-{options.sort}"
-    query = {"repository": options.repository, "name": options.name, "sort": sort}
-    found = list(walk(client, "/api/v1/images", Image, **query))
+    query = {"registry": options.registry, "repository": options.repository, "name": options.name, "sort": sort}
+    found = list(walk(client, "/api/v1/images", Image, resourceTag=options.resource_tag, **query))
     cells = [
         (one.path, str(one.tags), size_text(one.size), str(one.pulls), _lock(one), time_text(one.pushed_at))
         for one in found
@@ -135,7 +137,7 @@ def _list(client: Client, options: argparse.Namespace) -> int:
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:
-    one = find_image(client, options.image)
+    one = find_image(client, options.image, options.registry)
     if options.json:
         show_json(one)
         return 0
@@ -146,6 +148,8 @@ def _show(client: Client, options: argparse.Namespace) -> int:
     show(f"pulls      {one.pulls}, last {time_text(one.last_pulled_at)}")
     show(f"created    {time_text(one.created_at)} by {one.created_by}")
     show(f"edited     {time_text(one.modified_at)} by {one.modified_by}")
+    for key, value in one.resource_tags.items():
+        show(f"labelled   {key}={value}")
     return 0
 
 
@@ -156,7 +160,7 @@ def _lock(one: Image) -> str:
 
 
 def _delete(client: Client, options: argparse.Namespace) -> int:
-    one = find_image(client, options.image)
+    one = find_image(client, options.image, options.registry)
     what = f"this deletes the image {one.path} with {count_text(one.tags, 'tag')} and {size_text(one.size)}"
     if options.dry_run:
         say(f"{what}; nothing was deleted (--dry-run)")

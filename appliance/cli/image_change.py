@@ -7,10 +7,12 @@ import msgspec
 
 from appliance.cli.asking import Page, add_asking
 from appliance.cli.client import Client
+from appliance.cli.editing import Order, add_policy, add_tags, edit, given, kind, policy_of, read, switch, tags_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show_json, show_table
-from appliance.errors import ImagePolicyInvalid, NameUnknown
+from appliance.errors import NameUnknown
 
+_FIELDS = {"description": "description", "locked": "locked"}
 Policy = dict[str, dict[str, object]]  # section, field, value
 
 
@@ -20,65 +22,85 @@ class _Found(msgspec.Struct):
 
 class _Settings(msgspec.Struct, rename="camel"):
     path: str
-    description: str
-    locked: bool
     policy: Policy
     template: Policy
     retention_due_at: str | None
+    resource_tags: dict[str, str]
+
+
+def add_place(parser: Parser, *, deletes: bool = False) -> None:
+    """Add the options of a command about an image, and of one that deletes."""
+    parser.add_argument("--registry", default="", metavar="NAME", help="the registry it is in (else the default one)")
+    add_asking(parser, deletes=deletes)
 
 
 def add(verbs: "argparse._SubParsersAction[Parser]") -> None:
     """Add the verbs."""
-    edit = verbs.add_parser(
+    editing = verbs.add_parser(
         "edit",
-        help="change the description of an image",
-        examples=('scr image edit pay/api --description "the till"', 'scr image edit pay/api --description ""'),
+        help="change description, lock, policy or resource tags of an image",
+        examples=(
+            'scr image edit pay/api --description "the till"',
+            "scr image edit pay/api --policy pull_limit.high=3",
+        ),
     )
-    edit.add_argument("image", metavar="IMAGE")
-    edit.add_argument("--description", required=True, metavar="TEXT", help="what it is for")
-    add_asking(edit)
+    editing.add_argument("image", metavar="IMAGE")
+    absent = argparse.SUPPRESS
+    editing.add_argument("--description", default=absent, metavar="TEXT", help="what it is for")
+    editing.add_argument(
+        "--lock", dest="locked", default=absent, type=kind(switch), metavar="on|off", help="hold what is in it"
+    )
+    add_policy(editing)
+    editing.add_argument("--from-template", action="store_true", help="take over the policy of the template first")
+    add_tags(editing, edits=True)
+    editing.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    add_place(editing)
     for verb, about in (
         ("lock", "keep an image and its tags as they are; new tags may come"),
         ("unlock", "let an image be changed again"),
     ):
         one = verbs.add_parser(verb, help=about, examples=(f"scr image {verb} pay/api", f"scr image {verb} alpine"))
         one.add_argument("image", metavar="IMAGE")
-        add_asking(one)
+        add_place(one)
     policy = verbs.add_parser(
         "policy",
-        help="show or change the policy of an image: scan, pull limit, tag deletion",
-        examples=("scr image policy pay/api", "scr image policy pay/api --set pull_limit.refuse_critical=true"),
+        help="show the policy of an image beside the template of its repository",
+        examples=("scr image policy pay/api", "scr image policy pay/api --json"),
     )
     policy.add_argument("image", metavar="IMAGE")
-    policy.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a field; may be repeated"
-    )
-    policy.add_argument("--from-template", action="store_true", help="take over the repository's template first")
-    add_asking(policy)
+    add_place(policy)
 
 
 def _edit(client: Client, options: argparse.Namespace) -> int:
-    return _change(client, options, {"description": options.description}, "changed")
+    address = address_of(client, options.image, options.registry)
+    found, current = client.get(address, _Settings), read(client, address)
+    order = given(options, _FIELDS)
+    policy: Policy = {section: dict(fields) for section, fields in found.template.items()}
+    policy = policy if options.from_template else {}
+    for section, fields in policy_of(options).items():
+        policy.setdefault(section, {}).update(fields)
+    if policy:
+        order["policy"] = policy
+    if options.resource_tag or options.no_resource_tag:
+        order["resourceTags"] = tags_of(options, found.resource_tags)
+    edit(client, options, address, current, order, f"image {found.path}")
+    if options.json:
+        show_json(read(client, address).fields)
+    return 0
 
 
 def _lock(client: Client, options: argparse.Namespace) -> int:
-    return _change(client, options, {"locked": True}, "locked")
-
-
-def _unlock(client: Client, options: argparse.Namespace) -> int:
-    return _change(client, options, {"locked": False}, "unlocked")
+    order: Order = {"locked": options.verb == "lock"}
+    found = client.change("PATCH", address_of(client, options.image, options.registry), order, _Settings)
+    if options.json:
+        show_json(found)
+    else:
+        say(f"{options.verb}ed {found.path}")
+    return 0
 
 
 def _policy(client: Client, options: argparse.Namespace) -> int:
-    address = address_of(client, options.image)
-    found = client.get(address, _Settings)
-    order = found.template if options.from_template else {}
-    for text in options.set:
-        section, field, value = parse_setting(text)
-        order = {**order, section: {**order.get(section, {}), field: value}}
-    if order:
-        found = client.change("PATCH", address, {"policy": order}, _Settings)
-        say(f"changed the policy of {found.path}")
+    found = client.get(address_of(client, options.image, options.registry), _Settings)
     if options.json:
         show_json(found.policy)
         return 0
@@ -93,46 +115,15 @@ def _policy(client: Client, options: argparse.Namespace) -> int:
     return 0
 
 
-VERBS = {"edit": _edit, "lock": _lock, "unlock": _unlock, "policy": _policy}
+VERBS = {"edit": _edit, "lock": _lock, "unlock": _lock, "policy": _policy}
 
 
-def address_of(client: Client, path: str) -> str:
-    """Return where the API has the image at `path`. Raises NameUnknown."""
-    page = client.get("/api/v1/images", Page[_Found], path=path)
+def address_of(client: Client, path: str, registry: str) -> str:
+    """Return where the API has the image at `path` of `registry` ("": the default one). Raises NameUnknown."""
+    page = client.get("/api/v1/images", Page[_Found], path=path, registry=registry)
     if not page.items:
         raise NameUnknown(f"there is no image {path}; see: scr image list")
     return f"/api/v1/images/{page.items[0].id}"
-
-
-def parse_setting(text: str) -> tuple[str, str, object]:
-    """Return section, field and value of `pull_limit.high=3`, named as the API names them. Raises ImagePolicyInvalid.
-
-    What is no number, no switch and no list (`a,b`, for patterns) is a word.
-    """
-    name, equals, value = text.partition("=")
-    section, dot, field = name.strip().partition(".")
-    if not (equals and dot and field):
-        raise ImagePolicyInvalid(f"{text!r} sets nothing; write <section>.<field>=<value>, as pull_limit.high=3")
-    field = _camel(field)
-    if field == "keepPatterns":
-        return _camel(section), field, [part.strip() for part in value.split(",") if part.strip()]
-    if re.fullmatch(r"-?\d{1,18}", value):
-        return _camel(section), field, int(value)
-    return _camel(section), field, {"true": True, "false": False}.get(value, value)
-
-
-def _change(client: Client, options: argparse.Namespace, order: dict[str, object], done: str) -> int:
-    found = client.change("PATCH", address_of(client, options.image), order, _Settings)
-    if options.json:
-        show_json(found)
-    else:
-        say(f"{done} {found.path}")
-    return 0
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.replace("-", "_").split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def _words(name: str) -> str:

@@ -5,9 +5,9 @@ import argparse
 import msgspec
 
 from appliance.cli import tag as tags
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, count_text, show_list, time_text, walk
 from appliance.cli.client import Client, connect
-from appliance.cli.image_change import address_of
+from appliance.cli.image_change import add_place, address_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
 from appliance.domain.names import parse_digest
@@ -118,7 +118,7 @@ def add(parser: Parser) -> None:
     which = list_.add_mutually_exclusive_group()
     which.add_argument("--tagged", action="store_true", help="only those with tags")
     which.add_argument("--untagged", action="store_true", help="only those without")
-    add_asking(list_)
+    add_place(list_)
     for verb, about, examples in (
         (
             "show",
@@ -138,7 +138,7 @@ def add(parser: Parser) -> None:
     ):
         one = verbs.add_parser(verb, help=about, examples=examples)
         one.add_argument("manifest", metavar="IMAGE:TAG|IMAGE@DIGEST")
-        add_asking(one)
+        add_place(one)
     delete = verbs.add_parser(
         "delete",
         help="delete up to 50 digests with their tags, all or none",
@@ -150,7 +150,7 @@ def add(parser: Parser) -> None:
     delete.add_argument("image", metavar="IMAGE")
     delete.add_argument("digests", nargs="+", metavar="DIGEST")
     delete.add_argument("--skip-refused", action="store_true", help="delete the others where some are refused")
-    add_asking(delete, deletes=True)
+    add_place(delete, deletes=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -162,7 +162,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(client: Client, options: argparse.Namespace) -> int:
     query = {"tagged": "true"} if options.tagged else {"tagged": "false"} if options.untagged else {}
-    found = list(walk(client, f"{address_of(client, options.image)}/manifests", _Manifest, **query))
+    found = list(walk(client, f"{address_of(client, options.image, options.registry)}/manifests", _Manifest, **query))
     cells = [
         (
             one.digest[:19],
@@ -180,7 +180,7 @@ def _list(client: Client, options: argparse.Namespace) -> int:
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:
-    address = _address(client, options.manifest)
+    address = _address(client, options)
     one = client.get(address, _Full)
     if options.json:
         show_json(one)
@@ -218,7 +218,7 @@ def _show_chart(chart: _Chart) -> None:
 
 
 def _referrers(client: Client, options: argparse.Namespace) -> int:
-    found = client.get(f"{_address(client, options.manifest)}/referrers", Page[_Referrer]).items
+    found = client.get(f"{_address(client, options)}/referrers", Page[_Referrer]).items
     if options.json:
         show_json(found)
         return 0
@@ -237,13 +237,13 @@ def _show_tree(found: list[_Referrer], indent: str) -> None:
 def _commands(client: Client, options: argparse.Namespace) -> int:
     path, at, _ = options.manifest.partition("@")
     tag = "" if at else path.rpartition(":")[2]
-    found = client.get(f"{_address(client, options.manifest)}/commands", Page[_Command], tag=tag).items
+    found = client.get(f"{_address(client, options)}/commands", Page[_Command], tag=tag).items
     show_list(options, ("ENDPOINT", "WITH", "COMMAND"), found, [(one.endpoint, one.tool, one.command) for one in found])
     return 0
 
 
 def _delete(client: Client, options: argparse.Namespace) -> int:
-    address = f"{address_of(client, options.image)}/manifests/deletions"
+    address = f"{address_of(client, options.image, options.registry)}/manifests/deletions"
     order = {"digests": [parse_digest(text) for text in options.digests], "skipRefused": options.skip_refused}
     plan = client.post(address, {**order, "dryRun": True}, _Report)
     for one in plan.refused:
@@ -271,9 +271,10 @@ def _names(one: _Manifest) -> str:
     return f"{names}, {one.tag_count - 4} more" if one.tag_count > 4 else names
 
 
-def _address(client: Client, text: str) -> str:
+def _address(client: Client, options: argparse.Namespace) -> str:
     """Return where the API has the manifest that `IMAGE:TAG` or `IMAGE@DIGEST` means."""
-    path, at, digest = text.partition("@")
-    if at and not digest.startswith("{"):
-        return f"{address_of(client, path)}/manifests/{parse_digest(digest)}"
-    return f"{address_of(client, path.rpartition(':')[0])}/manifests/{tags.find(client, text).digest}"
+    path, at, digest = options.manifest.partition("@")
+    if not at or digest.startswith("{"):
+        path = path.rpartition(":")[0]
+        digest = tags.find(client, options.manifest, options.registry).digest
+    return f"{address_of(client, path, options.registry)}/manifests/{parse_digest(digest)}"

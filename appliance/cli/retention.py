@@ -5,16 +5,17 @@ import argparse
 import msgspec
 
 from appliance.cli import following
-from appliance.cli.asking import add_asking, count_text
+from appliance.cli.asking import count_text
 from appliance.cli.client import Client, connect
+from appliance.cli.editing import policy_of
 from appliance.cli.following import Job
-from appliance.cli.image_change import address_of, parse_setting
+from appliance.cli.image_change import add_place, address_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json, show_table
 from appliance.domain.sizes import size_text
 from appliance.errors import Unavailable
 
-EXAMPLES = ("scr retention test pay/api", "scr retention test pay/api --set old=true --set old_days=90")
+EXAMPLES = ("scr retention test pay/api", "scr retention test pay/api --policy old=true --policy old_days=90")
 
 
 class _Verdict(msgspec.Struct):
@@ -58,19 +59,22 @@ def add(parser: Parser) -> None:
         ("test", "list exactly what a run now would delete, and why; nothing changes"),
         ("simulate", "tell what a policy would have kept, had it been on since the first push"),
     ):
-        examples = (f"scr retention {verb} pay/api", f"scr retention {verb} pay/api --set old=true --set old_days=90")
+        examples = (
+            f"scr retention {verb} pay/api",
+            f"scr retention {verb} pay/api --policy old=true --policy old_days=90",
+        )
         one = verbs.add_parser(verb, help=about, examples=examples)
         one.add_argument("image", metavar="IMAGE")
         one.add_argument(
-            "--set",
+            "--policy",
             action="append",
             default=[],
             metavar="FIELD=VALUE",
-            help="by a policy that differs in this; repeat it",
+            help="by a policy that differs in this, e.g. old_days=90; may be repeated",
         )
         if verb == "test":
             one.add_argument("--kept", action="store_true", help="tell of what stays, too, why it does")
-        add_asking(one)
+        add_place(one)
     running = verbs.add_parser(
         "run",
         help="let the image's own policy run now, not when it is due",
@@ -78,7 +82,7 @@ def add(parser: Parser) -> None:
     )
     running.add_argument("image", metavar="IMAGE")
     running.add_argument("--no-wait", action="store_true", help="do not wait for its end")
-    add_asking(running)
+    add_place(running)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _test(client: Client, options: argparse.Namespace) -> int:
-    address = f"{address_of(client, options.image)}/retention-tests"
+    address = f"{address_of(client, options.image, options.registry)}/retention-tests"
     found = client.post(address, {**_order(options), "showKept": options.kept}, _Test)
     if options.json:
         show_json(found)
@@ -106,7 +110,7 @@ def _test(client: Client, options: argparse.Namespace) -> int:
 
 
 def _simulate(client: Client, options: argparse.Namespace) -> int:
-    address = f"{address_of(client, options.image)}/retention-simulations"
+    address = f"{address_of(client, options.image, options.registry)}/retention-simulations"
     found = client.post(address, _order(options), _Simulation)
     if options.json:
         show_json(found)
@@ -119,7 +123,7 @@ def _simulate(client: Client, options: argparse.Namespace) -> int:
 
 
 def _run(client: Client, options: argparse.Namespace) -> int:
-    job = client.post(f"{address_of(client, options.image)}/retention-runs", {}, Job)
+    job = client.post(f"{address_of(client, options.image, options.registry)}/retention-runs", {}, Job)
     if options.no_wait:
         say(f"ordered; see: scr job show {job.id}")
         return 0
@@ -136,7 +140,8 @@ def _run(client: Client, options: argparse.Namespace) -> int:
 
 
 def _order(options: argparse.Namespace) -> dict[str, object]:
-    policy = {field: value for _, field, value in (parse_setting(f"tag_deletion.{text}") for text in options.set)}
+    wanted = [text if "." in text.partition("=")[0] else f"tag_deletion.{text}" for text in options.policy]
+    policy = policy_of(argparse.Namespace(policy=wanted)).get("tagDeletion")
     return {"policy": policy} if policy else {}
 
 

@@ -4,9 +4,9 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, show_list, time_text, walk
 from appliance.cli.client import Client, connect
-from appliance.cli.image_change import address_of
+from appliance.cli.image_change import add_place, address_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
 from appliance.domain.names import parse_tag
@@ -53,18 +53,18 @@ def add(parser: Parser) -> None:
     list_.add_argument(
         "--sort", choices=_SORTS, default="name", help="order; natural puts 1.9 before 1.10, pushed the newest first"
     )
-    add_asking(list_)
+    add_place(list_)
     examples = ("scr tag show pay/api:1", "scr tag show pay/api:latest@{2026-11-20T12:00}")
     show_ = verbs.add_parser("show", help="show a tag, as it is or as it was", examples=examples)
     show_.add_argument("tag", metavar="IMAGE:TAG[@{MOMENT}]", help="MOMENT: 2026-11-20T12:00, tuesday, 2 hours ago")
-    add_asking(show_)
+    add_place(show_)
     history = verbs.add_parser(
         "history",
         help="list which digests a tag named, and when",
         examples=("scr tag history pay/api:latest", "scr tag history pay/api:1 --json"),
     )
     history.add_argument("tag", metavar="IMAGE:TAG")
-    add_asking(history)
+    add_place(history)
     _add_changes(verbs)
     delete = verbs.add_parser(
         "delete",
@@ -72,7 +72,7 @@ def add(parser: Parser) -> None:
         examples=("scr tag delete pay/api:1 --dry-run", "scr tag delete pay/api:1 --yes"),
     )
     delete.add_argument("tag", metavar="IMAGE:TAG")
-    add_asking(delete, deletes=True)
+    add_place(delete, deletes=True)
 
 
 def _add_changes(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -84,24 +84,24 @@ def _add_changes(verbs: "argparse._SubParsersAction[Parser]") -> None:
     adding.add_argument("source", metavar="IMAGE:TAG|IMAGE@DIGEST", help="what it is to name")
     adding.add_argument("name", metavar="TAG", help="the tag")
     adding.add_argument("--move", action="store_true", help="take it from what it names now")
-    add_asking(adding)
+    add_place(adding)
     restore = verbs.add_parser(
         "restore",
         help="put a tag back to what it named",
         examples=("scr tag restore pay/api:latest@{tuesday}", "scr tag restore pay/api:1@{1.day.ago}"),
     )
     restore.add_argument("tag", metavar="IMAGE:TAG@{MOMENT}")
-    add_asking(restore)
+    add_place(restore)
     rename = verbs.add_parser(
         "rename", help="rename a tag", examples=("scr tag rename pay/api:1 1.0", "scr tag rename pay/api:rc 2.0")
     )
     rename.add_argument("tag", metavar="IMAGE:TAG")
     rename.add_argument("name", metavar="TAG", help="its new name")
-    add_asking(rename)
+    add_place(rename)
     for verb, about in (("lock", "keep a tag and what it names as they are"), ("unlock", "let a tag be changed again")):
         one = verbs.add_parser(verb, help=about, examples=(f"scr tag {verb} pay/api:1", f"scr tag {verb} alpine:3"))
         one.add_argument("tag", metavar="IMAGE:TAG")
-        add_asking(one)
+        add_place(one)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,7 +123,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(client: Client, options: argparse.Namespace) -> int:
     sort = "-pushed" if options.sort == "pushed" else options.sort
-    found = list(walk(client, "/api/v1/tags", Tag, path=options.image, name=options.name, sort=sort))
+    found = list(
+        walk(client, "/api/v1/tags", Tag, path=options.image, name=options.name, sort=sort, registry=options.registry)
+    )
     cells = [
         (
             one.name,
@@ -140,7 +142,7 @@ def _list(client: Client, options: argparse.Namespace) -> int:
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:
-    one = find(client, options.tag)
+    one = find(client, options.tag, options.registry)
     if options.json:
         show_json(one)
         return 0
@@ -152,7 +154,7 @@ def _show(client: Client, options: argparse.Namespace) -> int:
 
 def _history(client: Client, options: argparse.Namespace) -> int:
     path, _, tag = options.tag.rpartition(":")
-    found = list(walk(client, f"{address_of(client, path)}/tags/{parse_tag(tag)}/history", _Named))
+    found = list(walk(client, f"{address_of(client, path, options.registry)}/tags/{parse_tag(tag)}/history", _Named))
     cells = [
         (
             one.digest[:19],
@@ -171,8 +173,8 @@ def _history(client: Client, options: argparse.Namespace) -> int:
 
 
 def _add(client: Client, options: argparse.Namespace) -> int:
-    path, digest = _source(client, options.source)
-    name, address = parse_tag(options.name), address_of(client, path)
+    path, digest = _source(client, options)
+    name, address = parse_tag(options.name), address_of(client, path, options.registry)
     if options.move:
         client.ask("PUT", f"{address}/tags/{name}", msgspec.json.encode({"digest": digest}), _JSON)
     else:
@@ -186,15 +188,17 @@ def _restore(client: Client, options: argparse.Namespace) -> int:
         raise TagInvalid(f"{options.tag!r} names no moment; write {options.tag}@{{tuesday}}; see: scr tag history")
     image, _, tag = path.rpartition(":")
     order = {"asOf": moment.removeprefix("{").removesuffix("}")}
-    client.ask("PUT", f"{address_of(client, image)}/tags/{parse_tag(tag)}", msgspec.json.encode(order), _JSON)
+    client.ask(
+        "PUT", f"{address_of(client, image, options.registry)}/tags/{parse_tag(tag)}", msgspec.json.encode(order), _JSON
+    )
     return _said(client, options, path, "is again")
 
 
 def _rename(client: Client, options: argparse.Namespace) -> int:
-    one, name = find(client, options.tag), parse_tag(options.name)
+    one, name = find(client, options.tag, options.registry), parse_tag(options.name)
     path = options.tag.rpartition(":")[0]
     order = {"add": [name], "remove": [one.name]}
-    address = f"{address_of(client, path)}/manifests/{one.digest}"
+    address = f"{address_of(client, path, options.registry)}/manifests/{one.digest}"
     client.ask("PATCH", address, msgspec.json.encode(order), _JSON)
     return _said(client, options, f"{path}:{name}", "is")
 
@@ -202,7 +206,7 @@ def _rename(client: Client, options: argparse.Namespace) -> int:
 def _lock(client: Client, options: argparse.Namespace) -> int:
     path, _, tag = options.tag.rpartition(":")
     order = {"locked": options.verb == "lock"}
-    address = f"{address_of(client, path)}/tags/{parse_tag(tag)}"
+    address = f"{address_of(client, path, options.registry)}/tags/{parse_tag(tag)}"
     found = client.change("PATCH", address, order, Tag)
     if options.json:
         show_json(found)
@@ -212,14 +216,14 @@ def _lock(client: Client, options: argparse.Namespace) -> int:
 
 
 def _delete(client: Client, options: argparse.Namespace) -> int:
-    one = find(client, options.tag)
+    one = find(client, options.tag, options.registry)
     what = f"this deletes the tag {one.path} of {one.digest[:19]}"
     if options.dry_run:
         say(f"{what}; nothing was deleted (--dry-run)")
         return 0
     confirm(options, what)
     path = options.tag.rpartition(":")[0]
-    client.ask("DELETE", f"{address_of(client, path)}/tags/{one.name}")
+    client.ask("DELETE", f"{address_of(client, path, options.registry)}/tags/{one.name}")
     say(f"deleted {one.path}; the manifest stays: {path}@{one.digest}")
     return 0
 
@@ -227,26 +231,26 @@ def _delete(client: Client, options: argparse.Namespace) -> int:
 _JSON = {"Content-Type": "application/json"}
 
 
-def find(client: Client, path: str) -> Tag:
+def find(client: Client, path: str, registry: str) -> Tag:
     """Return the tag `IMAGE:TAG`, or what it was at `@{MOMENT}`. Raises TagInvalid, ManifestUnknown."""
     if ":" not in path.partition("@")[0]:
         raise TagInvalid(f"{path!r} names no tag; write {path}:<tag>")
-    page = client.get("/api/v1/tags", Page[Tag], path=path)
+    page = client.get("/api/v1/tags", Page[Tag], path=path, registry=registry)
     if not page.items:
         raise ManifestUnknown(f"there is no tag {path}; see: scr tag list {path.partition('@')[0].rpartition(':')[0]}")
     return page.items[0]
 
 
-def _source(client: Client, text: str) -> tuple[str, str]:
+def _source(client: Client, options: argparse.Namespace) -> tuple[str, str]:
     """Return image and digest of `IMAGE:TAG[@{MOMENT}]` or `IMAGE@DIGEST`."""
-    path, at, digest = text.partition("@")
+    path, at, digest = options.source.partition("@")
     if at and not digest.startswith("{"):
         return path, digest
-    return path.rpartition(":")[0], find(client, text).digest
+    return path.rpartition(":")[0], find(client, options.source, options.registry).digest
 
 
 def _said(client: Client, options: argparse.Namespace, path: str, verb: str) -> int:
-    one = find(client, path)
+    one = find(client, path, options.registry)
     if options.json:
         show_json(one)
     else:

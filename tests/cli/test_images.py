@@ -30,19 +30,42 @@ def test_a_policy_is_shown_beside_its_template_and_changed_field_by_field(scr: S
     client.push("policy/api", ONE, "1")
 
     changed = scr(
-        "image", "policy", "policy/api", "--set", "pull_limit.high=3", "--set", "tagDeletion.keepPatterns=v*,rc"
+        "image", "edit", "policy/api", "--policy", "pull_limit.high=3", "--policy", "tag_deletion.keep_patterns=v*,rc"
     )
-    rows = {line.split()[0]: line.split()[1:] for line in changed.expect(0).out.splitlines()}
-    wrong = scr("image", "policy", "policy/api", "--set", "pull_limit.high=0").expect(1)
-    none = scr("image", "policy", "policy/api", "--set", "high=3").expect(1)
-    back = json.loads(scr("image", "policy", "policy/api", "--from-template", "--json").expect(0).out)
+    rows = {
+        line.split()[0]: line.split()[1:] for line in scr("image", "policy", "policy/api").expect(0).out.splitlines()
+    }
+    wrong = scr("image", "edit", "policy/api", "--policy", "pull_limit.high=0").expect(1)
+    none = scr("image", "edit", "policy/api", "--policy", "pull_limit.hihg=3").expect(1)
+    dry = scr("image", "edit", "policy/api", "--from-template", "--dry-run").expect(0)
+    scr("image", "edit", "policy/api", "--from-template", "--policy", "pull_limit.critical=2").expect(0)
+    back = json.loads(scr("image", "policy", "policy/api", "--json").expect(0).out)
 
+    assert "policy.pullLimit.high: 1 -> 3" in changed.expect(0).talk
     assert rows["FIELD"] == ["VALUE", "TEMPLATE"]
     assert rows["pull_limit.high"] == ["3", "1"]
     assert rows["tag_deletion.keep_patterns"] == ["v*,rc", "-"]
     assert "pullLimit.high is 0; it must be a whole number from 1 to 9,999,999" in wrong.talk
-    assert "write <section>.<field>=<value>" in none.talk
-    assert (back["pullLimit"]["high"], back["tagDeletion"]["keepPatterns"]) == (1, [])
+    assert "did you mean pull_limit.high?" in none.talk
+    assert "policy.pullLimit.high: 3 -> 1" in dry.talk
+    assert (back["pullLimit"]["high"], back["pullLimit"]["critical"]) == (1, 2)
+    assert back["tagDeletion"]["keepPatterns"] == []
+
+
+def test_resource_tags_are_given_and_looked_for(scr: Scr, client: Client) -> None:
+    client.push("labelled/api", ONE, "1")
+
+    scr("image", "edit", "labelled/api", "--resource-tag", "team=till", "--lock", "on").expect(0)
+
+    listed = json.loads(scr("image", "list", "--resource-tag", "team=till", "--json").expect(0).out)
+    assert [one["path"] for one in listed] == ["labelled/api"]
+    assert "labelled   team=till" in scr("image", "show", "labelled/api").out
+    assert "locked" in scr("image", "list", "--repository", "labelled", "--sort", "pushed").out
+
+
+def test_another_registry_is_named_by_an_option(scr: Scr) -> None:
+    for words in (("image", "list"), ("tag", "list", "a/b"), ("deletion", "list"), ("retention", "test", "a/b")):
+        assert "no registry 'other'" in scr(*words, "--registry", "other").expect(1).talk
 
 
 def test_tags_are_added_moved_renamed_and_put_back(scr: Scr, client: Client) -> None:
@@ -86,7 +109,7 @@ def test_a_locked_tag_stays_and_is_told_in_the_list(scr: Scr, client: Client) ->
         (("manifest", "show", "moments/api@sha256:x"), "is not a digest"),
         (("deletion", "undo", "nothing"), "no deletion 'nothing'"),
         (("retention", "run", "moments/api"), "tag deletion of moments/api is off"),
-        (("retention", "test", "moments/api", "--set", "old_days=0"), "tagDeletion.oldDays is 0"),
+        (("retention", "test", "moments/api", "--policy", "old_days=0"), "tagDeletion.oldDays is 0"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(scr: Scr, client: Client, words: tuple[str, ...], said: str) -> None:
@@ -142,15 +165,14 @@ def test_what_refers_to_a_manifest_is_told_as_a_tree(scr: Scr, client: Client) -
 def test_retention_is_tested_simulated_and_run(scr: Scr, client: Client) -> None:
     for number in range(3):
         client.push("retain/api", images.image([{"n": str(number).encode()}]), f"v{number}")
-    rules = ("--set", "count=true", "--set", "keep_newest=1")
+    rules = ("--policy", "count=true", "--policy", "keep_newest=1")
 
     tested = scr("retention", "test", "retain/api", *rules, "--kept").expect(0)
     simulated = scr("retention", "simulate", "retain/api", *rules).expect(0)
     assert len(client.list_tags("retain/api")) == 3
-    order = [
-        word for rule in ("enabled=true", "count=true", "keep_newest=1") for word in ("--set", f"tag_deletion.{rule}")
-    ]
-    saved = scr("image", "policy", "retain/api", *order).expect(0)
+    order = [f"tag_deletion.{rule}" for rule in ("enabled=true", "count=true", "keep_newest=1")]
+    scr("image", "edit", "retain/api", *(word for rule in order for word in ("--policy", rule))).expect(0)
+    saved = scr("image", "policy", "retain/api").expect(0)
     ran = scr("retention", "run", "retain/api").expect(0)
 
     assert "a run now would delete 2 manifests with 2 tags" in tested.talk
