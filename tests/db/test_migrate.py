@@ -71,3 +71,26 @@ def test_another_programs_database_is_refused(connection: apsw.Connection) -> No
 
     with pytest.raises(ConfigInvalid, match="another program"):
         migrate.run(connection)
+
+
+def test_every_foreign_key_is_looked_up_by_an_index(connection: apsw.Connection) -> None:
+    """Else whoever deletes a row that may be referred to reads the whole other table."""
+    migrate.run(connection)
+    partial = {("sign_ins", "key_id")}  # its index holds the rows that have a key, which are all that are looked for
+
+    missing = {
+        (str(table), str(column))
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for column in {row[3] for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
+        if column not in {columns[0] for columns in _indexes(connection, str(table))}
+    }
+
+    assert missing <= partial
+
+
+def _indexes(connection: apsw.Connection, table: str) -> list[list[str]]:
+    """Return the columns of every index of `table` that holds all its rows, the primary key's too."""
+    columns = connection.execute(f"SELECT name, pk FROM pragma_table_info('{table}') WHERE pk ORDER BY pk").fetchall()  # noqa: S608
+    found = [[str(name) for name, _ in columns]] if columns else []
+    whole = [row[1] for row in connection.execute(f"PRAGMA index_list({table})").fetchall() if not row[4]]
+    return found + [[str(one[2]) for one in connection.execute(f"PRAGMA index_info({name})")] for name in whole]

@@ -21,6 +21,25 @@ CREATE INDEX tags_locked ON tags (image_id, name) WHERE locked;
 
 CREATE INDEX manifests_by_push ON manifests (image_id, pushed_at, id) WHERE removed_at IS NULL;
 
+-- A row that others refer to is looked up in each of them before it goes: by index, or every purge reads whole tables.
+CREATE INDEX repositories_by_registry ON repositories (registry_id);
+CREATE INDEX images_by_repository ON images (repository_id);
+
+-- Needs refer to their manifests without a foreign key: an index for it would be as large as the table. Whoever deletes a
+-- manifest deletes its needs with it, which its body names.
+CREATE TABLE needs_without_key (
+  image_id INTEGER NOT NULL REFERENCES images (id),
+  digest BLOB NOT NULL,
+  kind INTEGER NOT NULL, -- 1 blob, 2 manifest (or blob, in an index), 3 subject
+  manifest_id INTEGER NOT NULL, -- of manifests
+  artifact_type TEXT, -- kind 3 only
+  PRIMARY KEY (image_id, digest, kind, manifest_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO needs_without_key SELECT image_id, digest, kind, manifest_id, artifact_type FROM needs;
+DROP TABLE needs;
+ALTER TABLE needs_without_key RENAME TO needs;
+CREATE INDEX needs_by_artifact_type ON needs (image_id, digest, artifact_type, manifest_id) WHERE kind = 3;
+
 -- What a manifest has to do with others of its image, without its blobs: the children and the subject of each.
 CREATE INDEX needs_of_manifest ON needs (image_id, manifest_id, kind, digest) WHERE kind > 1;
 
