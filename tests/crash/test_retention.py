@@ -1,0 +1,106 @@
+"""kill -9 at every step of tag deletion: it ends where it would have ended, and all of it comes back by undo."""
+
+import random
+from typing import get_args
+
+import msgspec
+import pytest
+
+from appliance.errors import Unavailable
+from tests import make
+from tests.crash.faults import Plan, Step
+from tests.crash.labour import Job, find_newest, follow, operator
+from tests.crash.server import CrashingServer, check_folder
+from tests.make.client import Client, TagList
+
+STEPS: tuple[Step, ...] = get_args(Step)
+MOST = 5000  # steps of a run; far more than there are
+GOING = 120  # more than one slice
+CONFIG = """
+[storage]
+min_free = "0%"
+[schedule]
+gc = ""
+upload_expiry = ""
+sweep = ""
+scrub = ""
+check = ""
+backup = ""
+roll_up = ""
+retention = ""
+"""
+_POLICY = {"policy": {"tagDeletion": {"enabled": True, "count": True, "keepNewest": 1}}}
+_JSON = {"Content-Type": "application/json"}
+
+
+class _Item(msgspec.Struct):
+    id: str
+
+
+class _Page(msgspec.Struct):
+    items: list[_Item]
+
+
+def lay(client: Client, name: str) -> tuple[str, dict[str, make.Manifest]]:
+    """Push an image of which all but the newest digest is to go; return its address and what each tag names."""
+    pushed = {}
+    for number in range(GOING + 1):
+        pushed[f"t{number:03}"] = manifest = make.index([], annotations={"of": name, "n": str(number)})
+        client.put_manifest(name, f"t{number:03}", manifest).expect(201)
+    found = client.get(f"/api/v1/images?path={name}").expect(200).decode(_Page).items[0].id
+    client.request("PATCH", f"/api/v1/images/{found}", msgspec.json.encode(_POLICY), _JSON).expect(200)
+    return f"/api/v1/images/{found}", pushed
+
+
+def tags(client: Client, name: str) -> list[str]:
+    return client.get(f"/v2/{name}/tags/list").expect(200).decode(TagList).tags
+
+
+def survive(server: CrashingServer, name: str, number: int) -> bool:
+    """Kill the server at the step `number` of a run, see the run to its end; return whether it came to that step."""
+    with server.client() as client:
+        address, pushed = lay(client, name)
+    with operator(server) as ordering:
+        before = find_newest(ordering, "retention")
+        server.plan(Plan(number, STEPS))
+        try:
+            follow(ordering, ordering.post(f"{address}/retention-runs", {}, Job))
+            was_killed = False
+        except Unavailable:
+            was_killed = True
+            assert server.wait() == -9
+    server.plan(Plan())
+    with operator(server.start() if was_killed else server) as ordering, server.client() as client:
+        job = find_newest(ordering, "retention")
+        if job is None or (before is not None and job.id == before.id):  # killed before it was ordered
+            job = ordering.post(f"{address}/retention-runs", {}, Job)
+        job = follow(ordering, job)
+        assert (job.state, job.reason) == ("done", ""), job
+        newest = max(pushed)
+        assert tags(client, name) == [newest]
+        client.get_manifest(name, newest).expect(200)
+        for one in client.get(f"/api/v1/deletions?path={name}").expect(200).decode(_Page).items:
+            client.request("POST", f"/api/v1/deletions/{one.id}/undo", b"").expect(200)
+        assert tags(client, name) == sorted(pushed)
+        for tag in ("t000", "t050", f"t{GOING - 1:03}"):
+            client.assert_holds(name, tag, pushed[tag])
+    return was_killed
+
+
+def test_killed_at_a_step(tmp_path_factory: pytest.TempPathFactory, *, is_long: bool) -> None:
+    server = CrashingServer(tmp_path_factory.mktemp("retention"), CONFIG).start()
+    chance = random.Random("retention")  # noqa: S311 - the same steps every time
+    numbers = range(1, MOST) if is_long else [*sorted(chance.sample(range(1, 30), 4)), MOST]
+    killed = []
+    try:
+        for number in numbers:
+            killed.append(survive(server, f"retain/n{number}", number))
+            if not killed[-1]:
+                break
+        server.stop()
+        check_folder(server.data)
+    finally:
+        server.kill()
+
+    assert killed[0]
+    assert not killed[-1], "the steps never ended"
