@@ -19,6 +19,10 @@ CLIENTS = ("docker", "podman", "buildah", "skopeo", "helm", "oras", "crane", "re
 
 # how an example begins that cannot run in a test, and why
 NOT_RUN = {
+    "litestream": "it runs for ever, or needs what it has written; tests/stores runs it through a disaster",
+    "scr storage check": "it asks a bucket; tests/stores does",
+    "scr storage rekey": "it needs encryption; tests/stores encrypts",
+    "scr storage litestream": "it needs a bucket; tests/stores has one",
     "scr rebuild": "it works on a folder that nobody serves; tests/services and tests/cli run it",
     "scr restore": "the same; tests/cli runs it",
     "sudo scr trust": "it writes into the host's /etc; tests/cli writes the same files below a folder",
