@@ -29,7 +29,7 @@ from appliance.http.listen import Listeners
 from appliance.http.meter import Measured, Meter
 from appliance.http.noting import Noting
 from appliance.http.proxy import TrustedProxies
-from appliance.http.ui.pages import beside, make_console
+from appliance.http.ui.pages import make_console
 from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.token import TokenApi
 from appliance.logs import Log
@@ -67,10 +67,7 @@ class Doors:
             DistributionApi(opened.stock, noting, self.meter, access.challenger),
             TokenApi(opened.stock, noting, access.callers.doorkeeper, access.challenger),
             Measured(
-                beside(
-                    make_app(opened.stock, running, noting, self.meter, explainer),
-                    make_console(opened.stock, running, noting),
-                ),
+                make_console(make_app(opened.stock, running, noting, self.meter, explainer), noting, log),
                 self.meter,
             ),
             noting,

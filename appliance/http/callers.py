@@ -83,6 +83,9 @@ class Callers:
                 )
             scope["scr.session"] = session
             return caller
+        if not scope["path"].startswith(_NO_BROWSER_PATHS):  # a page: it asks to sign in, and shows nothing else
+            scope["scr.is_stranger"] = True
+            return self.doorkeeper.anonymous(address)
         raise Unauthorized("sign in first: with an access key, or with the user and password where they are let in")
 
     def _check_page(self, scope: Scope, headers: Fields, site: Site) -> None:

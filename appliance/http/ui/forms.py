@@ -8,6 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs
 
 from appliance.errors import Denied, QueryInvalid, ScrError
+from appliance.http.ui.backend import Refused
 
 Value = TypeVar("Value")
 
@@ -26,6 +27,10 @@ class Form:
     def text(self, name: str) -> str:
         """Return the field's text, "" where there is none."""
         return self._values.get(name, [""])[0].strip()
+
+    def secret(self, name: str) -> str:
+        """Return a field as it was typed, spaces at its ends included."""
+        return self._values.get(name, [""])[0]
 
     def texts(self, name: str) -> list[str]:
         """Return all values of a field that may be there several times, in their order; empty ones left out."""
@@ -61,9 +66,26 @@ class Form:
             return instead
         return found
 
-    def fail(self, name: str, error: ScrError) -> None:
-        """Keep what the service said about the field `name`; "" is the whole form."""
-        self.errors[name] = error.message
+    def optional_number(self, name: str, low: int, high: int) -> int | None:
+        """Return a whole number from `low` to `high`, None for an empty field."""
+        return self.number(name, low, high, low) if self.text(name) else None
+
+    def pairs(self, keys: str, values: str, most: int) -> list[tuple[str, str]]:
+        """Return the lines of a table of two fields each; lines without a key are left out."""
+        told = zip(self._values.get(keys, []), self._values.get(values, []), strict=False)
+        return [(key.strip(), value.strip()) for key, value in told if key.strip()][:most]
+
+    def check(self) -> None:
+        """Raise Refused, without a word of its own, where a field is wrong."""
+        if self.errors:
+            raise Refused(422, "", "")
+
+    def refuse(self, error: Refused, fields: Sequence[str] = ()) -> None:
+        """Keep what the API said: beside the one of `fields` that its sentence is about, else above the form."""
+        if not error.detail:
+            return  # the form's own mistakes stand there
+        words = error.detail.lower()
+        self.errors[next((name for name in fields if name in words), "")] = error.detail
 
 
 def read_form(body: bytes, media_type: str, is_token: Callable[[str], bool]) -> Form:

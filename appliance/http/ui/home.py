@@ -2,28 +2,25 @@
 
 from litestar import Response, get, post
 
-from appliance.db import usage
-from appliance.domain.access import Action
-from appliance.domain.admission import may_registry
-from appliance.http.api.running import InRunning
+from appliance.http.api.status import Status
+from appliance.http.ui.backend import Refused
 from appliance.http.ui.texts import LANGUAGES
 from appliance.http.ui.view import InView, language_cookie
 
 
-@get("/", include_in_schema=False)
-async def show_home(view: InView, running: InRunning) -> Response[str]:
+@get("/")
+async def show_home(view: InView) -> Response[str]:
     """Show commands for the first push, or facts, counters and what needs somebody."""
-    is_viewer = may_registry(view.asking.caller, view.asking.site, Action.VIEW_REGISTRY)
-    health = await running.ready()
-    return view.page(
-        "pages/home.html",
-        usage=await view.stock.db.read(usage.measure),
-        attention=[check for check in health.checks if not check.ok] if is_viewer else [],
-        commands=first_push(view.endpoint, is_tls=view.is_tls),
-    )
+    try:
+        appliance = await view.api.get("/api/v1/status", Status)
+    except Refused as error:
+        if error.status != 403:
+            raise
+        appliance = None  # who may view single repositories only sees how to push to them
+    return view.page("pages/home.html", appliance=appliance, commands=first_push(view.endpoint, is_tls=view.is_tls))
 
 
-@post("/language", include_in_schema=False)
+@post("/language")
 async def choose_language(view: InView) -> Response[str]:
     """Remember the language, and go back to the page."""
     form = await view.form()

@@ -1,4 +1,4 @@
-"""Every page of the console as one application, and what becomes of an error on the way to one."""
+"""Every page of the console as one application; who is asked to sign in; what becomes of an error on the way."""
 
 import secrets
 from collections.abc import Callable
@@ -9,60 +9,44 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from appliance.errors import AccessDenied, ScrError, Unknown
+from appliance.errors import ScrError
 from appliance.http.api import problem
 from appliance.http.api.app import MAX_BODY
-from appliance.http.api.asking import provide_asking
-from appliance.http.api.running import Running
+from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
+from appliance.http.ui.backend import AsgiApp, Refused
 from appliance.http.ui.home import choose_language, show_home
+from appliance.http.ui.registries import RegistryPages
+from appliance.http.ui.render import query
+from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
-from appliance.http.ui.view import HtmlRequest, provide_view
-from appliance.services.stock import Stock
+from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
+from appliance.logs import Log
 
-AsgiApp = Callable[[Any, Any, Any], Any]
-_PAGES: list[ControllerRouterHandler] = [send_asset, show_home, choose_language]
+_PAGES: list[ControllerRouterHandler] = [
+    send_asset,
+    show_home,
+    choose_language,
+    show_sign_in,
+    sign_in,
+    sign_out,
+    RegistryPages,
+]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
+_FOR_STRANGERS = ("/static/", "/sign-in", "/language")
+_HEADINGS = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not possible now",
+    412: "Changed meanwhile",
+}
+_PROBLEMS = {403: "denied", 404: "page-unknown", 405: "unsupported", 413: "too-large", 500: "failed"}
 
 
-def make_console(stock: Stock, running: Running, noting: Noting) -> Litestar:
-    """Return the console over `stock`."""
-
-    def refuse(request: HtmlRequest, error: ScrError) -> Response[Any]:
-        heading = "Not found" if isinstance(error, Unknown) else "Not possible"
-        if isinstance(error, AccessDenied):
-            heading = "Not allowed"
-        scope = cast("dict[str, Any]", request.scope)
-        noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
-        return _show_error(stock, request, problem.status_of(error), heading, error.message + error.why)
-
-    def refuse_as_http(request: HtmlRequest, error: HTTPException) -> Response[Any]:
-        if error.status_code == 404:
-            return _show_error(stock, request, 404, "Not found", "There is no such page.")
-        return _show_error(stock, request, error.status_code, "Not possible", str(error.detail))
-
-    def fail(request: HtmlRequest, error: Exception) -> Response[Any]:
-        log_id = secrets.token_hex(8)
-        stock.log.error("request.failed", id=log_id, path=request.scope["path"], error=repr(error))
-        return _show_error(stock, request, 500, "scr failed on this page", "Try it again.", log_id)
-
-    return Litestar(
-        _PAGES,
-        dependencies={
-            "stock": Provide(lambda: stock, sync_to_thread=False),
-            "running": Provide(lambda: running, sync_to_thread=False),
-            "asking": Provide(provide_asking, sync_to_thread=False),
-            "view": Provide(provide_view, sync_to_thread=False),
-        },
-        exception_handlers={ScrError: refuse, HTTPException: refuse_as_http, Exception: fail},
-        openapi_config=None,
-        logging_config=None,  # its own would take over the log of the whole process
-        request_max_body_size=MAX_BODY,
-    )
-
-
-def beside(api: AsgiApp, console: AsgiApp) -> AsgiApp:
-    """Return the application that serves both: what is for programs under their paths, pages everywhere else."""
+def make_console(api: AsgiApp, noting: Noting, log: Log) -> AsgiApp:
+    """Return the application that serves `api` under its paths, and pages everywhere else."""
+    console = _make_pages(api, noting, log)
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own loosely typed values
         path: str = scope["path"]
@@ -71,14 +55,65 @@ def beside(api: AsgiApp, console: AsgiApp) -> AsgiApp:
     return serve
 
 
-def _show_error(
-    stock: Stock, request: HtmlRequest, status: int, heading: str, message: str, log_id: str = ""
-) -> Response[Any]:
-    """Return the page of an error; to who asks for no page, a problem document."""
-    if "text/html" not in request.headers.get("accept", ""):
-        name = {403: "denied", 404: "page-unknown", 405: "unsupported", 413: "too-large", 500: "failed"}
-        code, headers, body = problem.make_answer(name.get(status, "invalid"), status, message, log_id)
-        told = {key.decode(): value.decode() for key, value in headers}
-        return Response(body, status_code=code, headers=told, media_type=told["content-type"])
-    view = provide_view(request, stock, provide_asking(request.scope))
-    return view.page("pages/error.html", status=status, heading=heading, message=message, log_id=log_id)
+def _make_pages(api: AsgiApp, noting: Noting, log: Log) -> Litestar:
+    def provide_view(request: HtmlRequest, asking: Asking) -> View:
+        return make_view(request, api, asking)
+
+    def tell(request: HtmlRequest, status: int, message: str, log_id: str = "") -> Response[Any]:
+        heading = _HEADINGS.get(status, "Not possible" if status < 500 else "scr failed on this page")
+        if "text/html" not in request.headers.get("accept", ""):
+            return _problem(status, message, log_id)
+        view = make_view(request, api, provide_asking(request.scope))
+        return view.page("pages/error.html", status=status, heading=heading, message=message, log_id=log_id)
+
+    def refuse(request: HtmlRequest, error: ScrError) -> Response[Any]:
+        scope = cast("Any", request.scope)
+        noting.refusal(error, scope, scope.get("scr.caller"), scope.get("scr.site"))
+        return tell(request, problem.status_of(error), error.message + error.why)
+
+    def pass_on(request: HtmlRequest, error: Refused) -> Response[Any]:
+        return tell(request, error.status, error.detail)
+
+    def refuse_as_http(request: HtmlRequest, error: HTTPException) -> Response[Any]:
+        return tell(request, error.status_code, "There is no such page." if error.status_code == 404 else error.detail)
+
+    def fail(request: HtmlRequest, error: Exception) -> Response[Any]:
+        log_id = secrets.token_hex(8)
+        log.error("request.failed", id=log_id, path=request.scope["path"], error=repr(error))
+        return tell(request, 500, "Try it again.", log_id)
+
+    handlers: dict[Any, Callable[..., Response[Any]]] = {
+        ScrError: refuse,
+        Refused: pass_on,
+        HTTPException: refuse_as_http,
+        Exception: fail,
+    }
+    return Litestar(
+        _PAGES,
+        dependencies={
+            "asking": Provide(provide_asking, sync_to_thread=False),
+            "view": Provide(provide_view, sync_to_thread=False),
+        },
+        before_request=_invite,
+        exception_handlers=cast("Any", handlers),
+        openapi_config=None,
+        request_max_body_size=MAX_BODY,
+    )
+
+
+def _invite(request: HtmlRequest) -> Response[str] | None:
+    """Send who has not signed in to the page for that, and back afterwards; everybody else goes on."""
+    path = request.scope["path"]
+    if not cast("Any", request.scope).get("scr.is_stranger") or path.startswith(_FOR_STRANGERS):
+        return None
+    back = path if request.method == "GET" else "/"
+    asked = request.scope["query_string"].decode()
+    address = query("/sign-in", next=f"{back}?{asked}" if asked and back != "/" else back)
+    return Response("", status_code=303, headers={**HEADERS, "Location": address})
+
+
+def _problem(status: int, message: str, log_id: str) -> Response[bytes]:
+    """Return the answer for a program that came to a page."""
+    code, headers, body = problem.make_answer(_PROBLEMS.get(status, "invalid"), status, message, log_id)
+    told = {name.decode(): value.decode() for name, value in headers}
+    return Response(body, status_code=code, headers=told, media_type=told["content-type"])

@@ -3,6 +3,7 @@
 import functools
 from urllib.parse import quote, urlencode
 
+import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from appliance import assets
@@ -34,6 +35,7 @@ def _environment(language: str) -> Environment:
         "digest": words.digest_text,
         "exact": words.exact_text,
         "segment": segment,
+        "pretty": pretty,
     }
     return environment
 
@@ -51,3 +53,8 @@ def query(address: str, **parameters: object) -> str:
 def segment(text: str) -> str:
     """Return `text` as one segment of a path: every character that has a meaning there encoded."""
     return quote(text, safe="")
+
+
+def pretty(value: object) -> str:
+    """Return `value` as JSON that a person reads."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

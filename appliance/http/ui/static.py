@@ -54,7 +54,7 @@ def _names() -> dict[str, str]:
 Encodings = Annotated[str, HeaderParameter(name="Accept-Encoding")]
 
 
-@get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
+@get("/static/{name:str}", sync_to_thread=False)
 def send_asset(name: FromPath[str], accepts: Encodings = "") -> Response[bytes]:
     """Send an asset; the name changes with its bytes, so nobody needs to ask twice."""
     known = _names().get(name)

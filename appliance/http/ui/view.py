@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -15,14 +15,14 @@ from litestar.params import SkipValidation
 
 from appliance.domain.access import Action, PrincipalKind
 from appliance.domain.admission import may_registry
-from appliance.domain.moment import Timestamp
+from appliance.http.admit import Session
 from appliance.http.api.asking import Asking
 from appliance.http.door import Door
 from appliance.http.ui import words
+from appliance.http.ui.backend import AsgiApp, Backend
 from appliance.http.ui.forms import Form, read_form
 from appliance.http.ui.render import render
-from appliance.http.ui.texts import LANGUAGES, choose
-from appliance.services.stock import Stock
+from appliance.http.ui.texts import LANGUAGES, choose, translations
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -48,15 +48,18 @@ class View(msgspec.Struct, frozen=True):
     """One request for a page."""
 
     request: HtmlRequest
-    stock: Stock
+    api: Backend
     asking: Asking
     language: str
-    now: Timestamp
+    now: datetime
 
     @property
     def csrf(self) -> str:
-        """The token that forms of this viewer carry."""
-        return token_of(self.asking, self.request.cookies)
+        """The token that forms of this viewer carry: the session's; without one (open mode) the process's own."""
+        session: Session | None = cast("Any", self.request.scope).get("scr.session")
+        if session is not None:
+            return session.csrf
+        return hmac.new(_KEY, str(self.asking.caller.principal).encode(), hashlib.sha256).hexdigest()
 
     @property
     def endpoint(self) -> str:
@@ -79,6 +82,8 @@ class View(msgspec.Struct, frozen=True):
             "path": self.request.scope["path"],
             "principal": self.asking.caller.principal,
             "is_open": self.asking.caller.principal.kind == PrincipalKind.LOCAL,
+            "has_session": cast("Any", self.request.scope).get("scr.session") is not None,
+            "is_stranger": bool(cast("Any", self.request.scope).get("scr.is_stranger")),
             "languages": LANGUAGES,
             "language": self.language,
             "endpoint": self.endpoint,
@@ -103,6 +108,10 @@ class View(msgspec.Struct, frozen=True):
             answer.set_cookie(_cookie(_FLASH, quote(said[:500]), _MINUTE_S, is_tls=self.is_tls))
         return answer
 
+    def text(self, message: str) -> str:
+        """Return `message` in the viewer's language."""
+        return translations(self.language).gettext(message)
+
     async def form(self) -> Form:
         """Return the form that was sent. Raises QueryInvalid, Denied."""
         body = await self.request.body()
@@ -116,17 +125,17 @@ class View(msgspec.Struct, frozen=True):
     def _may(self, action: str) -> bool:
         return may_registry(self.asking.caller, self.asking.site, Action(action))
 
-    def _time(self, at: Timestamp | None, absent: str = words.NOTHING) -> str:
+    def _time(self, at: datetime | None, absent: str = words.NOTHING) -> str:
         return words.time_tag(at, self.now, absent)
 
 
 InView = NamedDependency[SkipValidation[View]]
 
 
-def provide_view(request: HtmlRequest, stock: Stock, asking: Asking) -> View:
-    """Return the view of a request."""
+def make_view(request: HtmlRequest, api: AsgiApp, asking: Asking) -> View:
+    """Return the view of a request; `api` is what it asks."""
     language = choose(request.cookies.get(_LANGUAGE, ""), request.headers.get("accept-language", ""))
-    return View(request, stock, asking, language, stock.clock())
+    return View(request, Backend(api, cast("Any", request.scope)), asking, language, datetime.now(UTC))
 
 
 def language_cookie(language: str, *, is_tls: bool) -> Cookie:
@@ -137,12 +146,6 @@ def language_cookie(language: str, *, is_tls: bool) -> Cookie:
 def registry_cookie(name: str, *, is_tls: bool) -> Cookie:
     """Return the cookie that remembers the picked registry."""
     return _cookie(_REGISTRY, name, _YEAR_S, is_tls=is_tls)
-
-
-def token_of(asking: Asking, cookies: Mapping[str, str]) -> str:
-    """Return the token for forms of the caller's own session (of open mode, where there is none)."""
-    bound = f"{asking.caller.principal}\0{cookies.get('__Host-scr', '')}\0{cookies.get('scr', '')}"
-    return hmac.new(_KEY, bound.encode(), hashlib.sha256).hexdigest()
 
 
 def _cookie(name: str, value: str, age_s: int, *, is_tls: bool) -> Cookie:

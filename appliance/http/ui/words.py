@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from appliance.domain.moment import DAY, HOUR, MINUTE, SECOND, Timestamp
-
 NOTHING = "\N{EN DASH}"  # where there is no value
+_SPANS = ((365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "min"))  # seconds
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -35,25 +34,24 @@ def digest_text(digest: str) -> str:
     return f"{algorithm}:{hexadecimal[:12]}"
 
 
-def exact_text(at: Timestamp) -> str:
+def exact_text(at: datetime) -> str:
     """Return a time to the second, UTC: what stands there without JavaScript, and in its title with it."""
-    return datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def since_text(at: Timestamp, now: Timestamp) -> str:
+def since_text(at: datetime, now: datetime) -> str:
     """Return how long ago in one unit: `3 h ago`, `in 2 d` for what is to come, `now` within a minute."""
-    gone = now - at
-    for length, unit in ((365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+    gone = (now - at).total_seconds()
+    for length, unit in _SPANS:
         if abs(gone) >= length:
-            count = abs(gone) // length
+            count = int(abs(gone) // length)
             return f"{count} {unit} ago" if gone > 0 else f"in {count} {unit}"
     return "now"
 
 
-def time_tag(at: Timestamp | None, now: Timestamp, absent: str = NOTHING) -> Markup:
+def time_tag(at: datetime | None, now: datetime, absent: str = NOTHING) -> Markup:
     """Return a `<time>` element that shows how long ago; scripts turn the exact value into the viewer's own zone."""
     if at is None:
         return Markup("<span>{}</span>").format(absent)
-    exact = exact_text(at)
-    machine = datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="seconds")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact, since_text(at, now))
+    machine = at.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact_text(at), since_text(at, now))

@@ -2,54 +2,14 @@
 
 import gzip
 import re
-import urllib.error
 import urllib.request
-import urllib.response
 
 import pytest
 
 from appliance import assets
 from appliance.http.ui import static
+from tests.http.ui.asking import ask, token
 from tests.make.server import Server
-
-
-class Answer:
-    """What came back: status, headers (lower case), text."""
-
-    def __init__(self, response: urllib.response.addinfourl | urllib.error.HTTPError) -> None:
-        self.status = response.status or 0
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
-        self.content = response.read()
-
-    @property
-    def text(self) -> str:
-        return self.content.decode()
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A browser that stays where it is: redirects are looked at."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_Stay)
-
-
-def ask(server: Server, path: str, body: str | None = None, **headers: str) -> Answer:
-    """Return the answer to a GET, or to a POST of the form `body`."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(server.url + path, None if body is None else body.encode(), named)  # noqa: S310 - loopback
-    try:
-        return Answer(_OPENER.open(request))
-    except urllib.error.HTTPError as error:
-        return Answer(error)
-
-
-def token(server: Server) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', ask(server, "/").text)
-    assert found is not None
-    return found[1]
 
 
 def test_a_page_may_load_only_what_the_program_serves(server: Server) -> None:

@@ -1,0 +1,162 @@
+"""Registries: list, make, show, edit, delete, restore."""
+
+from collections.abc import Mapping
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+
+from appliance.domain.registry import EndpointType, Visibility
+from appliance.http.api.activity import Activity
+from appliance.http.api.page import Page
+from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
+from appliance.http.ui.backend import Refused, within
+from appliance.http.ui.forms import Form
+from appliance.http.ui.lists import Asked
+from appliance.http.ui.view import InView, View
+
+_GIB = 1 << 30
+_MOST_GIB = 1 << 30
+_MOST_IMAGES = 1_000_000_000
+_MOST_TAGS = 50
+
+
+class RegistryPages(Controller):
+    """The pages of registries."""
+
+    path = "/registries"
+
+    @get()
+    async def list(self, view: InView) -> Response[str]:
+        """Show the registries that the viewer may see."""
+        asked = Asked.of(view, sorts=("name", "created", "modified"), default="name", filters=("tag", "removed"))
+        page = await view.api.get("/api/v1/registries", Page[RegistryView], **asked.parameters())
+        return view.page("pages/registries.html", page=page, asked=asked)
+
+    @get("/new")
+    async def ask_new(self, view: InView) -> Response[str]:
+        """Show the empty form."""
+        return view.page("pages/registry_new.html", form=None, order=RegistryOrder(name=""), tags=[])
+
+    @post()
+    async def create(self, view: InView) -> Response[str]:
+        """Make a registry, or show the form again with what is wrong."""
+        form = await view.form()
+        order = _order(form)
+        try:
+            form.check()
+            made = await view.api.make("POST", "/api/v1/registries", order, RegistryView)
+        except Refused as error:
+            form.refuse(error, ("name", "port"))
+            tags = list(order.resource_tags.items())
+            return view.page("pages/registry_new.html", status=error.status, form=form, order=order, tags=tags)
+        return view.go(f"/registries/{made.id}", view.text("Registry {} was created.").format(made.name))
+
+    @get("/{registry_id:str}")
+    async def show(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Show one registry."""
+        return await _show(view, registry_id)
+
+    @get("/{registry_id:str}/tags")
+    async def show_tags(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Show its resource tags."""
+        registry, etag = await _find(view, registry_id)
+        tags = list(registry.resource_tags.items())
+        return view.page("pages/registry_tags.html", registry=registry, etag=etag, tags=tags, form=None)
+
+    @get("/{registry_id:str}/activity")
+    async def show_activity(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Show what was done to it."""
+        registry, _ = await _find(view, registry_id)
+        asked = Asked.of(view)
+        path = within("registries", registry_id, "activity")
+        page = await view.api.get(path, Page[Activity], **asked.parameters())
+        return view.page("pages/registry_activity.html", registry=registry, page=page, asked=asked)
+
+    @post("/{registry_id:str}")
+    async def edit(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Change settings."""
+        form = await view.form()
+        order = _edit(form)
+        try:
+            form.check()
+            await view.api.send("PATCH", within("registries", registry_id), order, if_match=form.text("etag"))
+        except Refused as error:
+            form.refuse(error, ("port",))
+            return await _show(view, registry_id, form=form, status=error.status)
+        return view.go(f"/registries/{registry_id}", view.text("The registry was changed."))
+
+    @post("/{registry_id:str}/tags")
+    async def edit_tags(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Replace its resource tags."""
+        form = await view.form()
+        order = RegistryEdit(resource_tags=dict(form.pairs("key", "value", _MOST_TAGS)))
+        try:
+            await view.api.send("PATCH", within("registries", registry_id), order, if_match=form.text("etag"))
+        except Refused as error:
+            form.refuse(error)
+            registry, etag = await _find(view, registry_id)
+            tags = form.pairs("key", "value", _MOST_TAGS)
+            told = {"registry": registry, "etag": etag, "tags": tags, "form": form}
+            return view.page("pages/registry_tags.html", status=error.status, **told)
+        return view.go(f"/registries/{registry_id}/tags", view.text("The tags were changed."))
+
+    @get("/{registry_id:str}/delete")
+    async def ask_delete(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Show what deleting it means."""
+        registry, _ = await _find(view, registry_id)
+        return view.page("pages/registry_delete.html", registry=registry, form=None)
+
+    @post("/{registry_id:str}/delete")
+    async def delete(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Delete it, its name typed."""
+        form = await view.form()
+        registry, _ = await _find(view, registry_id)
+        asked = f"?confirm={form.text('confirm')}" if form.text("confirm").isalnum() else ""
+        force = "&force=true" if asked and form.switch("force") else ""
+        try:
+            await view.api.send("DELETE", within("registries", registry_id) + asked + force)
+        except Refused as error:
+            form.refuse(error)
+            return view.page("pages/registry_delete.html", status=error.status, registry=registry, form=form)
+        return view.go("/registries", view.text("Registry {} is being deleted.").format(registry.name))
+
+    @post("/{registry_id:str}/restore")
+    async def restore(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
+        """Give a deleted one back."""
+        await view.form()
+        await view.api.send("POST", within("registries", registry_id, "restoration"))
+        return view.go(f"/registries/{registry_id}", view.text("The registry is back."))
+
+
+async def _find(view: View, registry_id: str) -> tuple[RegistryView, str]:
+    return await view.api.find(within("registries", registry_id), RegistryView)
+
+
+async def _show(view: View, registry_id: str, *, form: Form | None = None, status: int = 200) -> Response[str]:
+    registry, etag = await _find(view, registry_id)
+    return view.page("pages/registry.html", status=status, registry=registry, etag=etag, form=form)
+
+
+def _order(form: Form) -> RegistryOrder:
+    tags = dict(form.pairs("key", "value", _MOST_TAGS))
+    return msgspec.convert({"name": form.text("name"), "resourceTags": tags, **_settings(form)}, RegistryOrder)
+
+
+def _edit(form: Form) -> RegistryEdit:
+    return msgspec.convert(_settings(form), RegistryEdit)
+
+
+def _settings(form: Form) -> Mapping[str, object]:
+    """Return what both forms ask for, as the API names it."""
+    quota = form.optional_number("quota_gib", 1, _MOST_GIB)
+    return {
+        "description": form.text("description"),
+        "visibility": form.choice("visibility", [one.value for one in Visibility], "private"),
+        "endpoint": form.choice("endpoint", [one.value for one in EndpointType], "private"),
+        "privateAccessControl": form.switch("private_access_control"),
+        "publicAccessControl": form.switch("public_access_control"),
+        "port": form.optional_number("port", 1, 65_535),
+        "quotaBytes": None if quota is None else quota * _GIB,
+        "quotaImages": form.optional_number("quota_images", 1, _MOST_IMAGES),
+    }

@@ -1,0 +1,86 @@
+"""The pages of registries: what is made, changed and deleted by their forms."""
+
+import re
+
+import pytest
+
+from tests.http.ui.asking import ask, send
+from tests.make.server import Server
+
+
+def make_registry(server: Server, name: str, **fields: str) -> str:
+    """Return the address of a registry that is made by the form."""
+    made = send(server, "/registries", name=name, visibility="private", endpoint="private", **fields)
+    assert made.status == 303, made.text
+    return made.headers["location"]
+
+
+def test_a_registry_is_made_shown_and_listed(server: Server) -> None:
+    place = make_registry(server, "payments", description="of the <b>payments</b> team", key="team", value="pay")
+
+    shown, listed, tags = (ask(server, path).text for path in (place, "/registries", f"{place}/tags"))
+    assert "<h1>payments" in shown
+    assert place in listed
+    assert "of the &lt;b&gt;payments&lt;/b&gt; team" in listed
+    assert re.search(r'name="key" value="team"', tags)
+
+
+@pytest.mark.parametrize("name", ["", "Pay", "9lives", "a-b", "x" * 26, "local"])
+def test_a_name_that_cannot_be_is_said_in_the_form_which_keeps_what_was_typed(server: Server, name: str) -> None:
+    answer = send(server, "/registries", name=name, visibility="private", endpoint="private", description="kept words")
+
+    assert answer.status in (400, 409)
+    assert 'role="alert"' in answer.text
+    assert "kept words" in answer.text
+
+
+def test_every_field_that_is_wrong_is_marked_at_once(server: Server) -> None:
+    wrong = {"visibility": "open", "endpoint": "none", "port": "70000", "quota_gib": "-1", "quota_images": "many"}
+
+    answer = send(server, "/registries", name="wrong", **wrong)
+
+    assert answer.status == 422
+    assert answer.text.count('aria-invalid="true"') == 3
+    assert answer.text.count("is-invalid") == 5
+
+
+def test_an_edit_of_what_was_changed_meanwhile_is_not_saved(server: Server) -> None:
+    place = make_registry(server, "edited")
+    etag = re.search(r'name="etag" value="([^"]*)"', ask(server, place).text)
+    assert etag is not None
+    fields = {"visibility": "private", "endpoint": "private", "etag": etag[1].replace("&#34;", '"')}
+
+    first, second = (send(server, place, description=text, **fields) for text in ("first", "second"))
+
+    assert (first.status, second.status) == (303, 412)
+    assert "first" in ask(server, place).text
+
+
+def test_a_registry_goes_only_by_its_name_and_comes_back(server: Server) -> None:
+    place = make_registry(server, "shortlived")
+
+    refused = send(server, f"{place}/delete", confirm="shortlives")
+    gone = send(server, f"{place}/delete", confirm="shortlived")
+    listed = ask(server, "/registries").text
+    removed = ask(server, "/registries?removed=true").text
+    back = send(server, f"{place}/restore")
+
+    assert refused.status == 400
+    assert gone.status == 303
+    assert f'href="{place}"' not in listed
+    assert f'href="{place}"' in removed
+    assert back.status == 303
+    assert f'href="{place}"' in ask(server, "/registries").text
+
+
+def test_what_was_done_stands_on_the_page_of_activity(server: Server) -> None:
+    place = make_registry(server, "busy")
+
+    assert "registry.created" in ask(server, f"{place}/activity").text
+
+
+def test_no_such_registry_is_a_page_that_says_so(server: Server) -> None:
+    answer = ask(server, "/registries/nothinghere")
+
+    assert answer.status == 404
+    assert "<h1" in answer.text
