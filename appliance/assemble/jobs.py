@@ -25,7 +25,7 @@ from appliance.services.scrub import ScrubOrder
 from appliance.services.verify import CheckOrder
 
 _KEPT = 5000  # ended jobs of one kind; with their logs some ten MB
-_FORGOTTEN = 1000  # of them forgotten in one go
+_FORGOTTEN = 200  # of them forgotten in one transaction
 SOON = MINUTE  # milliseconds after the start, when what is not urgent begins
 
 
@@ -111,8 +111,6 @@ class _Labour:
         self._need_steady(self._config().storage.recycle)
         done = await collect.collect(self._stock, started=self._opened.started, course=run)
         run.report(done)
-        before = Timestamp(self._clock.now() - self._config().jobs.keep)
-        await self._stock.db.write(partial(jobs.forget, before=before, keep=_KEPT, limit=_FORGOTTEN))
         if done != Collected():
             self._log.info("collection.done", blobs=done.blobs, freed=done.bytes, manifests=done.manifests)
 
@@ -129,6 +127,9 @@ class _Labour:
 
     async def _roll_up(self, run: Run) -> None:
         self._need_steady(self._config().storage.recycle)
+        before = Timestamp(self._clock.now() - self._config().jobs.keep)
+        while await self._stock.db.write(partial(jobs.forget, before=before, keep=_KEPT, limit=_FORGOTTEN)):
+            run.check()
         run.report(await self._books.prune(run))
 
     async def _scrub(self, run: Run) -> None:

@@ -58,4 +58,6 @@ def _tell(done: Rebuilt) -> None:
         show(f"broken: {digest} is not what its name says, and is in quarantine or left where it lies")
     since = "since the snapshot" if done.snapshot else "ever"
     say(f"not known: tags, names and deletions made {since}; who pushed; pull counts; locks and policies")
+    if done.snapshot:
+        say("users, keys and access policies are those of the snapshot: what was revoked since is in force again")
     say("every registry is private now. Look through them: scr serve, then: scr image list --repository recovered")
