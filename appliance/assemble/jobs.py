@@ -51,12 +51,12 @@ class _Labour:
     def works(self) -> tuple[Work, ...]:
         """Return who does which kind."""
         return (
-            Work("gc", self._collect),
-            Work("upload-expiry", self._expire_uploads),
+            Work("gc", self._collect, is_quick=True),
+            Work("upload-expiry", self._expire_uploads, is_quick=True),
             Work("sweep", self._sweep),
             Work("scrub", self._scrub),
             Work("check", self._check),
-            Work("roll-up", self._roll_up),
+            Work("roll-up", self._roll_up, is_quick=True),
             Work("move", self._move),
             Work("retention", self._retain),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything

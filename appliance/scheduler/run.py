@@ -10,9 +10,9 @@ from appliance.db import jobs
 from appliance.db.database import Database, Transaction
 from appliance.domain.job import Cancelled, Job
 from appliance.domain.moment import Timestamp
-from appliance.errors import ScrError
 
 T = TypeVar("T")
+_LINES = 1000  # that wait to be written; the oldest go
 
 
 class Postponed(Exception):
@@ -91,8 +91,8 @@ class Run:
         self._lines = []
         try:
             await self._db.write(lambda tx: jobs.note(tx, self.job.id, *far, lines))
-        except ScrError:
-            self._lines = lines + self._lines
+        except BaseException:
+            self._lines = (lines + self._lines)[-_LINES:]
             raise
 
     def take_news(self) -> tuple[int, int, list[tuple[Timestamp, str]]]:
@@ -115,3 +115,4 @@ class Work(msgspec.Struct, frozen=True):
     handler: Handler
     parallel: Callable[[], int] = lambda: 1
     attempts: int = 5
+    is_quick: bool = False  # begins however many others run: it is soon over, and must not wait for days

@@ -53,6 +53,7 @@ class Scheduler:
         self._running: dict[JobId, tuple[Run, asyncio.Task[None]]] = {}
         self._bell = asyncio.Event()
         self._has_changed = False
+        self._fault = ""  # what was complained about last
         self._moved = asyncio.Event()  # set, and replaced, whenever a job may be in another state
 
     def change(self) -> None:
@@ -85,12 +86,19 @@ class Scheduler:
                         await self._db.write(partial(jobs.take_up, now=self._clock()))
                         is_new = False
                     wait = await self._turn(group)
+                    self._fault = ""
                 except Stopping:
                     return
-                except ScrError as error:
-                    self._log.warn("jobs.unreadable", reason=error.message, cure="none needed: it is tried again")
+                except Exception as error:  # noqa: BLE001 - whatever it is, it must not take the server with it
+                    self._complain(_reason_of(error))
                     wait = _AGAIN_S
                 await self._sleep(wait)
+
+    def _complain(self, reason: str) -> None:
+        """Say what is wrong with the table of jobs, once until it is something else."""
+        if reason != self._fault:
+            self._log.warn("jobs.failed", reason=reason, cure="free the disk, or see its log; it is tried again")
+        self._fault = reason
 
     async def _sleep(self, wait: float | None) -> None:
         try:
@@ -142,8 +150,10 @@ class Scheduler:
 
     async def _begin(self, group: asyncio.TaskGroup, work: Work, now: Timestamp) -> Timestamp | None:
         """Begin jobs of one kind, as many as there is room for; return when the next may, None if that rings."""
-        mine = sum(run.job.kind == work.kind for run, _ in self._running.values())
-        room = min(work.parallel() - mine, self._parallel() - len(self._running))
+        running = [self._works[run.job.kind] for run, _ in self._running.values()]
+        room = work.parallel() - running.count(work)
+        if not work.is_quick:
+            room = min(room, self._parallel() - sum(not one.is_quick for one in running))
         if room <= 0:
             return None  # the end of one of them rings
         due = jobs.next_due(self._db.reader, work.kind)
@@ -216,7 +226,7 @@ class Scheduler:
 
     def _failing(self, run: Run, work: Work, error: Exception) -> _End:
         """Return what lets the job of `run` wait for its next attempt, or ends it where there is none."""
-        job, reason = run.job, error.message if isinstance(error, ScrError) else repr(error)
+        job, reason = run.job, _reason_of(error)
         run.say(f"attempt {min(job.attempts, work.attempts)} failed: {reason}")
         if isinstance(error, _HOPELESS) or job.attempts >= work.attempts:
             self.failures[job.kind] = self.failures.get(job.kind, 0) + 1
@@ -254,7 +264,7 @@ class Scheduler:
             except Stopping:
                 return None
             except ScrError as error:
-                self._log.warn("jobs.unwritable", reason=error.message, cure="free the disk; it is tried again")
+                self._complain(error.message)
                 await asyncio.sleep(_AGAIN_S)
 
     async def _hand_back(self, run: Run) -> None:
@@ -266,9 +276,13 @@ class Scheduler:
         """Write progress and log lines of a running job, now and then."""
         while True:
             await run.has_news()
-            with contextlib.suppress(ScrError):  # they wait for the end of the job, which complains
+            with contextlib.suppress(Exception):  # they wait for the end of the job, which complains
                 await run.write_news()
             await asyncio.sleep(_NEWS_S)
+
+
+def _reason_of(error: Exception) -> str:
+    return error.message if isinstance(error, ScrError) else repr(error)
 
 
 def _ring(loop: asyncio.AbstractEventLoop, bell: asyncio.Event) -> None:

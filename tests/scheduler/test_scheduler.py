@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from appliance.db import jobs
-from appliance.domain.job import JobState
+from appliance.domain.job import Job, JobState
 from appliance.domain.moment import MINUTE, SECOND, Timestamp
 from appliance.errors import NameUnknown, StoreFailed
 from appliance.scheduler import Run, Work
@@ -270,3 +270,47 @@ async def test_old_jobs_are_forgotten_with_their_logs_and_living_ones_are_not(de
     assert jobs.find_by_id(desk.db.reader, old) is None
     assert desk.lines(old) == []
     assert desk.job(alive).state is JobState.WAITING
+
+
+async def test_a_quick_job_does_not_wait_for_long_ones(desk: Desk) -> None:
+    desk.parallel = 1
+    leave = asyncio.Event()
+
+    async def long(_: Run) -> None:
+        await leave.wait()
+
+    async def quick(_: Run) -> None:
+        return
+
+    async with desk.serving([Work("scrub", long, lambda: 2), Work("gc", quick, is_quick=True)]):
+        running = await desk.enqueue("scrub", "one")
+        waiting = await desk.enqueue("scrub", "two")
+        await desk.until_state(running, JobState.RUNNING)
+        await desk.until_state(await desk.enqueue("gc"), JobState.DONE)
+        assert desk.job(waiting).state is JobState.WAITING
+        leave.set()
+        await desk.until_state(waiting, JobState.DONE)
+
+
+async def test_a_table_of_jobs_that_fails_is_said_once_and_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.scheduler.scheduler._AGAIN_S", 0.01)
+    asked = 0
+    claim = jobs.claim
+
+    def refuse(*arguments: object) -> list[Job]:
+        nonlocal asked
+        asked += 1
+        if asked < 4:
+            raise StoreFailed("the disk failed")
+        return claim(*arguments)  # type: ignore[arg-type]  # handed through
+
+    async def work(_: Run) -> None:
+        return
+
+    monkeypatch.setattr(jobs, "claim", refuse)
+    async with desk.serving([Work("gc", work)]):
+        await desk.until_state(await desk.enqueue("gc"), JobState.DONE)
+
+    assert desk.printed.getvalue().count("jobs.failed") == 1
