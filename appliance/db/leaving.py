@@ -89,7 +89,8 @@ SELECT m.id, m.image_id, i.path, m.digest, length(m.body), m.body,
 FROM manifests m {_PLACES.format(image="m.image_id")}
 """
 _GONE_ALONE = f"""
-{_GONE_COLUMNS} WHERE m.removed_at IS NOT NULL AND m.id > ? AND {_LEAVES} = {FOR_EVER} ORDER BY m.id LIMIT ?
+{_GONE_COLUMNS} WHERE m.removed_at IS NOT NULL AND (m.removed_at, m.id) > (?, ?) AND {_LEAVES} = {FOR_EVER}
+ORDER BY m.removed_at, m.id LIMIT ?
 """
 _GONE_IMAGES = """
 SELECT id FROM images WHERE removed_at IS NOT NULL AND id > :last
@@ -102,9 +103,9 @@ ORDER BY 1 LIMIT :limit
 _GONE_OF_IMAGE = f"{_GONE_COLUMNS} WHERE m.image_id = ? AND m.id > ? ORDER BY m.id LIMIT ?"
 
 
-def list_removed(reader: Reader, last: int, limit: int) -> list[Gone]:
-    """Return removed manifests of images that are there, after the row `last`."""
-    return [_gone(row) for row in reader.rows(_GONE_ALONE, (last, limit))]
+def list_removed(reader: Reader, last: tuple[int, int], limit: int) -> list[Gone]:
+    """Return removed manifests of images that are there, after that time and row."""
+    return [_gone(row) for row in reader.rows(_GONE_ALONE, (*last, limit))]
 
 
 def list_gone_images(reader: Reader, last: int, limit: int) -> list[ImageId]:

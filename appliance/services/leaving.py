@@ -125,12 +125,12 @@ class _Page:
 
     def removed(self, key: Place) -> Iterator[Place]:
         """Manifests that were removed one by one."""
-        last = key[0] if key else 0
+        last = (key[0], key[1]) if len(key) == 2 else (0, 0)
         while found := leaving.list_removed(self._reader, last, _BATCH):
             for one in found:
                 self._add_manifest(one)
-                yield (one.id,)
-            last = found[-1].id
+                yield one.since, one.id
+            last = found[-1].since, found[-1].id
 
     def of_gone(self, key: Place) -> Iterator[Place]:
         """Manifests of images that were removed, themselves or with their repository or registry."""
