@@ -191,6 +191,6 @@ class FaultyVfs(apsw.VFS):
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
-        if Path(path).name.startswith("scr.sqlite"):
+        if path and not Path(path).name.startswith("logs.sqlite"):  # which is written at times of its own
             return _FaultyFile(self._faults, name, flags)
-        return apsw.VFSFile(_REAL, name, flags)  # logs and metrics are written at times of their own
+        return apsw.VFSFile(_REAL, name, flags)

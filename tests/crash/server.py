@@ -1,6 +1,7 @@
 """The real server on a disk of the test's making, and what must be true of its folder afterwards."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from tests.crash.inspection import check_database, check_files
 from tests.crash.world import open_world
 from tests.make.server import Server
 
+PATIENCE_S = 7200 if os.environ.get("SCR_TEST_LONG") == "1" else 300  # of a test that may try hundreds of steps
 CONFIG = """
 [storage]
 min_free = "0%"

@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import Unavailable
 from tests.crash.faults import Plan, Step
 from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator, order
-from tests.crash.server import CrashingServer, check_folder
+from tests.crash.server import PATIENCE_S, CrashingServer, check_folder
 
 STEPS: tuple[Step, ...] = get_args(Step)
 MOST = 5000  # steps of a job; far more than there are
@@ -78,6 +78,7 @@ def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
     return was_killed
 
 
+@pytest.mark.timeout(PATIENCE_S)
 @pytest.mark.parametrize("name", TASKS)
 def test_killed_at_a_step(ground: Ground, name: str, *, is_long: bool) -> None:
     if is_long:
