@@ -7,17 +7,19 @@ time where a condition asks for them.
 """
 
 import ipaddress
+import itertools
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 import msgspec
 
 from appliance.domain.access import AccessPolicy, Action, Conditions, Statement, matches, srn
 from appliance.domain.moment import SECOND, Timestamp
 
-_REMEMBERED = 10_000  # decisions of one principal
+_REMEMBERED = 50_000  # decisions, of all principals together; some 300 bytes each
 _ACTIONS = tuple(Action)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -102,13 +104,17 @@ class _Rules:
 class Rights:
     """The policies in force for a principal."""
 
+    _numbers = itertools.count()
+    _known: ClassVar[dict[tuple[int, str, str, str, int], Verdict]] = {}  # of all rights, by their number
+
     def __init__(self, policies: Iterable[AccessPolicy], public: Sequence[tuple[str, str]] = ()) -> None:
         """Compile `policies`; whoever asks may pull from the `public` registries (appliance, name) besides.
 
         An effect that is no word of ours counts as deny: a policy written wrongly lets nobody in.
         """
-        self._denies = {action: _Rules(is_deny=True) for action in _ACTIONS}
-        self._allows = {action: _Rules(is_deny=False) for action in _ACTIONS}
+        self._number = next(self._numbers)
+        self._denies: dict[Action, _Rules] = {}
+        self._allows: dict[Action, _Rules] = {}
         self._moments: set[int] = set()  # when a condition begins or ends to hold
         self._asks_address = False
         for policy in policies:
@@ -118,12 +124,11 @@ class Rights:
             whole = srn(appliance, name)
             for action, resource in ((Action.LOGIN, whole), (Action.PULL, f"{whole}/repository/*")):
                 rule = _Rule("", f"registry {name} is public and allows {action}", Conditions())
-                self._allows[action].add(resource, rule)
+                self._rules(action, is_allow=True).add(resource, rule)
         for rules in (*self._denies.values(), *self._allows.values()):
             rules.finish()
         self._boundaries = sorted(self._moments)
         self.is_timed = bool(self._boundaries)  # the answer depends on the time
-        self._known: dict[tuple[str, str, str, int], Verdict] = {}
 
     def _add(self, name: str, number: int, statement: Statement) -> None:
         is_allow = statement.effect == "allow"
@@ -136,15 +141,21 @@ class Rights:
             rule = _Rule(name, reason, statement.conditions)
             gate = rule.gate
             for resource in statement.resources:
-                (self._allows if is_allow else self._denies)[action].add(resource, rule)
+                self._rules(action, is_allow=is_allow).add(resource, rule)
         if gate is not None:
             self._asks_address = self._asks_address or bool(gate.applied or gate.excluded)
             self._moments |= {moment for moment in (gate.first, gate.last) if moment is not None}
 
+    def _rules(self, action: Action, *, is_allow: bool) -> _Rules:
+        place = self._allows if is_allow else self._denies
+        if action not in place:
+            place[action] = _Rules(is_deny=not is_allow)
+        return place[action]
+
     def evaluate(self, action: Action, resources: Sequence[str], address: str, now: Timestamp) -> Verdict:
         """Decide `action` on what `resources` (SRNs, the narrowest first) name, asked from `address` at `now`."""
         since = bisect_right(self._boundaries, now) if self.is_timed else 0
-        key = (action, resources[0], address if self._asks_address else "", since)
+        key = (self._number, action, resources[0], address if self._asks_address else "", since)
         verdict = self._known.get(key)
         if verdict is None:
             verdict = self._decide(action, resources, parse_address(address), now)
@@ -154,10 +165,9 @@ class Rights:
         return verdict
 
     def _decide(self, action: Action, resources: Sequence[str], address: Address | None, now: int) -> Verdict:
-        if (rule := self._denies[action].find(resources, address, now)) is not None:
-            return Verdict(allowed=False, reason=rule.reason, policy=rule.policy)
-        if (rule := self._allows[action].find(resources, address, now)) is not None:
-            return Verdict(allowed=True, reason=rule.reason, policy=rule.policy)
+        for rules in (self._denies.get(action), self._allows.get(action)):
+            if rules is not None and (rule := rules.find(resources, address, now)) is not None:
+                return Verdict(allowed=not rules.is_deny, reason=rule.reason, policy=rule.policy)
         return Verdict(allowed=False, reason=f"no policy allows {action}")
 
 

@@ -31,6 +31,7 @@ from appliance.services.uses import Uses
 
 REMEMBERED_MS = MINUTE  # a verified password, a token, a session; argon2id costs some 50 ms each time (DESIGN 4)
 _ENTRIES = 10_000
+_WEIGHT = 100_000  # images in the scopes of all tokens that are remembered; some 400 bytes each
 OPERATOR = Caller(Principal(PrincipalKind.OPERATOR, "control socket"), FULL_ACCESS, "local")
 _CURES = {
     Place.REGISTRY: "sign in with an access key instead: scr key create",
@@ -80,6 +81,7 @@ class Doorkeeper:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._known: dict[Key, Known] = {}  # tokens as they are: they end soon, and hashing them takes a while
+        self._weight = 0
         self._proven: dict[bytes, tuple[Credential, Timestamp]] = {}  # by Basic
         self._wrong: dict[bytes, tuple[int, Timestamp]] = {}  # the epoch it was wrong at, and until when that counts
 
@@ -256,7 +258,11 @@ class Doorkeeper:
         """Remember the caller for a minute, or until one of the ends, and note the use."""
         now = self._clock()
         until = min((Timestamp(now + REMEMBERED_MS), *(end for end in (one, other) if end is not None)))
-        _put(self._known, digest, Known(caller, self.directory.epoch, now, until, session))
+        self._weight += len(caller.scopes.images) if caller.scopes else 0
+        if self._weight > _WEIGHT or len(self._known) >= _ENTRIES:
+            self._known.clear()
+            self._weight = 0
+        self._known[digest] = Known(caller, self.directory.epoch, now, until, session)
         if caller.credential is not None:
             self.uses.note(caller.credential, caller.address, now)
 
