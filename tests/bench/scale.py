@@ -146,7 +146,7 @@ def _times(ask: Callable[[], object], rounds: int) -> list[float]:
 
 
 def _pull_while_collecting(server: Quiet, folder: Path, made: list[Made]) -> tuple[float, float, str]:
-    """Return the p99 of pulls before a collection and during it, and what it collected."""
+    """Return the p99 of pulls before a collection and during it (the median second), and what it collected."""
     ask = Ask(server.plain, [f"/v2/{one.path}/manifests/{one.tag}" for one in made], connections=8, seconds=_PULLED_S)
     ended = threading.Event()
     told: list[str] = []
@@ -166,14 +166,14 @@ def _pull_while_collecting(server: Quiet, folder: Path, made: list[Made]) -> tup
 
     with Generator(folder) as generator:
         generator.do_own(ask)
-        before = generator.do_own(ask).p99
+        before = [generator.do_own(ask).p99 for _ in range(5)]
         thread = threading.Thread(target=collect)
         thread.start()
         during = []
         while not ended.is_set():
             during.append(generator.do_own(ask).p99)
         thread.join()
-    return before, max(during), told[0]
+    return statistics.median(before), statistics.median(during), told[0]
 
 
 def show(figures: list[Figures], say: Callable[[str], None]) -> None:
@@ -192,7 +192,11 @@ def show(figures: list[Figures], say: Callable[[str], None]) -> None:
         )
         if one.collected:
             before, during = one.pull_p99
-            say(f"  collection: {one.collected}; pulls p99 {before:.2f} ms before, {during:.2f} ms meanwhile")
+            slower = during / before if before else 0.0
+            say(
+                f"  collection: {one.collected};"
+                f" pulls p99 {before:.2f} ms before, {during:.2f} ms meanwhile: {slower:.1f} times"
+            )
 
 
 def sizes(kind: str) -> list[Size]:

@@ -8,9 +8,10 @@ import pytest
 
 from appliance.domain.moment import DAY, Timestamp
 from appliance.domain.names import Digest, Tag
+from appliance.domain.policy_edit import PolicyEdit, TagDeletionEdit
 from appliance.domain.revision import ANY
 from appliance.errors import Conflict, TagLocked
-from appliance.services import collect, delete, tagging
+from appliance.services import collect, delete, retain, tagging
 from appliance.services.amend import ImageEdit, edit_image
 from tests import make
 from tests.services.conftest import House
@@ -196,3 +197,21 @@ def test_nothing_but_the_guard_and_collection_touches_what_can_be_locked() -> No
     callers = {path.name for path in Path("appliance").rglob("*.py") if changes.search(path.read_text())}
 
     assert callers == {"guard.py", "collect.py", "provision.py"}  # the last: a registry that never came to be
+
+
+@pytest.mark.parametrize("what", ["tag", "image", "repository"])
+async def test_tag_deletion_lets_nothing_go_that_a_lock_holds(house: House, what: str) -> None:
+    await fill(house)
+    order = TagDeletionEdit(enabled=True, old=True, old_days=1, untagged=True, untagged_days=1, count=True)
+    edited = ImageEdit(policy=PolicyEdit(tag_deletion=order))
+    await edit_image(house.stock, house.grant("pay/api"), edited, ANY, Timestamp(house.now))
+    await lock(house, what)
+    house.now += 40 * DAY
+
+    done = await retain.run(house.stock, house.image_id("pay/api"), Timestamp(house.now))
+    await house.collect(after=30 * DAY)
+
+    assert done.tags == 0
+    assert house.tags("pay/api") == {"1": INDEX.digest}
+    await house.assert_whole("pay/api", INDEX)
+    assert house.has("pay/api", OTHER.digest) == (what != "tag")  # a lock on one tag holds what that needs alone
