@@ -201,3 +201,25 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(scr: Scr, tmp_path: Pa
     scr("verify", "--backup", str(path)).expect(1)
 
     assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_is_served_is_not_restored_into(scr: Scr, own: Server, tmp_path: Path) -> None:
+    with own, own.client() as client:
+        client.push("pay/api", IMAGE, "1")
+        back_up(scr, own, tmp_path / "disk")
+
+        refused = scr("restore", str(tmp_path / "disk"), "--force", data_dir=str(own.data)).expect(1)
+
+        client.assert_holds("pay/api", "1", IMAGE)
+    assert "stop it first" in refused.talk
+
+
+def test_an_older_backup_is_restored_and_upgraded_by_the_next_start(scr: Scr, own: Server, tmp_path: Path) -> None:
+    latest = migrate.latest()
+    _make_older(tmp_path / "old.sqlite", latest - 1)
+
+    scr("restore", str(tmp_path / "old.sqlite"), data_dir=str(own.data)).expect(0)
+
+    with own, own.client() as client:
+        client.push("pay/api", IMAGE, "1")
+    assert _version(own.data / "scr.sqlite") == latest
