@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
@@ -24,7 +24,10 @@ from appliance.services.stock import Stock
 
 Json = dict[str, object]
 Wait = Annotated[int, QueryParameter(ge=0, le=30, description="seconds to wait for its end at most")]
-InState = Annotated[str, QueryParameter(name="state", description="only jobs in this state")]
+InState = Annotated[
+    Literal["waiting", "running", "done", "failed", "cancelled"] | None,
+    QueryParameter(name="state", description="only jobs in this state"),
+]
 After = Annotated[int, QueryParameter(ge=0, description="`seq` of the last line known")]
 
 
@@ -86,14 +89,14 @@ class Jobs(Controller):
         stock: InStock,
         asking: InAsking,
         kind: FromQuery[str] = "",
-        in_state: InState = "",
+        in_state: InState = None,
         subject: FromQuery[str] = "",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[JobShown]:
         """List jobs, the newest first."""
         everywhere(asking).check(Action.VIEW_REGISTRY)
-        wanted = Filter(kind, in_state, subject)
+        wanted = Filter(kind, in_state or "", subject)
         page = await collect_page(
             lambda last, count: stock.db.read(
                 lambda reader: jobs.list_page(reader, wanted, JobId(_number(last)) if last else None, count)

@@ -94,6 +94,7 @@ def test_what_has_ended_cannot_be_called_off_or_tried_again(admin: Client) -> No
 def test_a_job_that_is_not_there_is_unknown(admin: Client) -> None:
     assert problem(admin.get("/api/v1/jobs/0123456789ab").expect(404).body).type == "urn:scr:problem:job-unknown"
     admin.get("/api/v1/jobs?cursor=Zm9v").expect(400)
+    admin.get("/api/v1/jobs?state=nonsense").expect(400)
 
 
 def test_the_schedules_say_by_which_setting_and_when(admin: Client) -> None:
