@@ -22,7 +22,7 @@ from appliance.assemble.measuring import add_jobs, add_sources
 from appliance.assemble.reload import Lookout, read_again
 from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import declaration_of, rules_of
-from appliance.assemble.stock import Opened, open_stock, wait_for_replica
+from appliance.assemble.stock import Opened, look_at_store, open_stock, wait_for_replica
 from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
@@ -129,6 +129,7 @@ class Appliance:
             self._scheduler.settled,
             partial(list_planned, self._scheduler),
             urls_of=self._urls_of,
+            store_state=partial(look_at_store, opened, self._folder),
             allowlists=lambda: self._doors.endpoints.allowlists,
         )
         self._upkeep = Upkeep(

@@ -16,7 +16,19 @@ from appliance.errors import StoreFailed
 from appliance.http.api.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
-from appliance.services import attic, backup, collect, move, retain, retention_orders, scrub, snapshots, sweep, verify
+from appliance.services import (
+    attic,
+    backup,
+    collect,
+    deletion,
+    move,
+    retain,
+    retention_orders,
+    scrub,
+    snapshots,
+    sweep,
+    verify,
+)
 from appliance.services.backup import BackupOrder
 from appliance.services.books import Books
 from appliance.services.collect import Collected
@@ -59,6 +71,7 @@ class _Labour:
             Work("roll-up", self._roll_up, is_quick=True),
             Work("move", self._move),
             Work("retention", self._retain),
+            *(Work(kind, self._let_go) for kind in deletion.KINDS),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
         )
 
@@ -113,6 +126,10 @@ class _Labour:
         run.report(done)
         if done != Collected():
             self._log.info("collection.done", blobs=done.blobs, freed=done.bytes, manifests=done.manifests)
+
+    async def _let_go(self, run: Run) -> None:
+        self._need_steady(self._config().storage.recycle)
+        run.report({"removed": await collect.let_go(self._stock, run)})
 
     async def _expire_uploads(self, run: Run) -> None:
         self._need_steady(self._config().storage.upload_expiry)

@@ -1,6 +1,7 @@
 """Opens what every service works with: the database and the store, and gives a new appliance its id and registry."""
 
 import asyncio
+import os
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 
@@ -21,12 +22,13 @@ from appliance.db.replica import Replica
 from appliance.domain.admission import Site
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import DEFAULT_REGISTRY
-from appliance.domain.registry import Visibility
+from appliance.domain.registry import StoreState, Visibility
 from appliance.logs import Log
 from appliance.services.multiparts import abort_left
 from appliance.services.provision import claim_site
 from appliance.services.stock import Stock
 
+_PATIENCE_S = 2.0  # seconds for one look at the folder of blobs
 _STOPPED = "stopped_at"  # the fact that says a stop was clean; taken away at the start
 
 
@@ -78,6 +80,20 @@ async def open_stock(
     if storage.bucket is not None:
         await abort_left(database, storage.bucket.parts.abort, log)
     return Opened(stock, files, site, started, was_clean=stopped_at != "", bucket=storage.bucket)
+
+
+async def look_at_store(opened: Opened, folder: DataFolder) -> StoreState:
+    """Return whether the store can be used, as far as can be told at once."""
+    if opened.bucket is not None:
+        return StoreState.SILENT if await opened.bucket.find_fault() else StoreState.WELL
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await asyncio.to_thread(os.stat, folder.path / "blobs")
+    except TimeoutError:  # a network file system whose server is away
+        return StoreState.SILENT
+    except OSError:
+        return StoreState.FAILED
+    return StoreState.WELL
 
 
 def visibility_of(config: Config) -> Visibility:

@@ -36,6 +36,12 @@ def find(reader: Reader, registry: RegistryId, name: RepositoryName) -> Reposito
     return RepositoryId(row[0]) if row else None
 
 
+def is_leaving(reader: Reader, registry: RegistryId, name: RepositoryName) -> bool:
+    """Whether a repository of that name was removed and is not purged yet."""
+    sql = "SELECT 1 FROM repositories WHERE registry_id = ? AND name = ? AND removed_at IS NOT NULL LIMIT 1"
+    return reader.one(sql, (registry, name)) is not None
+
+
 def get(reader: Reader, repository: RepositoryId) -> Repository | None:
     """Return the repository, a removed one too; None once it is purged."""
     row = reader.one(f"{_FIND} r.id = ?", (repository,))

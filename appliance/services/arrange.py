@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from appliance.db import activity, facts, registries, repositories, resource_tags
 from appliance.db.activity import About
-from appliance.db.database import Transaction
+from appliance.db.database import Reader, Transaction
 from appliance.db.repositories import Made
 from appliance.db.resource_tags import Tagged
 from appliance.domain.access import Action
 from appliance.domain.admission import Caller, Grant, Site, check_may
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import RepositoryName, of_repository, parse_repository_name
-from appliance.domain.registry import Registry, RegistryId, Repository, RepositoryId, RepositorySettings
+from appliance.domain.names import of_repository, parse_repository_name
+from appliance.domain.registry import ImageRef, Registry, RegistryId, Repository, RepositoryId, RepositorySettings
 from appliance.domain.resource_tags import ResourceTags
 from appliance.domain.revision import Expected, changes
 from appliance.errors import Conflict, Creating, Managed, NameUnknown, RegistryUnknown, Removed
@@ -66,7 +66,7 @@ def claim_repository(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp
     name = grant.path.repository
     found = repositories.find(tx, registry.id, name)
     if found is None:
-        check_claim(rules, name)
+        check_claim(tx, rules, grant.image)
         site = Site(facts.find(tx, "appliance") or "", registry.id, registry.name)
         check_may(grant.caller, site, of_repository(name), Action.PUSH)
         settings = RepositorySettings(name, policy=rules.default_policy)
@@ -74,10 +74,17 @@ def claim_repository(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp
     return _get(tx, found)
 
 
-def check_claim(rules: Rules, name: RepositoryName) -> None:
-    """Raise NameUnknown where a push makes no repository."""
-    if rules.strict or not rules.create_on_push:
-        raise NameUnknown(f"there is no repository {name!r}; create it first: scr repository create {name}")
+def check_claim(reader: Reader, rules: Rules, image: ImageRef) -> None:
+    """Raise NameUnknown where a push makes no repository; Removed where there is one that is being deleted."""
+    if not rules.strict and rules.create_on_push:
+        return
+    name = image.path.repository
+    if repositories.is_leaving(reader, image.registry, name):
+        raise Removed(
+            f"repository {name} is being deleted (Deleting) and takes nothing; restore it (scr repository restore"
+            f" {name}), or create it anew (scr repository create {name})"
+        )
+    raise NameUnknown(f"there is no repository {name!r}; create it first: scr repository create {name}")
 
 
 async def edit_repository(

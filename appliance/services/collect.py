@@ -11,7 +11,7 @@ from functools import partial
 
 import msgspec
 
-from appliance.db import blobs, deletions, facts, images, manifests, registries, repositories, tag_history, tags
+from appliance.db import blobs, deletions, facts, images, jobs, manifests, registries, repositories, tag_history, tags
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
 from appliance.domain.manifest import parse_manifest
@@ -64,6 +64,23 @@ async def collect(stock: Stock, *, started: Timestamp, course: Course = UNFOLLOW
         course.check()
     await stock.db.write(lambda tx: facts.put(tx, "collected_at", str(now)))
     return freed
+
+
+async def let_go(stock: Stock, course: Course) -> int:
+    """Begin to purge registries and repositories whose recycle time is over, and order a collection for the rest.
+
+    Returns how many repositories and images were removed with them. What is done already is not done again.
+    """
+    now = stock.clock()
+    before = Timestamp(now - stock.rules.recycle)
+    count = 0
+    for step in (partial(_drop_repositories, before=before), partial(_drop_images, before=before)):
+        while found := await stock.db.write(step):
+            count += found
+            course.progress(count, 0)
+            course.check()
+    await stock.db.write(lambda tx: jobs.enqueue(tx, "gc", "", {}, now, by="appliance:scr"))
+    return count
 
 
 def has_work(reader: Reader, rules: Rules, now: Timestamp, *, started: Timestamp) -> bool:

@@ -16,7 +16,7 @@ from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, RepositoryName, Tag
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.errors import BlobNeeded, BlobUnknown, Conflict, ManifestUnknown, NameUnknown
-from appliance.services import guard
+from appliance.services import deletion, guard
 from appliance.services.arrange import check_unmanaged, find_live
 from appliance.services.stock import Stock, new_public_id
 
@@ -149,9 +149,13 @@ async def delete_repository(
         repository = repositories.find(tx, registry, name)
         if repository is None:
             raise NameUnknown(f"there is no repository {name!r}")
-        check_unmanaged(stock, find_live(tx, repository))
+        found = find_live(tx, repository)
+        check_unmanaged(stock, found)
         count = repositories.count_images(tx, repository)
-        guard.drop_repository(tx, repository, _since(stock, now, purge=purge))
+        since = _since(stock, now, purge=purge)
+        guard.drop_repository(tx, repository, since)
+        due = Timestamp(since + stock.rules.recycle)
+        deletion.order(tx, deletion.REPOSITORY, found.public_id, due, now, by=str(grant.principal))
         if not purge and stock.rules.recycle:
             taken = Taken("repository", registry, repository, None, name)
             deletions.insert(tx, new_public_id(), taken, str(grant.principal), now)

@@ -342,4 +342,4 @@ def _check_repository(stock: Stock, image: ImageRef) -> None:
     if stock.rules.strict:
         parse_image_path(str(image.path), strict=True)
     if repositories.find(stock.db.reader, image.registry, image.path.repository) is None:
-        check_claim(stock.rules, image.path.repository)
+        check_claim(stock.db.reader, stock.rules, image)

@@ -8,11 +8,9 @@ from appliance.domain.moment import Timestamp
 from appliance.domain.names import DEFAULT_REGISTRY
 from appliance.domain.registry import Registry, RegistryId
 from appliance.errors import Conflict
-from appliance.services import guard
+from appliance.services import deletion, guard
 from appliance.services.provision import check_port, check_unmanaged, find_live, get
 from appliance.services.stock import Stock
-
-KIND = "registry deletion"  # of the job that lets its data go
 
 
 async def delete_registry(
@@ -35,6 +33,8 @@ async def delete_registry(
             )
         since = Timestamp(now - stock.rules.recycle) if purge else now
         guard.drop_registry(tx, registry, since, purging=purge)
+        due = Timestamp(since + stock.rules.recycle)
+        deletion.order(tx, deletion.REGISTRY, found.public_id, due, now, by=str(caller.principal))
         activity.record(tx, "registry.deleted", caller, About(registry=registry), {"name": found.name}, now)
         return get(tx, registry)
 
@@ -56,9 +56,17 @@ async def restore_registry(stock: Stock, caller: Caller, registry: RegistryId, n
         check_port(tx, found.settings, registry)
         if not registries.restore(tx, registry):
             raise Conflict(f"registry {found.name} cannot come back: its recycle time is over, and its data is going")
+        deletion.call_off(tx, deletion.REGISTRY, found.public_id, now)
         activity.record(tx, "registry.restored", caller, About(registry=registry), {"name": found.name}, now)
         return get(tx, registry)
 
     restored = await stock.db.write(record)
     await stock.equip(restored)
     return restored
+
+
+async def try_deletion_again(stock: Stock, kind: str, public_id: str, what: str) -> None:
+    """Let the deletion of what is removed already begin anew. Raises Conflict where it has not given up."""
+    now = stock.clock()
+    if not await stock.db.write(lambda tx: deletion.try_again(tx, kind, public_id, now)):
+        raise Conflict(f"{what} is deleted already; its data goes when its recycle time is over")

@@ -19,6 +19,7 @@ from appliance.domain.names import Digest, RepositoryName, Tag, algorithm_of
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.errors import Conflict, ManifestInvalid
 from appliance.services import guard
+from appliance.services.deletion import REPOSITORY, call_off
 from appliance.services.stock import Stock
 
 SLICE = 100  # manifests or tags in one transaction
@@ -88,6 +89,8 @@ def _restore_repository(tx: Transaction, caller: Caller, deletion: Deletion, now
     if repositories.find(tx, deletion.registry, name) is not None:
         raise Conflict(f"repository {name} cannot come back: there is a new one of that name; delete it first")
     repositories.restore(tx, deletion.repository)
+    if (back := repositories.get(tx, deletion.repository)) is not None:
+        call_off(tx, REPOSITORY, back.public_id, now)
     _close(tx, caller, deletion, (0, 0), now)
     return Undone(0, 0)
 

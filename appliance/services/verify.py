@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.blobstore.forms import sums_size
 from appliance.blobstore.store import Lying
-from appliance.db import blobs, integrity, manifests
+from appliance.db import blobs, integrity, manifests, usage_check
 from appliance.db.database import Reader
 from appliance.db.integrity import StoredManifest
 from appliance.domain.manifest import carries_itself, digest_of, parse_manifest
@@ -31,7 +31,7 @@ _PAGE = 200  # rows read at once
 class Fault(msgspec.Struct, frozen=True, rename="camel"):
     """Something that is not as it should be."""
 
-    kind: str  # database, blob-missing, blob-size, blob-broken, blob-stray, manifest-broken, manifest-blob, copy-...
+    kind: str  # database, usage, blob-missing, blob-size, blob-broken, blob-stray, manifest-broken, copy-...
     subject: str
     detail: str
     is_repaired: bool = False
@@ -84,6 +84,7 @@ async def verify(stock: Stock, *, deep: bool = False, repair: bool = False, cour
     for line in await stock.db.read(lambda reader: integrity.list_faults(reader, deep=deep)):
         found.add(Fault("database", "scr.sqlite", f"{line}; stop scr, then: scr rebuild"))
     await _check_needs(stock, found)
+    await _check_usage(stock, found, repair=repair)
     groups = _by_prefix(stock.store.walk_blobs())
     while (group := await asyncio.to_thread(next, groups, None)) is not None:
         await _compare_blobs(stock, found, *group, repair=repair)
@@ -173,6 +174,15 @@ def _is_copy(stock: Stock, row: StoredManifest, body: bytes) -> bool:
         return stock.store.read_manifest(row.digest, row.generation) == body
     except ScrError:
         return False
+
+
+async def _check_usage(stock: Stock, found: _Findings, *, repair: bool) -> None:
+    """Tell of registries whose use, which quotas count by, is not what their images add up to."""
+    wrong = await stock.db.read(usage_check.list_wrong)
+    if wrong and repair:
+        await stock.db.write(usage_check.recount)
+    for name in wrong:
+        found.add(Fault("usage", f"registry {name}", "its use is counted wrongly", repair))
 
 
 async def _check_needs(stock: Stock, found: _Findings) -> None:

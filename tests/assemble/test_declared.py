@@ -65,11 +65,11 @@ def test_what_is_declared_is_there_from_the_start_on_and_protected(running: Serv
 def test_a_reload_follows_the_file_and_a_wrong_file_changes_nothing(running: Server) -> None:
     with running as server, server.client() as client:
         server.config.write_text(CONFIG.replace("5GiB", "6GiB") + '[[registry]]\nname = "lab"\n')
-        wait_until(lambda: find(client, "lab") is not None)
+        wait_until(lambda: (lab := find(client, "lab")) is not None and lab.state == "Running")
         till, lab = find(client, "till"), find(client, "lab")
         assert till is not None
         assert lab is not None
-        assert (till.quota_bytes, lab.state) == (6 << 30, "Running")
+        assert till.quota_bytes == 6 << 30
 
         server.config.write_text(CONFIG + '[[registry]]\nname = "local"\nvisibility = "public"\n')
         wait_until(lambda: any("config.refused" in line and "[[registry]] local" in line for line in server.log))

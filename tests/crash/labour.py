@@ -1,6 +1,7 @@
 """What jobs find to do, and what must be true when they have done it."""
 
 import argparse
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,9 @@ class Task(msgspec.Struct, frozen=True):
     lay: Callable[[Ground, Client, str], object]
     check: Callable[[Ground, object, dict[str, object]], None]
     order: Callable[[Ground], dict[str, object]] = lambda _: {}
+    begin: Callable[[Operator, "Task", Ground, object], Job] = lambda client, task, ground, _: order(
+        client, task, ground
+    )
 
 
 def _lay_garbage(ground: Ground, client: Client, name: str) -> list[str]:
@@ -154,6 +158,65 @@ def _check_pruned(ground: Ground, laid: object, report: dict[str, object]) -> No
     assert set(report) == {"spans", "records", "lines"}
 
 
+class _Leaving(msgspec.Struct):
+    """What is to be deleted, and the blobs that must go with it."""
+
+    kind: str  # registries or repositories
+    id: str
+    name: str
+    digests: list[str]
+
+
+class _Made(msgspec.Struct):
+    id: str
+
+
+def _lay_repository(ground: Ground, client: Client, name: str) -> _Leaving:
+    del ground
+    name = name.replace("-", "")
+    digests = []
+    for number in range(3):
+        image = images.image([{"leaves": f"{name}{number}".encode() * 40}])
+        client.push(f"{name}/image{number}", image, "1")
+        digests += [blob.digest for blob in image.blobs]
+    found = client.get(f"/api/v1/repositories?path={name}").expect(200)
+    made = msgspec.json.decode(found.body, type=dict[str, object])["items"]
+    return _Leaving("repositories", msgspec.convert(made, list[_Made])[0].id, name, digests)
+
+
+def _lay_registry(ground: Ground, client: Client, name: str) -> _Leaving:
+    """Make a registry with repositories in it; that a registry's images go is the same code as for a repository's."""
+    del ground
+    name = "r" + hashlib.sha256(name.encode()).hexdigest()[:10]
+    headers = {"Content-Type": "application/json"}
+    made = client.request("POST", "/api/v1/registries", b'{"name": "%b"}' % name.encode(), headers).expect(201)
+    for number in range(3):
+        order = b'{"name": "pay%d", "registry": "%b"}' % (number, name.encode())
+        client.request("POST", "/api/v1/repositories", order, headers).expect(201)
+    return _Leaving("registries", made.decode(_Made).id, name, [])
+
+
+def _delete(client: Operator, task: "Task", ground: Ground, laid: object) -> Job:
+    """Delete what was laid, which orders the job; a second time changes nothing."""
+    del ground
+    assert isinstance(laid, _Leaving)
+    force = "&force=true" if laid.kind == "registries" else ""
+    client.ask("DELETE", f"/api/v1/{laid.kind}/{laid.id}?confirm={laid.name}{force}", accept=(404, 409))
+    job = find_newest(client, task.kind)
+    assert job is not None
+    return job
+
+
+def _check_left(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    """The collection that the job has ordered takes all of it."""
+    assert isinstance(laid, _Leaving)
+    del report
+    with operator(ground.server) as client:
+        assert follow(client, order(client, TASKS["gc"], ground)).state == "done"
+        assert client.ask("GET", f"/api/v1/{laid.kind}/{laid.id}", accept=(404,)).status == 404
+    assert not [one for one in laid.digests if list((ground.server.data / "blobs").rglob(f"{one[7:]}.*"))]
+
+
 TASKS = {
     "gc": Task("gc", _lay_garbage, _check_garbage),
     "upload-expiry": Task("upload-expiry", _lay_sessions, _check_sessions),
@@ -161,6 +224,8 @@ TASKS = {
     "scrub": Task("scrub", _lay_image, _check_scrub),
     "check": Task("check", _lay_image, _check_check),
     "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
+    "repository-deletion": Task("repository-deletion", _lay_repository, _check_left, begin=_delete),
+    "registry-deletion": Task("registry-deletion", _lay_registry, _check_left, begin=_delete),
     "snapshot": Task("backup", _lay_image, _check_snapshot),
     "backup": Task("backup", _lay_image, _check_backup, lambda ground: {"folder": str(ground.outside)}),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.errors import Unavailable
 from tests.crash.faults import Plan, Step
-from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator, order
+from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator
 from tests.crash.server import PATIENCE_S, CrashingServer, check_folder
 
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -57,7 +57,7 @@ def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
         laid = task.lay(ground, pusher, name)
         server.plan(Plan(number, STEPS))
         try:
-            job = follow(client, order(client, task, ground))
+            job = follow(client, task.begin(client, task, ground, laid))
             was_killed = False
         except Unavailable:
             was_killed = True
@@ -70,7 +70,7 @@ def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
             is_known = newest is not None and (before is None or newest.id != before.id)
             # the sweep after a crash waits for a later time: the same order lets it begin now
             is_ours = newest is not None and newest.created_by != "scheduler"
-            job = follow(client, newest if newest and is_known and is_ours else order(client, task, ground))
+            job = follow(client, newest if newest and is_known and is_ours else task.begin(client, task, ground, laid))
         assert (job.state, job.reason) == ("done", ""), job
         task.check(ground, laid, job.report or {})
     with server.client() as pusher:

@@ -15,6 +15,7 @@ from appliance.domain.rights import Rights
 from appliance.errors import AccessDenied, Conflict, NameInvalid, NameUnknown, Removed
 from appliance.services import push, terminate
 from appliance.services.arrange import create_repository, edit_repository
+from appliance.services.delete import delete_repository
 from tests import make
 from tests.services.conftest import House
 from tests.services.test_registries import CALLER, create
@@ -78,6 +79,18 @@ async def test_where_pushes_make_none_a_push_is_told_to_make_it_first(house: Hou
     house.set_rules(**rules)
 
     with pytest.raises(NameUnknown, match="scr repository create pay"):
+        await house.begin("pay/api")
+    await arrange_one(house, "pay")
+
+    await house.push("pay/api", IMAGE, "1")
+
+
+async def test_where_pushes_make_none_a_deleted_repository_refuses_by_its_state(house: House) -> None:
+    house.set_rules(create_on_push=False)
+    repository = await arrange_one(house, "pay")
+    await delete_repository(house.stock, grant(house, "pay"), repository.name, Timestamp(house.now))
+
+    with pytest.raises(Removed, match=r"repository pay is being deleted \(Deleting\)"):
         await house.begin("pay/api")
     await arrange_one(house, "pay")
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -163,6 +165,22 @@ def test_a_manifest_changed_in_the_database_is_told(folder: Folder) -> None:
 
     assert report.code == 1
     assert "manifest-broken" in report.kinds
+
+
+def test_use_that_is_counted_wrongly_is_told_and_counted_anew(folder: Folder) -> None:
+    with closing(sqlite3.connect(folder.server.data / "scr.sqlite")) as connection, connection:
+        before = connection.execute("SELECT * FROM registry_usage").fetchall()
+        blobs = connection.execute("SELECT * FROM registry_blobs ORDER BY 1, 2").fetchall()
+        connection.execute("UPDATE registry_usage SET blob_bytes = 7, sole_bytes = 9")
+        connection.execute("UPDATE registry_blobs SET links = 5")
+
+    assert folder.verify().kinds == ["usage"]
+    assert folder.verify("--repair").repaired == 1
+    assert folder.verify().code == 0
+
+    with closing(sqlite3.connect(folder.server.data / "scr.sqlite")) as connection:
+        assert connection.execute("SELECT * FROM registry_usage").fetchall() == before
+        assert connection.execute("SELECT * FROM registry_blobs ORDER BY 1, 2").fetchall() == blobs
 
 
 def test_a_torn_page_of_the_database_is_told(folder: Folder) -> None:

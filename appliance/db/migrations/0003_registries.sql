@@ -22,6 +22,7 @@ ALTER TABLE repositories ADD COLUMN purging INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX repositories_by_creation ON repositories (registry_id, created_at, id) WHERE removed_at IS NULL;
 CREATE INDEX repositories_by_change ON repositories (registry_id, modified_at, id) WHERE removed_at IS NULL;
 CREATE INDEX repositories_managed ON repositories (id) WHERE managed;
+CREATE INDEX repositories_leaving ON repositories (registry_id, name) WHERE removed_at IS NOT NULL;
 CREATE INDEX repositories_by_removal ON repositories (registry_id, removed_at, id) WHERE removed_at IS NOT NULL;
 
 -- How many images a repository has, and whether it has any, without a look at their rows.

@@ -8,12 +8,11 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from appliance.db import jobs, registries
+from appliance.db import registries
 from appliance.db.database import Reader
 from appliance.db.registries import RegistryRow
 from appliance.domain.access import Action, srn
 from appliance.domain.admission import may_registry
-from appliance.domain.job import JobState
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import parse_registry_name
 from appliance.domain.registry import (
@@ -46,7 +45,7 @@ from appliance.http.api.page import (
     provide_listing,
 )
 from appliance.http.api.running import InRunning, Running
-from appliance.services import provision, terminate
+from appliance.services import deletion, provision, terminate
 from appliance.services.stock import Stock
 
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -146,7 +145,7 @@ class Registries(Controller):
             cursor,
             limit,
         )
-        failed = await stock.db.read(_list_failed)
+        failed = await stock.db.read(lambda reader: deletion.list_failed(reader, deletion.REGISTRY))
         return Page([_show(stock, running, asking, row, store, failed) for row in page.items], page.next)
 
     @post(status_code=201)
@@ -227,6 +226,9 @@ class Registries(Controller):
             raise QueryInvalid(
                 f"this deletes registry {found.name} and all its data; repeat its name: ?confirm={found.name}"
             )
+        if found.removed_at is not None:
+            await terminate.try_deletion_again(stock, deletion.REGISTRY, found.public_id, f"registry {found.name}")
+            return
         await terminate.delete_registry(stock, asking.caller, found.id, stock.clock(), force=force, purge=purge)
 
     @post("/{registry_id:str}/restoration", status_code=200)
@@ -260,18 +262,12 @@ async def _load(
     stock: Stock, running: Running, asking: Asking, registry: RegistryId, store: StoreState | None = None
 ) -> RegistryView:
     def load(reader: Reader) -> tuple[RegistryRow | None, frozenset[str]]:
-        return registries.find_row(reader, registry), _list_failed(reader)
+        return registries.find_row(reader, registry), deletion.list_failed(reader, deletion.REGISTRY)
 
     row, failed = await stock.db.read(load)
     if row is None:
         raise RegistryUnknown("there is no such registry any more")
     return _show(stock, running, asking, row, store or await running.store_state(), failed)
-
-
-def _list_failed(reader: Reader) -> frozenset[str]:
-    """Return the public ids of registries whose deletion has given up."""
-    wanted = jobs.Filter(kind=terminate.KIND, state=JobState.FAILED.value)
-    return frozenset(job.subject for job in jobs.list_page(reader, wanted, None, 1000))
 
 
 def _show(

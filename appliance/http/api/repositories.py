@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 
 from appliance.db import deletions, repositories
+from appliance.db.database import Reader
 from appliance.db.repositories import RepositoryRow
 from appliance.domain import policy_edit
 from appliance.domain.access import Action, srn
@@ -33,9 +34,11 @@ from appliance.http.api.page import (
     moment_or_none,
     provide_listing,
 )
+from appliance.services import deletion
 from appliance.services.arrange import create_repository, edit_repository
 from appliance.services.delete import delete_repository
 from appliance.services.stock import Stock
+from appliance.services.terminate import try_deletion_again
 from appliance.services.undo import undo
 
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -120,7 +123,8 @@ class Repositories(Controller):
             cursor,
             limit,
         )
-        return Page([_show(stock, asking, row) for row in page.items], page.next)
+        failed = await stock.db.read(lambda reader: deletion.list_failed(reader, deletion.REPOSITORY))
+        return Page([_show(stock, asking, row, failed) for row in page.items], page.next)
 
     @post(status_code=201)
     async def create(
@@ -184,7 +188,8 @@ class Repositories(Controller):
         if confirm != name:
             raise QueryInvalid(f"this deletes repository {name} and all its images; repeat its name: ?confirm={name}")
         if found.removed_at is not None:
-            raise NameUnknown(f"repository {name} is deleted already; its data goes when its recycle time is over")
+            await try_deletion_again(stock, deletion.REPOSITORY, found.public_id, f"repository {name}")
+            return
         await delete_repository(stock, grant, name, stock.clock(), purge=purge)
 
     @post("/{repository_id:str}/restoration", status_code=200)
@@ -192,10 +197,10 @@ class Repositories(Controller):
         """Give a deleted repository back, with all that was in it."""
         found, grant = find_repository(stock, asking, repository_id, Action.MANAGE_REPOSITORY)
         if found.removed_at is not None:
-            deletion = await stock.db.read(lambda reader: deletions.find_of_repository(reader, found))
-            if deletion is None:
+            taken = await stock.db.read(lambda reader: deletions.find_of_repository(reader, found))
+            if taken is None:
                 raise Conflict(f"repository {found.name} cannot come back: it was purged, or its recycle time is over")
-            await undo(stock, grant.caller, deletion, stock.clock())
+            await undo(stock, grant.caller, taken, stock.clock())
         restored, _ = find_repository(stock, asking, repository_id, Action.MANAGE_REPOSITORY)
         return with_etag(await _load(stock, asking, restored.id), restored.revision)
 
@@ -214,13 +219,16 @@ def find_repository(stock: Stock, asking: Asking, repository_id: str, action: Ac
 
 
 async def _load(stock: Stock, asking: Asking, repository: RepositoryId) -> RepositoryView:
-    row = await stock.db.read(lambda reader: repositories.find_row(reader, repository))
+    def load(reader: Reader) -> tuple[RepositoryRow | None, frozenset[str]]:
+        return repositories.find_row(reader, repository), deletion.list_failed(reader, deletion.REPOSITORY)
+
+    row, failed = await stock.db.read(load)
     if row is None:
         raise NameUnknown("there is no such repository any more")
-    return _show(stock, asking, row)
+    return _show(stock, asking, row, failed)
 
 
-def _show(stock: Stock, asking: Asking, row: RepositoryRow) -> RepositoryView:
+def _show(stock: Stock, asking: Asking, row: RepositoryRow, failed: frozenset[str]) -> RepositoryView:
     one = row.repository
     until = None
     if one.removed_at is not None and not one.purging:
@@ -230,7 +238,7 @@ def _show(stock: Stock, asking: Asking, row: RepositoryRow) -> RepositoryView:
         srn=srn(asking.site.appliance, one.registry_name, one.name),
         registry=one.registry_name,
         name=one.name,
-        state=repository_state(one, is_editing=row.is_purging_images, has_failed=False),
+        state=repository_state(one, is_editing=row.is_purging_images, has_failed=one.public_id in failed),
         description=one.settings.description,
         images=row.images,
         locked=one.settings.locked,

@@ -97,6 +97,7 @@ def _make_pages(api: AsgiApp, noting: Noting, log: Log) -> Litestar:
         before_request=_invite,
         exception_handlers=cast("Any", handlers),
         openapi_config=None,
+        logging_config=None,  # its own would take over the log of the whole process
         request_max_body_size=MAX_BODY,
     )
 
