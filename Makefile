@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format format-check lint types fast clients conformance stores crash fuzz bench golden \
-	lock package package-pyinstaller test-package web texts browser setup setup-dev setup-clients clean
+	lock package package-pyinstaller deb image test-package web texts browser setup setup-dev setup-clients clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -67,6 +67,12 @@ package: setup-dev ## the whole program in one file, dist/scr-<version>-linux-<m
 
 package-pyinstaller: setup-dev ## the same by the fallback packer
 	packaging/program/package.sh pyinstaller
+
+deb: setup-dev ## a Debian package around the packaged file
+	packaging/deb/build.sh $(PACKAGE)
+
+image: setup-dev ## an OCI image around the packaged file, dist/scr-<version>-image-linux-<machine>.tar
+	packaging/image/build.sh $(PACKAGE)
 
 test-package: setup-dev setup-clients ## the black-box tests against the packaged file (PACKAGE=..., else the newest in dist)
 	packaging/setup/trees.sh

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Fetch the inputs of inputs.txt into <work>/inputs, each checked by its sum; `inputs.sh WORK`.
+# Fetch the inputs of inputs.txt, or of LIST, into <work>/inputs, each checked by its sum; `inputs.sh WORK [LIST]`.
 #
 # The mirror is the one this machine itself uses, or $SCR_DEBIAN_MIRROR. A file that a mirror no longer has (Debian keeps
-# one version a release) is named: take the newer version of that source package into inputs.txt, with its new sums.
+# one version a release) is named: take the newer version of that package into the list, with its new sums.
 set -eu
 
-cd "$(dirname "$0")"
-work=${1:?inputs.sh WORK}
+work=${1:?inputs.sh WORK [LIST]}
+list=${2:-$(dirname "$0")/inputs.txt}
 mkdir -p "$work/inputs"
 
 mirror() {
@@ -23,15 +23,15 @@ mirror() {
 }
 
 from=$(mirror)
-grep -v '^#' inputs.txt | while read -r sum path; do
+grep -v '^#' "$list" | while read -r sum path; do
     file=$work/inputs/${path##*/}
     if ! echo "$sum  $file" | sha256sum --check --status 2>/dev/null; then
         curl --fail --silent --show-error --location --retry 3 --output "$file.part" "$from/$path" || {
-            echo "inputs.sh: $path is not on the mirror; inputs.txt needs a newer version of it" >&2
+            echo "inputs.sh: $path is not on the mirror; $list needs a newer version of it" >&2
             exit 1
         }
         echo "$sum  $file.part" | sha256sum --check --status || {
-            echo "inputs.sh: $path is not what inputs.txt pins (expected sha256 $sum)" >&2
+            echo "inputs.sh: $path is not what $list pins (expected sha256 $sum)" >&2
             exit 1
         }
         mv "$file.part" "$file"

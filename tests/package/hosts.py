@@ -19,14 +19,15 @@ from tests.clients.programs import ROOT, need_file
 RELEASES = ("bullseye", "bookworm", "trixie")
 NOBODY = 65534
 
-# $1 tree, $2 program, $3 folder shared with the test, $4 options of mount for it, $5 ro or rw, $6 user, then the words
+# $1 tree, $2 program, $3 folder shared with the test, $4 options of mount for it, $5 ro or rw, $6 user, $7 options of
+# mount for temporary files, then the words
 _ENTER = """
-tree=$1 program=$2 shared=$3 how=$4 root=$5 user=$6
-shift 6
+tree=$1 program=$2 shared=$3 how=$4 root=$5 user=$6 temporary=$7
+shift 7
 mount --bind "$tree" "$tree"
 mount --rbind /dev "$tree/dev"
 mount -t proc proc "$tree/proc"
-for place in tmp dev/shm; do mount -t tmpfs -o noexec,mode=1777 tmpfs "$tree/$place"; done
+for place in tmp dev/shm; do mount -t tmpfs -o "$temporary,mode=1777" tmpfs "$tree/$place"; done
 mkdir -p "$tree$shared"
 mount --bind "$shared" "$tree$shared"
 mount -o "remount,bind,$how" "$tree$shared"
@@ -51,7 +52,8 @@ class Host(msgspec.Struct, frozen=True):
         """Return the command line that runs `scr` with `words` there; `shared` is where the test has it."""
         root = "ro" if self.is_read_only else "rw"
         enter = ("unshare", "--mount", "sh", "-euc", _ENTER, "sh", str(self.tree), str(self.program), str(shared))
-        return (*enter, self.mount, root, str(self.user), "/tmp/scr", *words)  # noqa: S108 - in the tree
+        temporary = "exec" if is_fallback() else "noexec"  # the fallback unpacks itself there: decision 33
+        return (*enter, self.mount, root, str(self.user), temporary, "/tmp/scr", *words)  # noqa: S108 - in the tree
 
     def server(self, folder: Path, config: str = "") -> make.Server:
         """Return a server there, on `folder/data`."""
@@ -75,6 +77,11 @@ def packaged() -> Path:
     return path.resolve()
 
 
+def is_fallback() -> bool:
+    """Whether the packaged file is PyInstaller's, which asks more of a host than the real one."""
+    return packaged().name.endswith("-pyinstaller")
+
+
 def bare(release: str) -> Host:
     """Return a bare host of a Debian release, as packaging/setup/trees.sh makes them."""
     if os.geteuid() != 0:
@@ -95,4 +102,4 @@ def memory_limit(size: int) -> Iterator[Path]:
         group.rmdir()
 
 
-__all__ = ["NOBODY", "RELEASES", "ROOT", "Host", "bare", "memory_limit", "packaged"]
+__all__ = ["NOBODY", "RELEASES", "ROOT", "Host", "bare", "is_fallback", "memory_limit", "packaged"]

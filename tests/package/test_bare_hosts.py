@@ -9,7 +9,7 @@ from tests import make
 from tests.clients.programs import Program
 from tests.conformance.check import check_every_case
 from tests.make.layout import assert_layout_holds, write_layout
-from tests.package.hosts import NOBODY, RELEASES, Host, bare, memory_limit
+from tests.package.hosts import NOBODY, RELEASES, Host, bare, is_fallback, memory_limit
 
 MEMORY = 256 << 20  # bytes
 IMAGE = make.image([{"app": bytes(range(256)) * 8192}, {"etc/motd": b"hello\n"}])
@@ -34,8 +34,10 @@ def left_behind(host: Host, server: make.Server) -> list[str]:
     places = [seen / place for place in ("tmp", "var/tmp", "dev/shm", "run", "root")]
     mine = {Path("tmp/scr"), server.folder.relative_to("/")}
     found = (path.relative_to(seen) for place in places if place.is_dir() for path in place.iterdir())
-    known = (path for path in found if not (host.tree / path).exists())
-    return [str(path) for path in known if not any(one.is_relative_to(path) for one in mine)]
+    new = [path for path in found if not (host.tree / path).exists()]
+    if is_fallback():  # what it unpacks; a kill -9 leaves it there
+        new = [path for path in new if not path.name.startswith("_MEI")]
+    return [str(path) for path in new if not any(one.is_relative_to(path) for one in mine)]
 
 
 def test_it_tells_what_it_is(host: Host, tmp_path: Path) -> None:
@@ -82,7 +84,8 @@ def test_it_serves_whoever_it_is_and_whatever_it_may(
         push_and_pull(server)
         assert left_behind(poor, server) == [], case
 
-    assert any("compiled modules stay in memory" in line for line in server.log) == (case == "data on noexec")
+    expected = case == "data on noexec" and not is_fallback()
+    assert any("compiled modules stay in memory" in line for line in server.log) == expected
 
 
 def test_it_serves_in_256_megabytes(tmp_path: Path) -> None:
@@ -92,6 +95,7 @@ def test_it_serves_in_256_megabytes(tmp_path: Path) -> None:
             push_and_pull(server, f"pay/api-{number}")
 
 
+@pytest.mark.skipif(is_fallback(), reason="killed, PyInstaller's parent leaves its child serving: docs/packaging.md")
 def test_killed_at_once_it_leaves_nothing_behind(host: Host, tmp_path: Path) -> None:
     server = host.server(tmp_path / "server").start()
     push_and_pull(server)
@@ -101,7 +105,8 @@ def test_killed_at_once_it_leaves_nothing_behind(host: Host, tmp_path: Path) -> 
 
     with server as again:
         assert before == left_behind(host, again) == []
-        assert [path.name for path in (server.data / "lib").iterdir()] == [_build(host, tmp_path)]
+        kept = [path.name for path in server.data.glob("lib/*")]
+        assert kept == ([] if is_fallback() else [_build(host, tmp_path)])
 
 
 def _build(host: Host, folder: Path) -> str:

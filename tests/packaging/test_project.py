@@ -53,7 +53,9 @@ def test_the_fastest_interpreter_is_chosen_and_named() -> None:
     assert Path(path).is_file()
 
 
-@pytest.mark.parametrize("script", sorted(Path("packaging").glob("*/*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script", sorted((*Path("packaging").glob("*/*.sh"), *Path("packaging/deb").glob("p*"))), ids=lambda path: path.name
+)
 def test_a_set_up_script_is_a_shell_script(script: Path) -> None:
     subprocess.run(["sh", "-n", script], timeout=60, check=True)
 
@@ -65,7 +67,7 @@ def test_make_help_lists_every_target_a_person_needs() -> None:
 
     listed = {" ".join(line.split()[:2]) for line in told.splitlines()}
     wanted = "serve test check clients conformance crash fuzz bench golden lock clean help"
-    wanted += " package package-pyinstaller test-package"
+    wanted += " package package-pyinstaller deb image test-package"
     assert {f"make {target}" for target in wanted.split()} <= listed
 
 
