@@ -22,9 +22,9 @@ _OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser of the whole run."""
+    """The browser of one module: Playwright runs an event loop in this thread, which no other module may meet."""
     program = find("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=[*_OPTIONS])

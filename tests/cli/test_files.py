@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_every_commands_help_begins_with_examples_that_parse(name: str, capsys: 
     assert len(command.EXAMPLES) == 2
     for example in command.EXAMPLES:
         assert example in text
-        words = re.sub(r"[<>|].*", "", example).split()
+        words = shlex.split(re.sub(r"[<>|].*", "", example))
         options = make_parser(name, command).parse_args(words[1:])
         assert options.command == name
     assert COMMANDS[name][0].upper() + COMMANDS[name][1:] in re.sub(r"\s+", " ", text)

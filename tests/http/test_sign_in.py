@@ -57,7 +57,7 @@ def _ask(server: Server, *headers: str, method: str = "GET", path: str = "/v2/",
         ("GET", "/v2/A/b/manifests/1", ""),
         ("OPTIONS", "/v2/", ""),
         ("GET", "/api/v1/repositories", "registry:management:*"),
-        ("GET", "/nothing", "registry:management:*"),
+        ("GET", "/api/v1/nothing", "registry:management:*"),
     ],
 )
 def test_without_credentials_everything_is_challenged(server: Server, method: str, path: str, scope: str) -> None:
