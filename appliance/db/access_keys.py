@@ -4,14 +4,16 @@ import msgspec
 
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.principals import PROOF, proof_of
-from appliance.domain.access import KeyId, PrincipalId
+from appliance.domain.access import Account, Holder, KeyId, PrincipalId
 from appliance.domain.accounts import KeyProof, KeyRow
 from appliance.domain.moment import Timestamp
 
-_COLUMNS = (
-    "id, access_key, principal_id, name, description, enabled, expires_at, earlier_until, managed,"
-    " last_used_at, coalesce(last_used_from, ''), created_at, created_by, modified_at, modified_by"
-)
+_SELECT = """
+SELECT k.id, k.access_key, k.principal_id, o.kind, o.name, k.name, k.description, k.enabled, k.expires_at,
+  k.earlier_until, k.managed, k.last_used_at, coalesce(k.last_used_from, ''), k.created_at, k.created_by, k.modified_at,
+  k.modified_by, k.revision
+FROM access_keys k JOIN principals o ON o.id = k.principal_id
+"""
 _PROOF = f"""
 SELECT {PROOF}, k.id, k.access_key, k.secret_hash, k.generation, k.earlier_hash, k.earlier_until, k.enabled,
        k.expires_at
@@ -21,13 +23,12 @@ FROM access_keys k JOIN principals p ON p.id = k.principal_id
 
 def find(reader: Reader, access_key: str) -> KeyRow | None:
     """Return the access key, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM access_keys WHERE access_key = ?", (access_key,)))
+    return _row(reader.one(f"{_SELECT} WHERE k.access_key = ?", (access_key,)))
 
 
 def find_named(reader: Reader, owner: PrincipalId, name: str) -> KeyRow | None:
     """Return the key that its owner calls `name`, or None."""
-    sql = f"SELECT {_COLUMNS} FROM access_keys WHERE principal_id = ? AND name = ?"
-    return _row(reader.one(sql, (owner, name)))
+    return _row(reader.one(f"{_SELECT} WHERE k.principal_id = ? AND k.name = ?", (owner, name)))
 
 
 def find_proof(reader: Reader, access_key: str) -> KeyProof | None:
@@ -40,10 +41,33 @@ def find_proof_by_row(reader: Reader, key: KeyId) -> KeyProof | None:
     return _proof(reader.one(_PROOF + "WHERE k.id = ?", (key,)))
 
 
-def list_of(reader: Reader, owner: PrincipalId, *, last: str = "", limit: int = 1000) -> list[KeyRow]:
-    """Return up to `limit` keys of a principal by name, behind the name `last`."""
-    sql = f"SELECT {_COLUMNS} FROM access_keys WHERE principal_id = ? AND name > ? ORDER BY name LIMIT ?"
-    return [found for row in reader.rows(sql, (owner, last, limit)) if (found := _row(row)) is not None]
+_PAGE = f"{_SELECT} WHERE instr(lower(k.name), lower(:contains)) AND (:enabled IS NULL OR k.enabled = :enabled)"
+PAGES = {
+    False: f"{_PAGE} AND (k.principal_id, k.name) > (:last, :name) ORDER BY k.principal_id, k.name LIMIT :limit",
+    True: f"{_PAGE} AND k.principal_id = :owner AND k.name > :name ORDER BY k.name LIMIT :limit",
+}
+
+
+class WantedKeys(msgspec.Struct, frozen=True):
+    """A list of access keys; None for any."""
+
+    owner: PrincipalId | None = None
+    contains: str = ""  # in the name
+    enabled: bool | None = None
+
+
+def list_page(reader: Reader, wanted: WantedKeys, last: tuple[int, str] = (0, ""), limit: int = 1000) -> list[KeyRow]:
+    """Return up to `limit` keys by owner and name, behind the owner and the name `last`."""
+    values: Values = {
+        "contains": wanted.contains,
+        "enabled": wanted.enabled,
+        "owner": wanted.owner,
+        "last": last[0],
+        "name": last[1],
+        "limit": limit,
+    }
+    rows = reader.rows(PAGES[wanted.owner is not None], values)
+    return [found for row in rows if (found := _row(row)) is not None]
 
 
 def count(reader: Reader, owner: PrincipalId) -> int:
@@ -78,7 +102,7 @@ def insert(tx: Transaction, new: NewKey) -> KeyId:
 
 _UPDATE = """
 UPDATE access_keys SET name = :name, description = :description, enabled = :enabled, expires_at = :expires,
-  managed = :managed, modified_at = :now, modified_by = :by
+  managed = :managed, revision = revision + 1, modified_at = :now, modified_by = :by
 WHERE id = :id
 """
 
@@ -98,7 +122,9 @@ def update(tx: Transaction, row: KeyRow, by: str, now: Timestamp) -> None:
     tx.execute(_UPDATE, values)
 
 
-def rotate(tx: Transaction, key: KeyId, secret_hash: bytes, earlier_until: Timestamp | None) -> None:
+def rotate(
+    tx: Transaction, key: KeyId, secret_hash: bytes, earlier_until: Timestamp | None, by: str, now: Timestamp
+) -> None:
     """Put another secret in place; with `earlier_until` the one before is good until then, too.
 
     Without an overlap the generation skips one, so that nothing counts as the one before.
@@ -108,10 +134,13 @@ def rotate(tx: Transaction, key: KeyId, secret_hash: bytes, earlier_until: Times
         "hash": secret_hash,
         "until": earlier_until,
         "step": 1 if earlier_until is not None else 2,
+        "by": by,
+        "now": now,
     }
     tx.execute(
         "UPDATE access_keys SET earlier_hash = CASE WHEN :until IS NULL THEN NULL ELSE secret_hash END,"
-        " earlier_until = :until, secret_hash = :hash, generation = generation + :step WHERE id = :id",
+        " earlier_until = :until, secret_hash = :hash, generation = generation + :step,"
+        " revision = revision + 1, modified_at = :now, modified_by = :by WHERE id = :id",
         values,
     )
 
@@ -162,16 +191,18 @@ def _row(row: Row | None) -> KeyRow | None:
         row=KeyId(row[0]),
         access_key=row[1],
         owner=PrincipalId(row[2]),
-        name=row[3],
-        description=row[4],
-        enabled=bool(row[5]),
-        expires_at=None if row[6] is None else Timestamp(row[6]),
-        earlier_until=None if row[7] is None else Timestamp(row[7]),
-        managed=bool(row[8]),
-        last_used_at=None if row[9] is None else Timestamp(row[9]),
-        last_used_from=row[10],
-        created_at=Timestamp(row[11]),
-        created_by=row[12],
-        modified_at=Timestamp(row[13]),
-        modified_by=row[14],
+        holder=Account(Holder(row[3]), row[4]),
+        name=row[5],
+        description=row[6],
+        enabled=bool(row[7]),
+        expires_at=None if row[8] is None else Timestamp(row[8]),
+        earlier_until=None if row[9] is None else Timestamp(row[9]),
+        managed=bool(row[10]),
+        last_used_at=None if row[11] is None else Timestamp(row[11]),
+        last_used_from=row[12],
+        created_at=Timestamp(row[13]),
+        created_by=row[14],
+        modified_at=Timestamp(row[15]),
+        modified_by=row[16],
+        revision=row[17],
     )

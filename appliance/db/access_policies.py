@@ -11,39 +11,27 @@ from appliance.domain.accounts import PolicyRow
 from appliance.domain.moment import Timestamp
 from appliance.domain.policy_document import split_resource
 
-_COLUMNS = """
-a.id, a.public_id, a.name, a.description, a.document, a.version, a.built_in, a.managed,
+COLUMNS = """
+a.id, a.public_id, a.name, a.description, a.document, a.version, a.built_in, a.managed, a.enabled,
 (SELECT count(*) FROM policy_attachments t WHERE t.policy_id = a.id),
-a.created_at, a.created_by, a.modified_at, a.modified_by
+a.created_at, a.created_by, a.modified_at, a.modified_by, a.revision
 """
 
 
 def find(reader: Reader, name: str) -> PolicyRow | None:
     """Return the policy `name`, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM access_policies a WHERE a.name = ?", (name,)))
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM access_policies a WHERE a.name = ?", (name,)))
 
 
 def find_id(reader: Reader, public_id: str) -> PolicyRow | None:
     """Return the policy of this public id, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM access_policies a WHERE a.public_id = ?", (public_id,)))
-
-
-_LIST = f"""
-SELECT {_COLUMNS} FROM access_policies a
-WHERE a.sort_key > :last AND instr(lower(a.name), lower(:contains)) ORDER BY a.sort_key LIMIT :limit
-"""
-
-
-def list_page(reader: Reader, last: str, limit: int, contains: str = "") -> list[PolicyRow]:
-    """Return up to `limit` policies behind the sort key `last`, with `contains` in their names."""
-    rows = reader.rows(_LIST, {"last": last, "limit": limit, "contains": contains})
-    return [found for row in rows if (found := _row(row)) is not None]
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM access_policies a WHERE a.public_id = ?", (public_id,)))
 
 
 def list_managed(reader: Reader) -> list[PolicyRow]:
     """Return the policies that scr.toml declares."""
-    rows = reader.rows(f"SELECT {_COLUMNS} FROM access_policies a WHERE a.managed")
-    return [found for row in rows if (found := _row(row)) is not None]
+    rows = reader.rows(f"SELECT {COLUMNS} FROM access_policies a WHERE a.managed")
+    return [found for row in rows if (found := row_of(row)) is not None]
 
 
 class NewPolicy(msgspec.Struct, frozen=True):
@@ -69,8 +57,9 @@ def insert(tx: Transaction, new: NewPolicy) -> PolicyId:
 
 
 _UPDATE = """
-UPDATE access_policies SET description = :description, version = version + (document <> :document),
-  document = :document, managed = :managed, modified_at = :now, modified_by = :by
+UPDATE access_policies SET description = :description,
+  version = version + (document <> :document OR enabled <> :enabled), document = :document, managed = :managed,
+  enabled = :enabled, revision = revision + 1, modified_at = :now, modified_by = :by
 WHERE id = :id AND NOT built_in
 """
 
@@ -82,6 +71,7 @@ def update(tx: Transaction, row: PolicyRow, by: str, now: Timestamp) -> None:
         "description": row.description,
         "document": row.document,
         "managed": row.managed,
+        "enabled": row.enabled,
         "by": by,
         "now": now,
     }
@@ -185,25 +175,45 @@ def list_attached(reader: Reader, kind: Holder, holder: int) -> list[tuple[str, 
     return [(row[0], bool(row[1])) for row in reader.rows(sql, (kind.value, holder))]
 
 
+def is_attached_by_file(reader: Reader, policy: PolicyId) -> bool:
+    """Whether scr.toml declares any attachment of a policy."""
+    sql = "SELECT 1 FROM policy_attachments WHERE policy_id = ? AND managed LIMIT 1"
+    return reader.one(sql, (policy,)) is not None
+
+
+class HolderRow(msgspec.Struct, frozen=True):
+    """Somebody a policy is attached to; `managed`: scr.toml says so."""
+
+    kind: Holder
+    id: str
+    name: str
+    managed: bool
+    since: Timestamp
+
+
 _HOLDERS = """
-SELECT t.kind, coalesce(p.name, g.name) AS name FROM policy_attachments t
+SELECT t.kind, coalesce(p.public_id, g.public_id), coalesce(p.name, g.name) AS name, t.managed, t.since
+FROM policy_attachments t
 LEFT JOIN principals p ON t.kind <> 'group' AND p.id = t.holder_id
 LEFT JOIN user_groups g ON t.kind = 'group' AND g.id = t.holder_id
 WHERE t.policy_id = :policy AND (t.kind, coalesce(p.name, g.name)) > (:kind, :name)
-ORDER BY 1, 2 LIMIT :limit
+ORDER BY 1, 3 LIMIT :limit
 """
 
 
 def list_holders(
     reader: Reader, policy: PolicyId, last: tuple[str, str] = ("", ""), limit: int = 1000
-) -> list[tuple[Holder, str]]:
+) -> list[HolderRow]:
     """Return up to `limit` of those a policy is attached to, by kind and name, behind `last`."""
     values: Values = {"policy": policy, "kind": last[0], "name": last[1], "limit": limit}
-    return [(Holder(row[0]), row[1]) for row in reader.rows(_HOLDERS, values)]
+    return [
+        HolderRow(Holder(row[0]), row[1], row[2], bool(row[3]), Timestamp(row[4]))
+        for row in reader.rows(_HOLDERS, values)
+    ]
 
 
 _IN_FORCE = """
-SELECT a.id, a.name, a.version, a.document, min(coalesce(g.name, '')) FROM (
+SELECT a.id, a.name, a.version, a.document, a.enabled, min(coalesce(g.name, '')) FROM (
   SELECT t.policy_id, NULL AS group_id FROM policy_attachments t WHERE t.kind = :kind AND t.holder_id = :id
   UNION ALL
   SELECT t.policy_id, m.group_id FROM group_members m
@@ -221,13 +231,24 @@ class InForce(msgspec.Struct, frozen=True):
     name: str
     version: int
     document: str
+    enabled: bool
     group: str
 
 
 def list_in_force(reader: Reader, kind: Holder, principal: PrincipalId) -> list[InForce]:
     """Return the policies of a user or role, those of its groups with them, each once."""
-    rows = reader.rows(_IN_FORCE, {"kind": kind.value, "id": principal})
-    return [InForce(PolicyId(row[0]), row[1], row[2], row[3], row[4]) for row in rows]
+    return [_in_force(row) for row in reader.rows(_IN_FORCE, {"kind": kind.value, "id": principal})]
+
+
+_ATTACHED = """
+SELECT a.id, a.name, a.version, a.document, a.enabled, '' FROM policy_attachments t
+JOIN access_policies a ON a.id = t.policy_id WHERE t.kind = :kind AND t.holder_id = :id ORDER BY a.id
+"""
+
+
+def list_own(reader: Reader, kind: Holder, holder: int) -> list[InForce]:
+    """Return the policies that are attached to a user, role or group itself."""
+    return [_in_force(row) for row in reader.rows(_ATTACHED, {"kind": kind.value, "id": holder})]
 
 
 def delete(tx: Transaction, policy: PolicyId) -> None:
@@ -240,7 +261,12 @@ def delete(tx: Transaction, policy: PolicyId) -> None:
         tx.execute(sql, {"id": policy})
 
 
-def _row(row: Row | None) -> PolicyRow | None:
+def _in_force(row: Row) -> InForce:
+    return InForce(PolicyId(row[0]), row[1], row[2], row[3], bool(row[4]), row[5])
+
+
+def row_of(row: Row | None) -> PolicyRow | None:
+    """Return the policy that the columns COLUMNS hold."""
     if row is None:
         return None
     return PolicyRow(
@@ -252,9 +278,11 @@ def _row(row: Row | None) -> PolicyRow | None:
         version=row[5],
         built_in=bool(row[6]),
         managed=bool(row[7]),
-        attachments=row[8],
-        created_at=Timestamp(row[9]),
-        created_by=row[10],
-        modified_at=Timestamp(row[11]),
-        modified_by=row[12],
+        enabled=bool(row[8]),
+        attachments=row[9],
+        created_at=Timestamp(row[10]),
+        created_by=row[11],
+        modified_at=Timestamp(row[12]),
+        modified_by=row[13],
+        revision=row[14],
     )

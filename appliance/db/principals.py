@@ -9,9 +9,9 @@ from appliance.domain.moment import Timestamp
 from appliance.domain.names import natural_key
 
 _SIGN_IN = msgspec.json.Decoder(SignIn)
-_COLUMNS = (
+COLUMNS = (
     "id, public_id, kind, name, description, password_hash IS NOT NULL, sign_in, enabled, managed,"
-    " last_used_at, coalesce(last_used_from, ''), created_at, created_by, modified_at, modified_by"
+    " last_used_at, coalesce(last_used_from, ''), created_at, created_by, modified_at, modified_by, revision"
 )
 PROOF = "p.id, p.kind, p.name, p.password_hash, p.generation, p.sign_in, p.enabled, p.managed"
 
@@ -23,17 +23,17 @@ def sort_key(name: str) -> str:
 
 def find(reader: Reader, kind: PrincipalKind, name: str) -> PrincipalRow | None:
     """Return the user or role `name`, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM principals WHERE kind = ? AND name = ?", (kind.value, name)))
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM principals WHERE kind = ? AND name = ?", (kind.value, name)))
 
 
 def find_id(reader: Reader, public_id: str) -> PrincipalRow | None:
     """Return the user or role of this public id, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM principals WHERE public_id = ?", (public_id,)))
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM principals WHERE public_id = ?", (public_id,)))
 
 
 def find_row(reader: Reader, principal: PrincipalId) -> PrincipalRow | None:
     """Return the user or role of this inner id, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM principals WHERE id = ?", (principal,)))
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM principals WHERE id = ?", (principal,)))
 
 
 def find_proof(reader: Reader, principal: PrincipalId) -> Proof | None:
@@ -77,23 +77,10 @@ def has_key_in_force(reader: Reader, principal: PrincipalId, now: Timestamp) -> 
     return reader.one(sql, (principal, now + 1, now)) is not None
 
 
-_LIST = f"""
-SELECT {_COLUMNS} FROM principals
-WHERE kind = :kind AND sort_key > :last AND instr(lower(name), lower(:contains))
-ORDER BY sort_key LIMIT :limit
-"""
-
-
-def list_page(reader: Reader, kind: PrincipalKind, last: str, limit: int, contains: str = "") -> list[PrincipalRow]:
-    """Return up to `limit` users or roles behind the sort key `last`, with `contains` in their names."""
-    values: Values = {"kind": kind.value, "last": last, "limit": limit, "contains": contains}
-    return [found for row in reader.rows(_LIST, values) if (found := _row(row)) is not None]
-
-
 def list_managed(reader: Reader, kind: PrincipalKind) -> list[PrincipalRow]:
     """Return the users or roles that scr.toml declares."""
-    rows = reader.rows(f"SELECT {_COLUMNS} FROM principals WHERE kind = ? AND managed", (kind.value,))
-    return [found for row in rows if (found := _row(row)) is not None]
+    rows = reader.rows(f"SELECT {COLUMNS} FROM principals WHERE kind = ? AND managed", (kind.value,))
+    return [found for row in rows if (found := row_of(row)) is not None]
 
 
 class NewPrincipal(msgspec.Struct, frozen=True):
@@ -134,7 +121,7 @@ def insert(tx: Transaction, new: NewPrincipal) -> PrincipalId:
 
 _UPDATE = """
 UPDATE principals SET description = :description, sign_in = :sign_in, enabled = :enabled, managed = :managed,
-  modified_at = :now, modified_by = :by
+  revision = revision + 1, modified_at = :now, modified_by = :by
 WHERE id = :id
 """
 
@@ -153,10 +140,16 @@ def update(tx: Transaction, row: PrincipalRow, by: str, now: Timestamp) -> None:
     tx.execute(_UPDATE, values)
 
 
-def set_password(tx: Transaction, principal: PrincipalId, password_hash: str | None) -> None:
+_UPDATE_HASH = """
+UPDATE principals SET password_hash = :hash, generation = generation + 1, revision = revision + 1, modified_at = :now,
+  modified_by = :by
+WHERE id = :id
+"""
+
+
+def set_password(tx: Transaction, principal: PrincipalId, password_hash: str | None, by: str, now: Timestamp) -> None:
     """Put another password in place: whatever the earlier one opened ends."""
-    values: Values = {"id": principal, "hash": password_hash}
-    tx.execute("UPDATE principals SET password_hash = :hash, generation = generation + 1 WHERE id = :id", values)
+    tx.execute(_UPDATE_HASH, {"id": principal, "hash": password_hash, "by": by, "now": now})
 
 
 def renew_hash(tx: Transaction, principal: PrincipalId, known: str, renewed: str) -> None:
@@ -198,7 +191,8 @@ def delete(tx: Transaction, principal: PrincipalId, kind: PrincipalKind) -> None
         tx.execute(sql, values)
 
 
-def _row(row: Row | None) -> PrincipalRow | None:
+def row_of(row: Row | None) -> PrincipalRow | None:
+    """Return the user or role that the columns COLUMNS hold."""
     if row is None:
         return None
     return PrincipalRow(
@@ -217,4 +211,5 @@ def _row(row: Row | None) -> PrincipalRow | None:
         created_by=row[12],
         modified_at=Timestamp(row[13]),
         modified_by=row[14],
+        revision=row[15],
     )

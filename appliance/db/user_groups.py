@@ -1,43 +1,33 @@
 """Groups of users: a group hands its policies to its members."""
 
+import msgspec
+
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.db.principals import sort_key
 from appliance.domain.access import GroupId, PrincipalId
 from appliance.domain.accounts import GroupRow
 from appliance.domain.moment import Timestamp
 
-_COLUMNS = """
+COLUMNS = """
 g.id, g.public_id, g.name, g.description, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id), g.managed,
-g.created_at, g.created_by, g.modified_at, g.modified_by
+g.created_at, g.created_by, g.modified_at, g.modified_by, g.revision
 """
 
 
 def find(reader: Reader, name: str) -> GroupRow | None:
     """Return the group `name`, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM user_groups g WHERE g.name = ?", (name,)))
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM user_groups g WHERE g.name = ?", (name,)))
 
 
 def find_id(reader: Reader, public_id: str) -> GroupRow | None:
     """Return the group of this public id, or None."""
-    return _row(reader.one(f"SELECT {_COLUMNS} FROM user_groups g WHERE g.public_id = ?", (public_id,)))
-
-
-_LIST = f"""
-SELECT {_COLUMNS} FROM user_groups g
-WHERE g.sort_key > :last AND instr(lower(g.name), lower(:contains)) ORDER BY g.sort_key LIMIT :limit
-"""
-
-
-def list_page(reader: Reader, last: str, limit: int, contains: str = "") -> list[GroupRow]:
-    """Return up to `limit` groups behind the sort key `last`, with `contains` in their names."""
-    rows = reader.rows(_LIST, {"last": last, "limit": limit, "contains": contains})
-    return [found for row in rows if (found := _row(row)) is not None]
+    return row_of(reader.one(f"SELECT {COLUMNS} FROM user_groups g WHERE g.public_id = ?", (public_id,)))
 
 
 def list_managed(reader: Reader) -> list[GroupRow]:
     """Return the groups that scr.toml declares."""
-    rows = reader.rows(f"SELECT {_COLUMNS} FROM user_groups g WHERE g.managed")
-    return [found for row in rows if (found := _row(row)) is not None]
+    rows = reader.rows(f"SELECT {COLUMNS} FROM user_groups g WHERE g.managed")
+    return [found for row in rows if (found := row_of(row)) is not None]
 
 
 def insert(
@@ -70,8 +60,8 @@ def update(tx: Transaction, row: GroupRow, by: str, now: Timestamp) -> None:
         "now": now,
     }
     tx.execute(
-        "UPDATE user_groups SET description = :description, managed = :managed, modified_at = :now, modified_by = :by"
-        " WHERE id = :id",
+        "UPDATE user_groups SET description = :description, managed = :managed, revision = revision + 1,"
+        " modified_at = :now, modified_by = :by WHERE id = :id",
         values,
     )
 
@@ -91,14 +81,27 @@ def remove_member(tx: Transaction, group: GroupId, user: PrincipalId) -> bool:
     return tx.execute("DELETE FROM group_members WHERE group_id = ? AND principal_id = ?", (group, user)) == 1
 
 
-def list_members(reader: Reader, group: GroupId, last: str, limit: int) -> list[tuple[str, str, str]]:
-    """Return id, name and sort key of up to `limit` members behind the sort key `last`."""
-    sql = (
-        "SELECT p.public_id, p.name, p.sort_key FROM group_members m JOIN principals p ON p.id = m.principal_id"
-        " WHERE m.group_id = :group AND p.sort_key > :last ORDER BY p.sort_key LIMIT :limit"
-    )
-    rows = reader.rows(sql, {"group": group, "last": last, "limit": limit})
-    return [(row[0], row[1], row[2]) for row in rows]
+class Member(msgspec.Struct, frozen=True):
+    """A user in a group; `managed`: scr.toml says so."""
+
+    id: str
+    name: str
+    enabled: bool
+    managed: bool
+    since: Timestamp
+
+
+_MEMBERS = """
+SELECT p.public_id, p.name, p.enabled, m.managed, m.since
+FROM group_members m JOIN principals p ON p.id = m.principal_id
+WHERE m.group_id = :group AND p.sort_key > :last ORDER BY p.sort_key LIMIT :limit
+"""
+
+
+def list_members(reader: Reader, group: GroupId, last: str, limit: int) -> list[Member]:
+    """Return up to `limit` members behind the sort key `last`."""
+    rows = reader.rows(_MEMBERS, {"group": group, "last": last, "limit": limit})
+    return [Member(row[0], row[1], bool(row[2]), bool(row[3]), Timestamp(row[4])) for row in rows]
 
 
 def list_managed_members(reader: Reader, group: GroupId) -> list[PrincipalId]:
@@ -110,10 +113,10 @@ def list_managed_members(reader: Reader, group: GroupId) -> list[PrincipalId]:
 def list_of_user(reader: Reader, user: PrincipalId) -> list[GroupRow]:
     """Return the groups a user is in, by name."""
     sql = (
-        f"SELECT {_COLUMNS} FROM group_members m JOIN user_groups g ON g.id = m.group_id"
+        f"SELECT {COLUMNS} FROM group_members m JOIN user_groups g ON g.id = m.group_id"
         " WHERE m.principal_id = ? ORDER BY g.sort_key"
     )
-    return [found for row in reader.rows(sql, (user,)) if (found := _row(row)) is not None]
+    return [found for row in reader.rows(sql, (user,)) if (found := row_of(row)) is not None]
 
 
 def delete(tx: Transaction, group: GroupId) -> None:
@@ -126,7 +129,8 @@ def delete(tx: Transaction, group: GroupId) -> None:
         tx.execute(sql, {"id": group})
 
 
-def _row(row: Row | None) -> GroupRow | None:
+def row_of(row: Row | None) -> GroupRow | None:
+    """Return the group that the columns COLUMNS hold."""
     if row is None:
         return None
     return GroupRow(
@@ -140,4 +144,5 @@ def _row(row: Row | None) -> GroupRow | None:
         created_by=row[7],
         modified_at=Timestamp(row[8]),
         modified_by=row[9],
+        revision=row[10],
     )

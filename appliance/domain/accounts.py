@@ -6,7 +6,7 @@ import secrets
 
 import msgspec
 
-from appliance.domain.access import GroupId, KeyId, PolicyId, PrincipalId, PrincipalKind
+from appliance.domain.access import Account, GroupId, KeyId, PolicyId, PrincipalId, PrincipalKind
 from appliance.domain.moment import Timestamp
 from appliance.errors import AccountInvalid
 
@@ -66,6 +66,10 @@ class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
         return method in methods[place]
 
 
+GUIDANCE = (
+    "Clients keep in a file what they sign in to the registry with: let it be an access key there, which can expire,"
+    " be rotated and be disabled by itself, and leave the password to API and console."
+)
 BY_DEFAULT = SignIn()
 EVERYWHERE = SignIn(registry=(Method.KEY, Method.PASSWORD))
 
@@ -88,6 +92,7 @@ class PrincipalRow(msgspec.Struct, frozen=True):
     created_by: str
     modified_at: Timestamp
     modified_by: str
+    revision: int
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -142,6 +147,7 @@ class GroupRow(msgspec.Struct, frozen=True):
     created_by: str
     modified_at: Timestamp
     modified_by: str
+    revision: int
 
 
 class PolicyRow(msgspec.Struct, frozen=True):
@@ -155,11 +161,13 @@ class PolicyRow(msgspec.Struct, frozen=True):
     version: int
     built_in: bool
     managed: bool
+    enabled: bool  # where not, what it allows does not count; what it denies does
     attachments: int
     created_at: Timestamp
     created_by: str
     modified_at: Timestamp
     modified_by: str
+    revision: int
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -168,6 +176,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     row: KeyId
     access_key: str
     owner: PrincipalId
+    holder: Account  # the owner by name
     name: str
     description: str
     enabled: bool
@@ -180,6 +189,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     created_by: str
     modified_at: Timestamp
     modified_by: str
+    revision: int
 
 
 def new_access_key() -> str:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 import msgspec
 
-from appliance.domain.access import AccessPolicy, Action, Conditions, Holder, Statement, matches
+from appliance.domain.access import BUILT_IN, AccessPolicy, Action, Conditions, Holder, Statement, matches
 from appliance.errors import PolicyInvalid
 
 MAX_STATEMENTS = 200
@@ -66,6 +66,13 @@ def encode_document(document: Document) -> str:
 def decode_document(text: str) -> Document:
     """Return what `encode_document` wrote."""
     return _DECODER.decode(text)
+
+
+def statements_of(name: str, document: str, *, enabled: bool) -> tuple[Statement, ...]:
+    """Return the statements of a policy that count: of a built-in one the program's, of one switched off the denies."""
+    built_in = BUILT_IN.get(name)
+    statements = built_in.statements if built_in is not None else decode_document(document).statements
+    return statements if enabled else tuple(one for one in statements if one.effect != "allow")
 
 
 def check_document(document: Document, appliance: str) -> Document:

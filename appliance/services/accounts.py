@@ -1,6 +1,7 @@
-"""Users, roles and groups: made, edited, deleted. Each change is recorded and ends remembered decisions.
+"""Users and roles: made, edited, deleted. Each change is recorded and ends remembered decisions.
 
-What `scr.toml` declares is changed there only; `declare.py` passes `managed` to say that it is the file that speaks.
+What `scr.toml` declares is changed there only. `declared_in` is what a refusal calls that file; None says that the file
+itself speaks.
 """
 
 import msgspec
@@ -22,7 +23,9 @@ from appliance.domain.accounts import (
 )
 from appliance.domain.admission import AccountGrant
 from appliance.domain.moment import Timestamp
+from appliance.domain.revision import ANY, Expected
 from appliance.errors import AccountExists, AccountManaged, AccountUnknown
+from appliance.services import giving
 from appliance.services.stock import Stock, new_public_id
 
 
@@ -36,7 +39,7 @@ class NewAccount(msgspec.Struct, frozen=True):
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """What changes of a user, role or group; None leaves it as it is. A group has a description only."""
+    """What changes of a user or role; None leaves it as it is."""
 
     description: str | None = None
     sign_in: SignIn | None = None
@@ -71,9 +74,16 @@ def create_in(tx: Transaction, grant: AccountGrant, new: NewAccount, now: Timest
     return row
 
 
-async def edit(stock: Stock, grant: AccountGrant, change: Edit, now: Timestamp) -> PrincipalRow:
-    """Change the user or role that the grant names. Raises AccountUnknown, AccountManaged, AccountInvalid."""
-    return await stock.db.write(lambda tx: edit_in(tx, grant, change, now))
+async def edit(
+    stock: Stock, grant: AccountGrant, change: Edit, now: Timestamp, expected: Expected = ANY
+) -> PrincipalRow:
+    """Change the user or role that the grant names.
+
+    Raises AccountUnknown, AccountManaged, AccountInvalid, Stale, AccessDenied for what the caller may not give.
+    """
+    return await stock.db.write(
+        lambda tx: edit_in(tx, grant, change, now, expected=expected, declared_in=stock.declared_in)
+    )
 
 
 def edit_in(
@@ -82,17 +92,21 @@ def edit_in(
     change: Edit,
     now: Timestamp,
     *,
-    by_file: bool = False,
+    declared_in: str | None,
+    expected: Expected = ANY,
     managed: bool | None = None,
 ) -> PrincipalRow:
     """Do what `edit` does within a transaction; who is disabled has lost every token and session at once."""
     before = find_principal(tx, grant)
-    guard(before.managed, str(grant.account), by_file=by_file)
+    guard(before.managed, str(grant.account), declared_in)
+    expected.check(before.revision, str(grant.account))
     given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
     after = msgspec.structs.replace(before, **given, managed=before.managed if managed is None else managed)
     check_description(after.description)
     if after == before:
         return before
+    if after.sign_in != before.sign_in or (after.enabled and not before.enabled):
+        giving.check_acting(tx, grant.caller, before, f"this change of {grant.account}")
     principals.update(tx, after, str(grant.caller.principal), now)
     if before.enabled and not after.enabled:
         principals.end_sign_ins(tx, before.row)
@@ -101,25 +115,39 @@ def edit_in(
     return find_principal(tx, grant)
 
 
-async def set_password(stock: Stock, grant: AccountGrant, password_hash: str | None, now: Timestamp) -> None:
+async def set_password(
+    stock: Stock, grant: AccountGrant, password_hash: str | None, now: Timestamp, expected: Expected = ANY
+) -> PrincipalRow:
     """Give a user another password, or none: what the earlier one opened ends.
 
-    Raises AccountUnknown, AccountManaged.
+    Raises AccountUnknown, AccountManaged, Stale, AccessDenied for one who may do what the caller may not.
     """
-    await stock.db.write(lambda tx: set_password_in(tx, grant, password_hash, now))
+    return await stock.db.write(
+        lambda tx: set_password_in(tx, grant, password_hash, now, expected=expected, declared_in=stock.declared_in)
+    )
 
 
 def set_password_in(
-    tx: Transaction, grant: AccountGrant, password_hash: str | None, now: Timestamp, *, by_file: bool = False
-) -> None:
+    tx: Transaction,
+    grant: AccountGrant,
+    password_hash: str | None,
+    now: Timestamp,
+    *,
+    declared_in: str | None,
+    expected: Expected = ANY,
+) -> PrincipalRow:
     """Do what `set_password` does within a transaction; the same hash again changes nothing."""
     row = find_principal(tx, grant)
-    guard(row.managed, str(grant.account), by_file=by_file)
+    guard(row.managed, str(grant.account), declared_in)
+    expected.check(row.revision, str(grant.account))
     if principals.password_hash_of(tx, row.row) == password_hash:
-        return
-    principals.set_password(tx, row.row, password_hash)
+        return row
+    if password_hash is not None:
+        giving.check_acting(tx, grant.caller, row, f"the password of {grant.account}")
+    principals.set_password(tx, row.row, password_hash, str(grant.caller.principal), now)
     detail: Detail = {"name": row.name, "hasPassword": password_hash is not None}
     note(tx, f"{row.kind}.password_changed", grant, row.id, detail, now)
+    return find_principal(tx, grant)
 
 
 async def renew_hash(stock: Stock, user: Proof, password_hash: str) -> None:
@@ -127,110 +155,15 @@ async def renew_hash(stock: Stock, user: Proof, password_hash: str) -> None:
     await stock.db.write(lambda tx: principals.renew_hash(tx, user.principal, user.password_hash or "", password_hash))
 
 
-async def delete(stock: Stock, grant: AccountGrant, now: Timestamp) -> None:
-    """Delete the user or role that the grant names, with its keys. Raises AccountUnknown, AccountManaged."""
+async def delete(stock: Stock, grant: AccountGrant, now: Timestamp, expected: Expected = ANY) -> None:
+    """Delete the user or role that the grant names, with its keys. Raises AccountUnknown, AccountManaged, Stale."""
 
     def remove(tx: Transaction) -> None:
         row = find_principal(tx, grant)
-        guard(row.managed, str(grant.account))
+        guard(row.managed, str(grant.account), stock.declared_in)
+        expected.check(row.revision, str(grant.account))
         principals.delete(tx, row.row, row.kind)
         note(tx, f"{row.kind}.deleted", grant, row.id, {"name": row.name, "before": _shown(row)}, now)
-
-    await stock.db.write(remove)
-
-
-async def create_group(stock: Stock, grant: AccountGrant, description: str, now: Timestamp) -> GroupRow:
-    """Make the group that the grant names. Raises AccountExists, AccountInvalid."""
-    return await stock.db.write(lambda tx: create_group_in(tx, grant, description, now))
-
-
-def create_group_in(
-    tx: Transaction, grant: AccountGrant, description: str, now: Timestamp, *, managed: bool = False
-) -> GroupRow:
-    """Do what `create_group` does within a transaction."""
-    name = check_name(grant.account.name, "group")
-    check_description(description)
-    if (known := user_groups.find(tx, name)) is not None:
-        raise AccountExists(f"there is a group {name} already, with the id {known.id}; edit it")
-    by = str(grant.caller.principal)
-    user_groups.insert(tx, new_public_id(), name, description, by, now, managed=managed)
-    row = find_group(tx, grant)
-    note(tx, "group.created", grant, row.id, {"name": name, "after": {"description": description}}, now)
-    return row
-
-
-async def edit_group(stock: Stock, grant: AccountGrant, description: str, now: Timestamp) -> GroupRow:
-    """Change the group that the grant names. Raises AccountUnknown, AccountManaged, AccountInvalid."""
-    return await stock.db.write(lambda tx: edit_group_in(tx, grant, description, now))
-
-
-def edit_group_in(
-    tx: Transaction,
-    grant: AccountGrant,
-    description: str,
-    now: Timestamp,
-    *,
-    by_file: bool = False,
-    managed: bool | None = None,
-) -> GroupRow:
-    """Do what `edit_group` does within a transaction."""
-    before = find_group(tx, grant)
-    guard(before.managed, str(grant.account), by_file=by_file)
-    is_managed = before.managed if managed is None else managed
-    after = msgspec.structs.replace(before, description=check_description(description), managed=is_managed)
-    if after == before:
-        return before
-    user_groups.update(tx, after, str(grant.caller.principal), now)
-    detail: Detail = {
-        "name": before.name,
-        "before": {"description": before.description},
-        "after": {"description": description},
-    }
-    note(tx, "group.edited", grant, before.id, detail, now)
-    return find_group(tx, grant)
-
-
-async def add_member(stock: Stock, grant: AccountGrant, user: str, now: Timestamp) -> bool:
-    """Put `user` into the group that the grant names; False if it was in it. Raises AccountUnknown."""
-    return await stock.db.write(lambda tx: change_member_in(tx, grant, user, now, is_member=True))
-
-
-async def remove_member(stock: Stock, grant: AccountGrant, user: str, now: Timestamp) -> bool:
-    """Take `user` out of the group that the grant names; False if it was not in it. Raises AccountUnknown."""
-    return await stock.db.write(lambda tx: change_member_in(tx, grant, user, now, is_member=False))
-
-
-def change_member_in(
-    tx: Transaction, grant: AccountGrant, user: str, now: Timestamp, *, is_member: bool, by_file: bool = False
-) -> bool:
-    """Put `user` into the group, or take it out, within a transaction; False if nothing changed.
-
-    A membership that scr.toml declares ends there only; what the file puts in is marked so.
-    """
-    group = find_group(tx, grant)
-    found = principals.find(tx, PrincipalKind.USER, user)
-    if found is None:
-        raise AccountUnknown(f"there is no user {user[:80]!r}; a group has users only")
-    if is_member:
-        is_changed = user_groups.add_member(tx, group.row, found.row, now, managed=by_file)
-    else:
-        if found.row in user_groups.list_managed_members(tx, group.row):
-            guard(is_managed=True, what=f"{user} in group {group.name}", by_file=by_file)
-        is_changed = user_groups.remove_member(tx, group.row, found.row)
-    if is_changed:
-        kind = "group.member_added" if is_member else "group.member_removed"
-        note(tx, kind, grant, group.id, {"name": group.name, "user": user}, now)
-    return is_changed
-
-
-async def delete_group(stock: Stock, grant: AccountGrant, now: Timestamp) -> None:
-    """Delete the group that the grant names; its users stay. Raises AccountUnknown, AccountManaged."""
-
-    def remove(tx: Transaction) -> None:
-        row = find_group(tx, grant)
-        guard(row.managed, str(grant.account))
-        user_groups.delete(tx, row.row)
-        note(tx, "group.deleted", grant, row.id, {"name": row.name, "before": {"description": row.description}}, now)
 
     await stock.db.write(remove)
 
@@ -240,7 +173,7 @@ def find_principal(tx: Transaction, grant: AccountGrant) -> PrincipalRow:
     kind, name = kind_of(grant.account.kind), grant.account.name
     row = principals.find(tx, kind, name)
     if row is None:
-        raise AccountUnknown(f"there is no {kind} {name[:80]!r}")
+        raise AccountUnknown(f"there is no {kind} {name[:80]!r}; see: scr {kind} list")
     return row
 
 
@@ -248,7 +181,7 @@ def find_group(tx: Transaction, grant: AccountGrant) -> GroupRow:
     """Return the group that the grant names. Raises AccountUnknown."""
     row = user_groups.find(tx, grant.account.name)
     if row is None or grant.account.kind is not Holder.GROUP:
-        raise AccountUnknown(f"there is no group {grant.account.name[:80]!r}")
+        raise AccountUnknown(f"there is no group {grant.account.name[:80]!r}; see: scr group list")
     return row
 
 
@@ -261,10 +194,10 @@ def kind_of(holder: Holder) -> PrincipalKind:
     raise AccountUnknown(f"a {holder} is no user and no role")
 
 
-def guard(is_managed: bool, what: str, *, by_file: bool = False) -> None:  # noqa: FBT001 - it is the question
-    """Let the file alone change what it declares. Raises AccountManaged."""
-    if is_managed and not by_file:
-        raise AccountManaged(f"{what} is declared in scr.toml; change it there, or take it out of the file first")
+def guard(is_managed: bool, what: str, declared_in: str | None) -> None:  # noqa: FBT001 - it is the question
+    """Let the file alone (None) change what it declares. Raises AccountManaged."""
+    if is_managed and declared_in is not None:
+        raise AccountManaged(f"{what} is declared in {declared_in}; change it there, or take it out of the file first")
 
 
 def note(tx: Transaction, kind: str, grant: AccountGrant, public_id: str, detail: Detail, now: Timestamp) -> None:

@@ -17,7 +17,9 @@ from appliance.domain.access import PrincipalId
 from appliance.domain.accounts import KeyRow, check_description, check_name, new_access_key
 from appliance.domain.admission import AccountGrant
 from appliance.domain.moment import DAY, Timestamp
+from appliance.domain.revision import ANY, Expected
 from appliance.errors import AccountExists, AccountInvalid, AccountUnknown
+from appliance.services import giving
 from appliance.services.accounts import find_principal, guard, note
 from appliance.services.stock import Stock
 
@@ -59,7 +61,7 @@ async def create(
 ) -> MadeKey:
     """Make an access key of the user or role that the grant names.
 
-    Raises AccountUnknown, AccountExists, AccountInvalid.
+    Raises AccountUnknown, AccountExists, AccountInvalid, AccessDenied for one who may do what the caller may not.
     """
     secret_key = SECRET_PREFIX + secrets.token_urlsafe(32)
     new = NewKey(
@@ -79,6 +81,7 @@ async def create(
 def create_in(tx: Transaction, grant: AccountGrant, new: NewKey, now: Timestamp) -> KeyRow:
     """Make the key `new`, whoever its owner is said to be, for the principal that the grant names."""
     owner = find_principal(tx, grant)
+    giving.check_acting(tx, grant.caller, owner, f"an access key of {grant.account}")
     if (known := access_keys.find_named(tx, owner.row, new.name)) is not None:
         raise AccountExists(f"{grant.account} has a key {new.name} already, {known.access_key}; rotate or delete it")
     if access_keys.count(tx, owner.row) >= MAX_KEYS:
@@ -89,18 +92,29 @@ def create_in(tx: Transaction, grant: AccountGrant, new: NewKey, now: Timestamp)
     return row
 
 
-async def edit(stock: Stock, grant: AccountGrant, access_key: str, change: KeyEdit, now: Timestamp) -> KeyRow:
+async def edit(
+    stock: Stock,
+    grant: AccountGrant,
+    access_key: str,
+    change: KeyEdit,
+    now: Timestamp,
+    expected: Expected = ANY,
+) -> KeyRow:
     """Change a key of the principal that the grant names. Disabled, it has lost its tokens and sessions for good.
 
-    Raises AccountUnknown, AccountManaged, AccountExists, AccountInvalid.
+    Raises AccountUnknown, AccountManaged, AccountExists, AccountInvalid, Stale, AccessDenied for a key of one who may
+    do what the caller may not.
     """
     if change.expires_at is not None:
         _check_expiry(change.expires_at, now)
 
     def write(tx: Transaction) -> KeyRow:
         before = _find(tx, grant, access_key)
-        guard(before.managed, f"the access key {access_key}")
+        guard(before.managed, f"the access key {access_key}", stock.declared_in)
+        expected.check(before.revision, f"the access key {access_key}")
         after = _changed(before, change)
+        if (after.enabled and not before.enabled) or after.expires_at != before.expires_at:
+            giving.check_acting(tx, grant.caller, find_principal(tx, grant), f"this change of {access_key}")
         if after.name != before.name and access_keys.find_named(tx, before.owner, after.name) is not None:
             raise AccountExists(f"{grant.account} has a key {after.name} already; choose another name")
         if after != before:
@@ -122,7 +136,8 @@ def write_in(tx: Transaction, grant: AccountGrant, before: KeyRow, after: KeyRow
 async def rotate(stock: Stock, grant: AccountGrant, access_key: str, overlap: int, now: Timestamp) -> MadeKey:
     """Give a key a new secret; the one before stays good for `overlap` milliseconds (0: it ends at once).
 
-    Raises AccountUnknown, AccountManaged, AccountInvalid.
+    Raises AccountUnknown, AccountManaged, AccountInvalid, AccessDenied for a key of one who may do what the caller may
+    not.
     """
     if not 0 <= overlap <= MAX_OVERLAP:
         raise AccountInvalid(f"the overlap may be up to {MAX_OVERLAP // DAY} days; rotate again later")
@@ -131,8 +146,9 @@ async def rotate(stock: Stock, grant: AccountGrant, access_key: str, overlap: in
 
     def write(tx: Transaction) -> KeyRow:
         row = _find(tx, grant, access_key)
-        guard(row.managed, f"the access key {access_key}")
-        access_keys.rotate(tx, row.row, hash_secret(secret_key), until)
+        guard(row.managed, f"the access key {access_key}", stock.declared_in)
+        giving.check_acting(tx, grant.caller, find_principal(tx, grant), f"a new secret of {access_key}")
+        access_keys.rotate(tx, row.row, hash_secret(secret_key), until, str(grant.caller.principal), now)
         detail: Detail = {"accessKey": access_key, "overlapMs": overlap}
         note(tx, "key.rotated", grant, find_principal(tx, grant).id, detail, now)
         return _find(tx, grant, access_key)
@@ -140,12 +156,13 @@ async def rotate(stock: Stock, grant: AccountGrant, access_key: str, overlap: in
     return MadeKey(await stock.db.write(write), secret_key)
 
 
-async def delete(stock: Stock, grant: AccountGrant, access_key: str, now: Timestamp) -> None:
-    """Delete a key of the principal that the grant names. Raises AccountUnknown, AccountManaged."""
+async def delete(stock: Stock, grant: AccountGrant, access_key: str, now: Timestamp, expected: Expected = ANY) -> None:
+    """Delete a key of the principal that the grant names. Raises AccountUnknown, AccountManaged, Stale."""
 
     def remove(tx: Transaction) -> None:
         row = _find(tx, grant, access_key)
-        guard(row.managed, f"the access key {access_key}")
+        guard(row.managed, f"the access key {access_key}", stock.declared_in)
+        expected.check(row.revision, f"the access key {access_key}")
         access_keys.delete(tx, row.row)
         detail: Detail = {"accessKey": access_key, "before": _shown(row)}
         note(tx, "key.deleted", grant, find_principal(tx, grant).id, detail, now)

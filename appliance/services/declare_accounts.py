@@ -36,26 +36,26 @@ def declare_users(tx: Transaction, users: tuple[DeclaredUser, ...], now: Timesta
             row = accounts.create_in(tx, grant, new, now)
         else:
             change = Edit(sign_in=EVERYWHERE, enabled=True)
-            row = accounts.edit_in(tx, grant, change, now, by_file=True, managed=True)
-            accounts.set_password_in(tx, grant, user.password_hash, now, by_file=True)
+            row = accounts.edit_in(tx, grant, change, now, declared_in=None, managed=True)
+            accounts.set_password_in(tx, grant, user.password_hash, now, declared_in=None)
         _attach(tx, row, user.policies, now)
     declared = {user.name for user in users}
     for row in principals.list_managed(tx, PrincipalKind.USER):
         if row.name not in declared:
             grant = _grant(Account(Holder.USER, row.name))
-            accounts.edit_in(tx, grant, Edit(enabled=False), now, by_file=True, managed=False)
+            accounts.edit_in(tx, grant, Edit(enabled=False), now, declared_in=None, managed=False)
 
 
 def _attach(tx: Transaction, row: PrincipalRow, wanted: tuple[str, ...], now: Timestamp) -> None:
     """Attach what the file says to a user, and take away what it said before."""
-    holder = Account(Holder.USER, row.name)
+    holder = _grant(Account(Holder.USER, row.name))
     attached = dict(access_policies.list_attached(tx, Holder.USER, row.row))
     for name in wanted:
         if not attached.get(name):
-            policies.attach_in(tx, _policy(name), holder, now, is_attached=True, by_file=True)
+            policies.attach_in(tx, _policy(name), holder, now, is_attached=True, declared_in=None)
     for name, is_managed in attached.items():
         if is_managed and name not in wanted:
-            policies.attach_in(tx, _policy(name), holder, now, is_attached=False, by_file=True)
+            policies.attach_in(tx, _policy(name), holder, now, is_attached=False, declared_in=None)
 
 
 def _policy(name: str) -> AccountGrant:

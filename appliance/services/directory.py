@@ -12,10 +12,10 @@ import msgspec
 from appliance.db import access_epoch, access_keys, access_policies, principals, registries
 from appliance.db.access_policies import InForce
 from appliance.db.database import Database
-from appliance.domain.access import BUILT_IN, AccessPolicy, Holder, KeyId, PolicyId, PrincipalId, PrincipalKind
+from appliance.domain.access import AccessPolicy, Holder, KeyId, PolicyId, PrincipalId, PrincipalKind
 from appliance.domain.accounts import Credential, KeyProof, Proof
 from appliance.domain.moment import Timestamp
-from appliance.domain.policy_document import decode_document
+from appliance.domain.policy_document import statements_of
 from appliance.domain.registry import Visibility
 from appliance.domain.rights import Rights
 
@@ -123,13 +123,10 @@ class Directory:
         return rights
 
     def _policy(self, one: InForce) -> AccessPolicy:
-        built_in = BUILT_IN.get(one.name)
-        if built_in is not None:
-            return built_in
         known = self._texts.get(one.id)
         if known is not None and known[0] == one.version:
             return known[1]
-        policy = AccessPolicy(one.name, decode_document(one.document).statements)
+        policy = AccessPolicy(one.name, statements_of(one.name, one.document, enabled=one.enabled))
         _put(self._texts, one.id, (one.version, policy))
         return policy
 

@@ -123,12 +123,12 @@ def _make(tx: Transaction, users: int) -> str:
     for number in range(users):
         accounts.create_in(tx, _grant(Holder.USER, f"user{number}"), NewAccount(), _NOON)
     full = _grant(Holder.POLICY, "ScrPullPushOnlyAccess")
-    access_policies.attach_in(tx, full, first.account, _NOON, is_attached=True)
+    access_policies.attach_in(tx, full, first, _NOON, is_attached=True, declared_in="")
     for number in range(_POLICIES if users > 1 else 0):
         policy = _grant(Holder.POLICY, f"policy{number}")
         access_policies.create_in(tx, policy, _document(number, appliance), _NOON)
         for holder in (first, _grant(Holder.USER, f"user{number + 1}")):
-            access_policies.attach_in(tx, policy, holder.account, _NOON, is_attached=True)
+            access_policies.attach_in(tx, policy, holder, _NOON, is_attached=True, declared_in="")
     new = NewKey(
         access_key=new_access_key(),
         owner=PrincipalId(0),

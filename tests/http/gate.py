@@ -55,7 +55,7 @@ class Gate:
     async def make_ann(self, sign_in: SignIn = EVERYWHERE, password_hash: str | None = None) -> MadeKey:
         known = password_hash or hash_password(PASSWORD)
         await accounts.create(self.stock, ANN, NewAccount("", known, sign_in), self.now)
-        await access_policies.attach(self.stock, PULLS, ANN.account, self.now)
+        await access_policies.attach(self.stock, PULLS, ANN, self.now)
         return await credentials.create(self.stock, ANN, "laptop", self.now)
 
     async def basic(self, name: str, secret: str, place: Place = Place.REGISTRY) -> Caller:

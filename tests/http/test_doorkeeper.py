@@ -15,7 +15,8 @@ from appliance.domain.policy_document import convert_document
 from appliance.domain.registry import RegistryId
 from appliance.domain.scope import Scopes
 from appliance.errors import TokenInvalid, Unauthorized
-from appliance.services import access_policies, accounts, credentials, sign_ins
+from appliance.services import access_policies, accounts, credentials, groups, sign_ins
+from appliance.services.access_policies import PolicyEdit
 from appliance.services.accounts import Edit
 from appliance.services.credentials import KeyEdit
 from appliance.services.keys import hash_password
@@ -102,24 +103,24 @@ async def test_a_change_of_policy_counts_for_the_next_request_with_the_same_toke
         return may_image(await gate.bearer(token), gate.house.site, PAY, action)
 
     assert await may(Action.PULL)
-    await access_policies.detach(gate.stock, PULLS, ANN.account, gate.now)
+    await access_policies.detach(gate.stock, PULLS, ANN, gate.now)
     assert not await may(Action.PULL)
-    await accounts.create_group(gate.stock, OPS, "", gate.now)
+    await groups.create(gate.stock, OPS, "", gate.now)
     pushes = AccountGrant(CALLER, Account(Holder.POLICY, "ScrPullPushOnlyAccess"))
-    await access_policies.attach(gate.stock, pushes, OPS.account, gate.now)
+    await access_policies.attach(gate.stock, pushes, OPS, gate.now)
     assert not await may(Action.PUSH)
-    await accounts.add_member(gate.stock, OPS, "ann", gate.now)
+    await groups.add_member(gate.stock, OPS, ANN, gate.now)
     assert await may(Action.PUSH)
     deny = AccountGrant(CALLER, Account(Holder.POLICY, "no-push"))
     statement = {"effect": "deny", "actions": ["Push*"], "resources": ["registry/local/repository/pay"]}
     await access_policies.create(gate.stock, deny, convert_document({"statements": [statement]}, "a1"), gate.now)
-    await access_policies.attach(gate.stock, deny, ANN.account, gate.now)
+    await access_policies.attach(gate.stock, deny, ANN, gate.now)
     assert not await may(Action.PUSH)
     statement["resources"] = ["registry/local/repository/web"]
     document = convert_document({"statements": [statement]}, "a1")
-    await access_policies.edit(gate.stock, deny, gate.now, document=document)
+    await access_policies.edit(gate.stock, deny, PolicyEdit(document=document), gate.now)
     assert await may(Action.PUSH)
-    await accounts.remove_member(gate.stock, OPS, "ann", gate.now)
+    await groups.remove_member(gate.stock, OPS, ANN, gate.now)
     assert not await may(Action.PUSH)
 
 

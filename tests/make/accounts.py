@@ -92,7 +92,7 @@ async def _member(stock: Stock, appliance: str, member: Member) -> Key:
         names.append(own.account.name)
     for name in names:
         policy = AccountGrant(_BY, Account(Holder.POLICY, name))
-        await access_policies.attach(stock, policy, account, stock.clock())
+        await access_policies.attach(stock, policy, grant, stock.clock())
     made = await credentials.create(stock, grant, "test", stock.clock())
     return Key(made.row.access_key, made.secret_key)
 
