@@ -128,12 +128,14 @@ def note_push(tx: Transaction, image: ImageId, now: Timestamp) -> None:
     tx.execute("UPDATE images SET pushed_at = ? WHERE id = ?", (now, image))
 
 
+_SHOW = """
+UPDATE images SET shown_at = :now, pushed_at = coalesce(pushed_at, :now) WHERE id = :id AND shown_at IS NULL
+"""
+
+
 def show(tx: Transaction, image: ImageId, now: Timestamp) -> bool:
     """Make the image visible; True when it was not (its creation happens now)."""
-    return (
-        tx.execute("UPDATE images SET shown_at = :now WHERE id = :id AND shown_at IS NULL", {"now": now, "id": image})
-        == 1
-    )
+    return tx.execute(_SHOW, {"now": now, "id": image}) == 1
 
 
 _CATALOG = """

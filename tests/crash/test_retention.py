@@ -1,6 +1,8 @@
 """kill -9 at every step of tag deletion: it ends where it would have ended, and all of it comes back by undo."""
 
 import random
+from collections.abc import Callable
+from http.client import HTTPException
 from typing import get_args
 
 import msgspec
@@ -79,22 +81,53 @@ def survive(server: CrashingServer, name: str, number: int) -> bool:
         newest = max(pushed)
         assert tags(client, name) == [newest]
         client.get_manifest(name, newest).expect(200)
-        for one in client.get(f"/api/v1/deletions?path={name}").expect(200).decode(_Page).items:
-            client.request("POST", f"/api/v1/deletions/{one.id}/undo", b"").expect(200)
+        undo_all(client, name)
         assert tags(client, name) == sorted(pushed)
         for tag in ("t000", "t050", f"t{GOING - 1:03}"):
             client.assert_holds(name, tag, pushed[tag])
     return was_killed
 
 
-def test_killed_at_a_step(tmp_path_factory: pytest.TempPathFactory, *, is_long: bool) -> None:
+def survive_undo(server: CrashingServer, name: str, number: int) -> bool:
+    """Kill the server at the step `number` of an undo, and ask again; return whether it came to that step."""
+    with operator(server) as ordering, server.client() as client:
+        address, pushed = lay(client, name)
+        follow(ordering, ordering.post(f"{address}/retention-runs", {}, Job))
+    server.plan(Plan(number, STEPS))
+    was_killed = False
+    with server.client() as client:
+        try:
+            undo_all(client, name)
+        except (OSError, HTTPException):
+            was_killed = True
+            assert server.wait() == -9
+    server.plan(Plan())
+    if was_killed:
+        server.start()
+    with server.client() as client:
+        undo_all(client, name)
+        assert tags(client, name) == sorted(pushed)
+        for tag in ("t000", f"t{GOING - 1:03}"):
+            client.assert_holds(name, tag, pushed[tag])
+    return was_killed
+
+
+def undo_all(client: Client, name: str) -> None:
+    for one in client.get(f"/api/v1/deletions?path={name}").expect(200).decode(_Page).items:
+        client.request("POST", f"/api/v1/deletions/{one.id}/undo", b"").expect(200)
+
+
+@pytest.mark.parametrize("act", [survive, survive_undo], ids=["run", "undo"])
+def test_killed_at_a_step(
+    tmp_path_factory: pytest.TempPathFactory, act: Callable[[CrashingServer, str, int], bool], *, is_long: bool
+) -> None:
     server = CrashingServer(tmp_path_factory.mktemp("retention"), CONFIG).start()
     chance = random.Random("retention")  # noqa: S311 - the same steps every time
-    numbers = range(1, MOST) if is_long else [*sorted(chance.sample(range(1, 30), 4)), MOST]
+    numbers = range(1, MOST) if is_long else [*sorted(chance.sample(range(1, 20), 3)), MOST]
     killed = []
     try:
         for number in numbers:
-            killed.append(survive(server, f"retain/n{number}", number))
+            killed.append(act(server, f"retain/n{number}", number))
             if not killed[-1]:
                 break
         server.stop()

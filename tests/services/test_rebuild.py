@@ -72,6 +72,8 @@ def test_everything_is_pulled_again_by_digest_after_the_database_is_lost(
     assert done.report["manifests"] == 5
     assert (done.report["lost"], done.report["broken"], done.report["snapshot"]) == ([], [], "")
     with server, server.client() as client:
+        listed = client.get("/api/v1/images?repository=recovered&sort=-pushed").expect(200)
+        assert all(name_of(one).encode() in listed.body for one in (INDEX, LONG))
         client.assert_holds(name_of(INDEX), INDEX.digest, INDEX)
         client.assert_holds(name_of(INDEX), SBOM.digest, SBOM)
         client.assert_holds(name_of(LONG), LONG.digest, LONG)

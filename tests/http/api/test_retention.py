@@ -60,6 +60,12 @@ def age(server: Server, name: str, digest: str, days: int) -> None:
     database.close()
 
 
+def tags_deleted(client: Client) -> int:
+    """Return how many tags the metrics say were deleted."""
+    lines = client.get("/metrics").expect(200).body.decode().splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("scr_tags_deleted_total{"))
+
+
 def ask(client: Client, where: str, body: dict[str, object]) -> Reply:
     return client.request("POST", where, msgspec.json.encode(body), {"Content-Type": "application/json"})
 
@@ -71,6 +77,8 @@ def test_a_policy_is_tested_before_it_is_saved_then_saved_and_run(server: Server
         age(server, "retain/api", digest, 40)
     where = f"/api/v1/images/{find(admin, 'images', 'retain/api')}"
     rules: dict[str, object] = {"old": True, "oldDays": 30, "keepPatterns": ["2*"]}
+
+    counted = tags_deleted(admin)
 
     tested = ask(admin, f"{where}/retention-tests", {"policy": rules, "showKept": True}).expect(200).decode(Forecast)
     simulated = ask(admin, f"{where}/retention-simulations", {"policy": rules}).expect(200).decode(Simulated)
@@ -91,6 +99,7 @@ def test_a_policy_is_tested_before_it_is_saved_then_saved_and_run(server: Server
     assert job.report is not None
     assert (job.state, job.report["manifests"], job.report["tags"]) == ("done", 1, 2)
     assert admin.list_tags("retain/api") == ["2"]
+    assert tags_deleted(admin) == counted + 2
     admin.request("POST", f"/api/v1/deletions/{job.report['undo']}/undo", b"").expect(200)
     assert admin.list_tags("retain/api") == ["1", "2", "stable"]
 
