@@ -242,6 +242,12 @@ def list_condemned(reader: Reader, last: int, before: Timestamp, limit: int) -> 
     return [Condemned(row[0], row[1], from_bytes(row[2]), row[3], row[4]) for row in rows]
 
 
+def last_condemned(reader: Reader) -> int:
+    """Return the number of the last row that was condemned, whether its bytes are gone or not."""
+    row = reader.one("SELECT seq FROM sqlite_sequence WHERE name = 'condemned'")
+    return row[0] if row else 0
+
+
 def acquit(tx: Transaction, done: list[int]) -> None:
     """Forget condemned generations whose bytes are gone."""
     tx.execute_many("DELETE FROM condemned WHERE id = :id", ({"id": row} for row in done))

@@ -15,8 +15,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -81,7 +80,7 @@ async def back_up(stock: Stock, folder: Path, name: str, course: Course) -> Back
     """
     run = _Run(stock, folder, name, course)
     try:
-        with _held(stock):
+        async with stock.held.hold(stock.db):
             await run.begin()
             await run.take_snapshot()
             await run.gather()
@@ -95,17 +94,6 @@ def list_backups(folder: Path) -> list[Path]:
     """Return the whole backups in `folder` (blocking)."""
     found = (one.parent for one in folder.glob(f"{PREFIX}*/{DESCRIPTION}"))
     return sorted(one for one in found if not one.name.endswith(_PART))
-
-
-@contextmanager
-def _held(stock: Stock) -> Iterator[None]:
-    """Let collection delete no bytes that are condemned from now on: the snapshot knows them."""
-    since = stock.clock()
-    stock.held.append(since)
-    try:
-        yield
-    finally:
-        stock.held.remove(since)
 
 
 class _Run:

@@ -54,8 +54,7 @@ async def collect(stock: Stock, *, started: Timestamp, course: Course = UNFOLLOW
     """
     now = stock.clock()
     before = Timestamp(now - stock.rules.recycle)
-    condemned_before = Timestamp(min((now - stock.rules.restore_window, *(since - 1 for since in stock.held))))
-    freed = await _Run(stock, now, started, course).free(before, condemned_before)
+    freed = await _Run(stock, now, started, course).free(before, Timestamp(now - stock.rules.restore_window))
     stock.leases.sweep(now)
     history_before = Timestamp(now - stock.rules.history_keep)
     while await stock.db.write(lambda tx: tag_history.forget(tx, history_before, SLICE)):
@@ -120,9 +119,9 @@ async def make_room(stock: Stock, is_short: Callable[[], bool], *, started: Time
     now = stock.clock()
     total = Collected()
     if is_short():  # bytes that only wait for a restore go first: no image loses anything by it
-        total = await _Run(stock, now, started, UNFOLLOWED).delete_condemned(now)
+        total = await _Run(stock, now, started, UNFOLLOWED, is_urgent=True).delete_condemned(now)
     while is_short() and (oldest := await stock.db.read(_oldest_removal)) is not None:
-        total += await _Run(stock, now, started, UNFOLLOWED).free(Timestamp(oldest + HOUR), now)
+        total += await _Run(stock, now, started, UNFOLLOWED, is_urgent=True).free(Timestamp(oldest + HOUR), now)
         if await stock.db.read(_oldest_removal) == oldest:  # held by a lease: the next round may take it
             break
     return total
@@ -135,13 +134,19 @@ def _oldest_removal(reader: Reader) -> Timestamp | None:
 
 
 class _Run:
-    """One run; `done` is what it has freed, in the attempts before this one too."""
+    """One run; `done` is what it has freed, in the attempts before this one too.
 
-    def __init__(self, stock: Stock, now: Timestamp, started: Timestamp, course: Course) -> None:
+    One that is urgent does not wait for backups: their disk is full.
+    """
+
+    def __init__(
+        self, stock: Stock, now: Timestamp, started: Timestamp, course: Course, *, is_urgent: bool = False
+    ) -> None:
         self._stock = stock
         self._now = now
         self._may_settle = _may_settle(stock.rules, now, started)
         self._course = course
+        self._is_urgent = is_urgent
         self._purged = 0  # manifests, in the step under way
         self.done = course.checkpoint(Collected) or Collected()
 
@@ -259,10 +264,13 @@ class _Run:
         last = 0
         while found := await self._stock.db.read(_condemned_after(last, before)):
             last = found[-1].id
-            done = await _delete(self._stock, found)
+            deletable = found if self._is_urgent else self._stock.held.deletable(found)
+            done = await _delete(self._stock, deletable)
             freed = Collected(blobs=sum(one.kind == "blob" for one in done), bytes=sum(one.size for one in done))
             await self._write(_acquit([one.id for one in done], freed))
             self._course.progress(self.done.blobs, 0)
+            if len(deletable) < len(found):
+                break
         return self.done
 
 

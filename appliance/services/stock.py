@@ -13,6 +13,7 @@ from appliance.domain.image_policy import DEFAULT_POLICY, ImagePolicy
 from appliance.domain.moment import DAY, HOUR, Timestamp
 from appliance.domain.registry import BlobId, ImageId, Registry, RegistryId
 from appliance.logs import Log
+from appliance.services.held import Held
 from appliance.services.vault import Vault
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -87,7 +88,7 @@ class Stock:
         self.clock = clock
         self.leases = Leases()
         self.vault: Vault | None = None  # where there is a master key
-        self.held: list[Timestamp] = []  # since when bytes that are condemned must stay: backups are under way
+        self.held = Held()
         self.sealing: set[str] = set()  # generations named in the store and not yet in the database
         self.equip: Callable[[Registry], Awaitable[None]] = _need_nothing  # what a registry needs beside its row
         self.editing: Counter[RegistryId] = Counter()  # edits of a registry that are under way
