@@ -63,7 +63,7 @@ class Cache:
         self._files = files
         self._executor = executor
         self._room = room
-        self._reading = Reading(executor, forms)
+        self._reading = Reading(executor, forms, lambda blob: folder / _name(blob))
         self._held: OrderedDict[str, int] = OrderedDict()  # file names and sizes, used last at the end
         self._size = self._hits = self._misses = 0
         self._fills: dict[str, _Fill] = {}
@@ -95,7 +95,7 @@ class Cache:
             self._hits += 1
             self._use(name)
             try:
-                async with aclosing(self._reading.chunks(self._folder / name, blob, start, end)) as chunks:
+                async with aclosing(self._reading.chunks(blob, start, end)) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except StoreFailed:  # a copy that is broken is none

@@ -40,7 +40,7 @@ class LocalStore:
         self.forms = forms or Forms()
         self._files = files
         self._executor = executor
-        self._reading = Reading(executor, self.forms)
+        self._reading = Reading(executor, self.forms, self._path)
         for part in (BLOBS, MANIFESTS, QUARANTINE):
             files.make_folder(folder / part)
 
@@ -50,11 +50,11 @@ class LocalStore:
 
     def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield `start` to `end` of `blob` in checked chunks. Raises BlobBroken before it gives one that changed."""
-        return self._reading.chunks(self._path(blob), blob, start, end)
+        return self._reading.chunks(blob, start, end)
 
     def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
         """Yield the same as spans of the file, each checked just before. What lies within one chunk comes as bytes."""
-        return self._reading.pieces(self._path(blob), blob, start, end)
+        return self._reading.pieces(blob, start, end)
 
     async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` from the disk: the page cache is asked to forget it first, and afterwards."""

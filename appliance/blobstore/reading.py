@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from pathlib import Path
@@ -95,22 +95,23 @@ class BlobFile:
 class Reading:
     """Gives blobs from files: small ones and parts of chunks from memory, the others read ahead in threads."""
 
-    def __init__(self, executor: Executor, forms: Forms) -> None:
-        """Read in `executor`; a reader never blocks another."""
+    def __init__(self, executor: Executor, forms: Forms, find: Callable[[StoredBlob], Path]) -> None:
+        """Read in `executor`; a reader never blocks another. `find` tells the file of a blob."""
         self._executor = executor
         self._forms = forms
+        self._find = find
         self.memory = ChunkCache(CACHE_BYTES)
         self._scratch = bytearray(CHUNK)  # for checks on the loop, which are never interrupted
 
-    async def chunks(self, path: Path, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
-        """Yield `start` to `end` of `blob`, which lies in `path`, in checked chunks."""
+    async def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
+        """Yield `start` to `end` of `blob` in checked chunks."""
         if start >= end:
             return
         first, last = start // CHUNK, (end - 1) // CHUNK
-        if first == last and (cached := self._cached(path, blob, first)) is not None:
+        if first == last and (cached := self._cached(blob, first)) is not None:
             yield memoryview(cached)[start - first * CHUNK : end - first * CHUNK]
             return
-        with BlobFile(path, blob, self._forms) as file:
+        with BlobFile(self._find(blob), blob, self._forms) as file:
             ahead = _Ahead(self._executor, file, last)
             try:
                 for index in range(first, last + 1):
@@ -122,16 +123,19 @@ class Reading:
             finally:
                 await ahead.stop()
 
-    async def pieces(
-        self, path: Path, blob: StoredBlob, start: int, end: int
-    ) -> AsyncGenerator[memoryview | FileSpan, None]:
+    async def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
         """Yield the same as spans of the file, each checked just before; as bytes what is encrypted or in one chunk."""
-        if blob.form != PLAIN or start // CHUNK == (max(end, 1) - 1) // CHUNK:
-            async with aclosing(self.chunks(path, blob, start, end)) as chunks:
+        first = start // CHUNK
+        is_one = first == (max(end, 1) - 1) // CHUNK
+        if is_one and start < end and (cached := self._cached(blob, first)) is not None:
+            yield memoryview(cached)[start - first * CHUNK : end - first * CHUNK]
+            return
+        if is_one or blob.form != PLAIN:
+            async with aclosing(self.chunks(blob, start, end)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
-        with BlobFile(path, blob, self._forms) as file:
+        with BlobFile(self._find(blob), blob, self._forms) as file:
             while start < end:
                 index = start // CHUNK
                 if file.is_cached(index):
@@ -143,12 +147,12 @@ class Reading:
                 yield FileSpan(file.descriptor, start, following - start)
                 start = following
 
-    def _cached(self, path: Path, blob: StoredBlob, index: int) -> Content | None:
+    def _cached(self, blob: StoredBlob, index: int) -> Content | None:
         """Return chunk `index` from memory, or read it on the loop where it is small; None: let a thread read it."""
         key = (blob.generation, blob.digest, index)
         content = self.memory.get(key)
         if content is None and min(blob.size, CHUNK) <= SMALL:
-            with BlobFile(path, blob, self._forms) as file:
+            with BlobFile(self._find(blob), blob, self._forms) as file:
                 content = file.read(index)
             self.memory.put(key, content)
         return content
