@@ -5,6 +5,7 @@ Nothing here reads: the stores do, each its own way.
 """
 
 import hmac
+import os
 from typing import Protocol
 
 from appliance.blobstore.cipher import (
@@ -12,6 +13,7 @@ from appliance.blobstore.cipher import (
     HEADER,
     PIECE,
     SEALED,
+    TAG,
     Content,
     FileCipher,
     content_size,
@@ -41,6 +43,9 @@ class Form(Protocol):
     def open(self, raw: Content, index: int) -> Content:
         """Return chunk `index` from what lies at its place. Raises BlobBroken if that changed."""
 
+    def read(self, descriptor: int, index: int) -> Content:
+        """Return chunk `index` from an open file. Raises BlobBroken, OSError."""
+
     def check_start(self, raw: Content) -> None:
         """Raise BlobBroken if what lies before the first chunk is not what was written."""
 
@@ -63,6 +68,11 @@ class Plain:
         if len(raw) != self.place(index)[1] or not is_whole(raw, self._blob.sums, index):
             raise _changed(self._blob, index)
         return raw
+
+    def read(self, descriptor: int, index: int) -> Content:
+        """Read chunk `index` and look whether its sum is the one in the row."""
+        offset, size = self.place(index)
+        return self.open(os.pread(descriptor, size, offset), index)
 
     def check_start(self, raw: Content) -> None:
         """Nothing stands before the content."""
@@ -91,6 +101,25 @@ class Encrypted:
             return self._cipher.open_range(raw, self._blob.size, index * _PIECES)
         except BlobBroken as error:
             raise _changed(self._blob, index) from error
+
+    def read(self, descriptor: int, index: int) -> Content:
+        """Read and decrypt chunk `index`, 64 KiB at a time.
+
+        What was read is then still in the processor's cache: a mebibyte at once took half as long again, and several
+        times as long on a busy machine.
+        """
+        size = self._blob.size
+        first, last = index * _PIECES, piece_count(size) - 1
+        content = bytearray(min(CHUNK, size - index * CHUNK))
+        into, sealed = memoryview(content), memoryview(bytearray(SEALED))
+        try:
+            for number in range(-(-len(content) // PIECE)):
+                piece, part = first + number, into[number * PIECE : (number + 1) * PIECE]
+                found = os.preadv(descriptor, [sealed[: len(part) + TAG]], HEADER + piece * SEALED)
+                self._cipher.open(sealed[:found], piece, part, is_last=piece == last)
+        except BlobBroken as error:
+            raise _changed(self._blob, index) from error
+        return content
 
     def check_start(self, raw: Content) -> None:
         """Compare the header with the row's."""

@@ -53,8 +53,10 @@ class BlobFile:
 
     def read(self, index: int) -> Content:
         """Return chunk `index`, checked."""
-        offset, size = self._form.place(index)
-        return self._form.open(self._pread(size, offset), index)
+        try:
+            return self._form.read(self.descriptor, index)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def check(self, index: int, scratch: bytearray) -> None:
         """Read chunk `index` of a plain file into `scratch` (CHUNK bytes, so that it stays in the cache), checked."""
