@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview  # what the library's own kind of bytes can be seen as
 
 BULK = 1000  # keys of one deletion: the API's limit
-_PIECE = 256 << 10  # bytes; what is waited for at once while reading
+_PIECE = 1 << 20  # bytes; what is waited for at once: each piece comes from another thread, which costs time of its own
 _KEY_KEPT = timedelta(minutes=2)  # an access key is asked for again after that: it may have been rotated
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")

@@ -102,7 +102,7 @@ class Parts:
             async with asyncio.TaskGroup() as group:
                 for _ in range(_AT_ONCE):
                     group.create_task(work())
-        except* ScrError as errors:
+        except BaseExceptionGroup as errors:  # not `except*`, which would wrap again what is raised here
             raise _first(errors) from None
         finally:
             os.close(descriptor)
@@ -150,10 +150,10 @@ class Parts:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _first(errors: BaseExceptionGroup[ScrError]) -> ScrError:
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that came first."""
     found = errors.exceptions[0]
-    return found if isinstance(found, ScrError) else _first(found)
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def open_file(path: Path) -> int:

@@ -79,7 +79,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stores-", dir=options.folder) as folder:
         _folder_rows(plan, Path(folder))
         os.environ.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
-        with ObjectStore(Path(folder) / "object-store") as store:
+        with ObjectStore(Path(folder) / "object-store", volume_mib=1024) as store:
             for encrypts in (False, True):
                 asyncio.run(_driver_rows(plan, Path(folder), store, encrypts=encrypts))
             _memory_row(plan, Path(folder), store)

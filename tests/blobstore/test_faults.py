@@ -124,6 +124,16 @@ async def test_a_store_that_is_down_is_said_to_be_and_the_file_stays(bench: Benc
     assert await read(bench.store, await bench.seal(SMALL)) == SMALL
 
 
+async def test_a_store_that_takes_no_parts_is_said_to_be_down(bench: Bench, proxy: Proxy) -> None:
+    proxy.choose = lambda _, method, path: "error" if method == "PUT" and "partNumber" in path else ""
+
+    with pytest.raises(StoreDown):
+        await bench.seal(HUGE)
+
+    proxy.choose = lambda *_: ""
+    assert await bench.store.sweep(LATER) == 0  # it was aborted
+
+
 async def test_while_it_is_down_nobody_waits_for_the_deadline_again(bench: Bench, proxy: Proxy) -> None:
     proxy.choose = lambda *_: "error"
     with pytest.raises(StoreDown):

@@ -26,8 +26,12 @@ _LISTENERS = ("master", "volume", "filer", "s3")
 class ObjectStore:
     """`weed server -s3` with one access key; buckets are made by whoever asks for one."""
 
-    def __init__(self, folder: Path) -> None:
-        """Find the program; nothing runs yet. Skips or fails the test where it is missing."""
+    def __init__(self, folder: Path, volumes: int = 60, volume_mib: int = 128) -> None:
+        """Find the program; nothing runs yet. Skips or fails the test where it is missing.
+
+        It has room for so many volumes of that size; what is deleted in one takes room until it is cleaned up.
+        """
+        self._volumes = (volumes, volume_mib)
         self._program = find("weed")
         self.folder = folder
         self.endpoint = ""
@@ -47,7 +51,9 @@ class ObjectStore:
         for number, name in enumerate(_LISTENERS):
             command += [f"-{name}.port={self._ports[2 * number]}", f"-{name}.port.grpc={self._ports[2 * number + 1]}"]
         command += ["-filer", "-s3", f"-s3.config={self.folder / 's3.json'}", "-master.telemetry=false"]
-        command += ["-master.volumeSizeLimitMB=128", "-volume.max=60", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+        volumes, size = self._volumes
+        command += [f"-master.volumeSizeLimitMB={size}", f"-volume.max={volumes}"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.endpoint = f"http://127.0.0.1:{self._ports[6]}"
