@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from appliance.assemble.folder import DataFolder
 from appliance.config import Config
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.services.books import Books, Bounds
 from appliance.services.stock import Stock
 
@@ -14,7 +14,7 @@ async def open_books(
     stack: AsyncExitStack, folder: DataFolder, config: Config, stock: Stock, executor: Executor
 ) -> Books:
     """Open the books of `stock`; leaving `stack` writes and closes them. Raises StoreFailed, ConfigInvalid."""
-    file = LogFile(folder.path / "logs.sqlite", executor, stock.log)
+    file = SideFile(folder.path / "logs.sqlite", executor, stock.log)
     books = Books(stock, file, bounds_of(config))
     stack.push_async_callback(books.close)
     await books.begin()

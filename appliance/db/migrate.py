@@ -12,7 +12,8 @@ from appliance.domain.names import natural_key
 from appliance.errors import ConfigInvalid, StoreFailed
 
 APPLICATION_ID = 0x53435231  # "SCR1", in the file's header
-METADATA, LOGS = "appliance.db.migrations", "appliance.db.log_migrations"  # packages of SQL files
+# packages of SQL files
+METADATA, LOGS, SCANS = "appliance.db.migrations", "appliance.db.log_migrations", "appliance.db.scan_migrations"
 
 
 def latest(package: str = METADATA) -> int:

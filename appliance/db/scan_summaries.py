@@ -5,7 +5,8 @@ import msgspec
 from appliance.db.database import Reader, Transaction, Values
 from appliance.domain.image_policy import Scanned, ScanState
 from appliance.domain.moment import Timestamp
-from appliance.domain.registry import ManifestId
+from appliance.domain.names import Digest, to_bytes
+from appliance.domain.registry import ImageId, ManifestId
 from appliance.domain.vulnerability import Summary
 
 _DECODER = msgspec.json.Decoder(Summary)
@@ -18,6 +19,15 @@ def find(reader: Reader, manifest: ManifestId) -> Scanned | None:
         return None
     summary = _DECODER.decode(row[1]) if row[1] else None
     return Scanned(ScanState(row[0]), summary, None if row[2] is None else Timestamp(row[2]))
+
+
+def list_asked(reader: Reader, digest: Digest) -> list[tuple[ManifestId, ImageId, ScanState]]:
+    """Return the live manifests of that digest for which a scan was ever asked, with their images."""
+    sql = (
+        "SELECT m.id, m.image_id, s.state FROM manifests m JOIN scan_summaries s ON s.manifest_id = m.id"
+        " WHERE m.digest = ? AND m.removed_at IS NULL"
+    )
+    return [(ManifestId(row[0]), ImageId(row[1]), ScanState(row[2])) for row in reader.rows(sql, (to_bytes(digest),))]
 
 
 def put(tx: Transaction, manifest: ManifestId, scanned: Scanned) -> None:

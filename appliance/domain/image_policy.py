@@ -107,7 +107,7 @@ _NO_SCAN = {
     None: "it was never scanned",
     ScanState.QUEUED: "its scan has not run yet",
     ScanState.FAILED: "its scan failed",
-    ScanState.PARTIAL: "its scan could not read all of it",
+    ScanState.PARTIAL: "its scan could not read or judge all of it",
     ScanState.NO_DATA: "it was scanned without vulnerability data",
 }
 

@@ -13,6 +13,7 @@ from appliance.scan.matching.lookup import AdvisoryLookup
 from appliance.scan.matching.verdict import Hit
 from appliance.scan.versions import SCHEMES, VersionInvalid
 
+VERSION = 1  # of the rules below this module: a change makes what older ones matched stale
 _NO_SOFTWARE = frozenset({"gpg-pubkey"})  # keys that rpm keeps as packages: their versions are no versions
 
 

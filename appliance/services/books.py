@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from appliance.db import metric_history, registries
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.domain.moment import Timestamp
 from appliance.errors import ScrError
 from appliance.metrics import Counter
@@ -51,7 +51,7 @@ class Books:
     """Handed to the doors; made once, by `assemble/`."""
 
     def __init__(
-        self, stock: Stock, file: LogFile, bounds: Bounds, clock: Callable[[], float] = time.monotonic
+        self, stock: Stock, file: SideFile, bounds: Bounds, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Keep the books of `stock`; `clock` counts seconds steadily. `bounds` may be replaced while it runs."""
         self.bounds = bounds

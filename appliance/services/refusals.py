@@ -11,8 +11,8 @@ import msgspec
 
 from appliance.db import refusals
 from appliance.db.database import Transaction
-from appliance.db.log_file import LogFile
 from appliance.db.refusals import Refusal
+from appliance.db.side_file import SideFile
 from appliance.domain.decision import Step
 from appliance.domain.moment import HOUR, Timestamp
 from appliance.domain.registry import RegistryId
@@ -110,12 +110,12 @@ class Refusals:
             says=one.says,
         )
 
-    async def find(self, file: LogFile, refusal: str) -> Refusal | None:
+    async def find(self, file: SideFile, refusal: str) -> Refusal | None:
         """Return the refusal of that id, or None."""
         known = self._ids.get(refusal)
         return known if known is not None else await file.read(lambda reader: refusals.find(reader, refusal))
 
-    async def flush(self, file: LogFile) -> None:
+    async def flush(self, file: SideFile) -> None:
         """Write what is not written yet. What cannot be written is kept."""
         if self._unsaid:
             self._log.info("request.refused_more", count=self._unsaid)
@@ -136,7 +136,7 @@ class Refusals:
             raise
 
 
-async def prune(file: LogFile, before: Timestamp) -> None:
+async def prune(file: SideFile, before: Timestamp) -> None:
     """Delete what is older than `before`."""
     while await file.write(lambda tx: refusals.forget(tx, before, MOST, _SLICE)):
         pass

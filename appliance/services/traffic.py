@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from appliance.db import traffic
 from appliance.db.database import Transaction
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.db.traffic import Passage
 from appliance.domain.admission import Grant
 from appliance.domain.foreign import parse_agent
@@ -51,7 +51,7 @@ class Traffic:
         if len(lines) == BATCH:
             self.is_due.set()
 
-    async def flush(self, file: LogFile) -> None:
+    async def flush(self, file: SideFile) -> None:
         """Write what waits. What cannot be written is kept for the next time."""
         self.is_due.clear()
         lines, self._lines = self._lines, []
@@ -84,7 +84,7 @@ def _passage(line: Line) -> Passage:
     )
 
 
-async def prune(file: LogFile, before: Timestamp, size: int) -> int:
+async def prune(file: SideFile, before: Timestamp, size: int) -> int:
     """Delete lines older than `before`, and the oldest while the file uses more than `size` bytes; return how many."""
     gone = 0
     while done := await file.write(_older_than(before)):

@@ -80,7 +80,7 @@ def test_without_a_limit_nothing_is_refused() -> None:
         (None, "it was never scanned"),
         (Scanned(ScanState.QUEUED), "its scan has not run yet"),
         (Scanned(ScanState.FAILED), "its scan failed"),
-        (Scanned(ScanState.PARTIAL), "its scan could not read all of it"),
+        (Scanned(ScanState.PARTIAL), "its scan could not read or judge all of it"),
         (Scanned(ScanState.NO_DATA), "it was scanned without vulnerability data"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from concurrent.futures import Executor
 
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.domain.moment import DAY
 from appliance.services.books import Books, Bounds
 from tests.services.conftest import House
@@ -22,5 +22,5 @@ class Steady:
 
 def open_books(house: House, executor: Executor, clock: Steady | None = None) -> Books:
     """Return books of the house's stock, not begun yet; whoever opens them closes `file`."""
-    file = LogFile(house.folder / "logs.sqlite", executor, house.stock.log)
+    file = SideFile(house.folder / "logs.sqlite", executor, house.stock.log)
     return Books(house.stock, file, BOUNDS, clock or Steady())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.db import refusals as rows
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.domain.decision import Stage, Step
 from appliance.domain.moment import DAY, HOUR, Timestamp
 from appliance.domain.registry import RegistryId
@@ -31,7 +31,7 @@ class Ring:
         self.now = make.NOON
         self.printed = io.StringIO()
         self.log = Log(out=self.printed)
-        self.file = LogFile(folder / "logs.sqlite", executor, self.log)
+        self.file = SideFile(folder / "logs.sqlite", executor, self.log)
         self.ring = self.begin()
 
     def begin(self) -> Refusals:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from appliance.db import traffic as rows
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.db.traffic import Passage, Wanted
 from appliance.domain.moment import DAY, Timestamp
 from appliance.domain.names import Digest, Tag
@@ -24,8 +24,8 @@ NEWEST = 1 << 62
 
 
 @pytest.fixture
-def file(house: House, executor: ThreadPoolExecutor) -> Iterator[LogFile]:
-    opened = LogFile(house.folder / "logs.sqlite", executor, house.stock.log)
+def file(house: House, executor: ThreadPoolExecutor) -> Iterator[SideFile]:
+    opened = SideFile(house.folder / "logs.sqlite", executor, house.stock.log)
     yield opened
     opened.close()
 
@@ -37,11 +37,11 @@ def note(traffic_: Traffic, house: House, manifest: make.Manifest = IMAGE, at: i
     traffic_.note(line)
 
 
-async def found(file: LogFile, wanted: Wanted = ALL, *, seq: int = NEWEST, onward: bool = False) -> list[Passage]:
+async def found(file: SideFile, wanted: Wanted = ALL, *, seq: int = NEWEST, onward: bool = False) -> list[Passage]:
     return await file.read(lambda reader: rows.list_page(reader, wanted, seq, 9999, onward=onward))
 
 
-async def test_who_pulled_what_is_told_newest_first(house: House, file: LogFile) -> None:
+async def test_who_pulled_what_is_told_newest_first(house: House, file: SideFile) -> None:
     kept = Traffic()
     note(kept, house)
     note(kept, house, OTHER, make.NOON + 1, "")
@@ -57,7 +57,7 @@ async def test_who_pulled_what_is_told_newest_first(house: House, file: LogFile)
     assert (oldest.principal, oldest.address, oldest.client) == ("local:local", "127.0.0.1", "docker/27.0")
 
 
-async def test_who_pulled_this_digest_is_found_by_an_index(house: House, file: LogFile) -> None:
+async def test_who_pulled_this_digest_is_found_by_an_index(house: House, file: SideFile) -> None:
     kept = Traffic()
     for number in range(50):
         note(kept, house, OTHER if number == 25 else IMAGE, make.NOON + number)
@@ -88,7 +88,7 @@ async def test_who_pulled_this_digest_is_found_by_an_index(house: House, file: L
         (Wanted([RegistryId(1)], since=Timestamp(make.NOON + 1), until=Timestamp(make.NOON + 2)), 1),
     ],
 )
-async def test_only_what_is_asked_for_is_told(house: House, file: LogFile, wanted: Wanted, count: int) -> None:
+async def test_only_what_is_asked_for_is_told(house: House, file: SideFile, wanted: Wanted, count: int) -> None:
     kept = Traffic()
     for number in range(3):
         note(kept, house, at=make.NOON + number)
@@ -98,7 +98,7 @@ async def test_only_what_is_asked_for_is_told(house: House, file: LogFile, wante
     assert len(await found(file, wanted, seq=0, onward=True)) == count
 
 
-async def test_what_follows_comes_in_its_order(house: House, file: LogFile) -> None:
+async def test_what_follows_comes_in_its_order(house: House, file: SideFile) -> None:
     kept = Traffic()
     for number in range(3):
         note(kept, house, at=make.NOON + number)
@@ -120,7 +120,7 @@ async def test_a_full_batch_is_due_at_once(house: House) -> None:
 
 
 async def test_a_full_disk_keeps_lines_for_later_and_counts_those_without_room(
-    house: House, file: LogFile, monkeypatch: pytest.MonkeyPatch
+    house: House, file: SideFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(traffic, "MOST", 3)
     kept = Traffic()
@@ -142,7 +142,7 @@ async def test_a_full_disk_keeps_lines_for_later_and_counts_those_without_room(
     assert len(await found(file)) == 3
 
 
-async def test_lines_are_deleted_by_age_and_the_disk_gets_its_room_back(house: House, file: LogFile) -> None:
+async def test_lines_are_deleted_by_age_and_the_disk_gets_its_room_back(house: House, file: SideFile) -> None:
     kept = Traffic()
     for number in range(20_000):
         note(kept, house, at=make.NOON + number)
@@ -159,7 +159,7 @@ async def test_lines_are_deleted_by_age_and_the_disk_gets_its_room_back(house: H
 
 
 async def test_lines_are_deleted_by_size_the_oldest_first(
-    house: House, file: LogFile, monkeypatch: pytest.MonkeyPatch
+    house: House, file: SideFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(traffic, "_SLICE", 500)
     kept = Traffic()

@@ -1,4 +1,4 @@
-"""`logs.sqlite`: what is written much and may be lost, away from the metadata.
+"""Databases beside the metadata: what is written much and may be lost. `logs.sqlite`, `scan.sqlite`.
 
 Written in batches by a worker thread, through a connection of its own, so no push waits behind it; synced like the
 metadata, so a crash loses no more than the batch that was still in memory. A file that is broken is set aside, and a
@@ -23,12 +23,16 @@ T = TypeVar("T")
 _CACHE_KIB = 4096  # page cache of a connection, KiB
 
 
-class LogFile:
+class SideFile:
     """One connection to write, one to read."""
 
-    def __init__(self, path: Path, executor: Executor, log: Log) -> None:
-        """Open (or make) the file at `path`. Raises ConfigInvalid for one of a newer program, StoreFailed."""
+    def __init__(self, path: Path, executor: Executor, log: Log, migrations: str = migrate.LOGS) -> None:
+        """Open (or make) the file at `path`, whose tables are those of the package `migrations`.
+
+        Raises ConfigInvalid for one of a newer program, StoreFailed.
+        """
         self.path = path
+        self._migrations = migrations
         self._executor = executor
         self._log = log
         self._writing, self._reading = threading.Lock(), threading.Lock()
@@ -53,7 +57,7 @@ class LogFile:
                 self._writer.pragma(pragma, value)
         self._writer.pragma("journal_mode", "wal")
         self._writer.pragma("synchronous", "full")
-        migrate.run(self._writer, migrate.LOGS)
+        migrate.run(self._writer, self._migrations)
         self._reader = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
         for connection in (self._writer, self._reader):
             connection.set_busy_timeout(10_000)
@@ -94,7 +98,7 @@ class LogFile:
             try:
                 return self._run(function)
             except apsw.FullError as error:
-                raise StorageFull("the disk is full and the logs cannot grow; free the disk") from error
+                raise StorageFull(f"the disk is full and {self.path.name} cannot grow; free the disk") from error
             except (apsw.NotADBError, apsw.CorruptError) as error:
                 with self._reading:
                     self._set_aside(error)
@@ -127,7 +131,8 @@ class LogFile:
 
     def _set_aside(self, error: apsw.Error) -> None:
         """Begin a new file beside the broken one, of which the last is kept."""
-        self._log.error("logs.set_aside", reason=str(error), cure=f"what was in it lies in {self.path.name}.broken")
+        name = self.path.name
+        self._log.error("file.set_aside", file=name, reason=str(error), cure=f"what was in it lies in {name}.broken")
         for connection in (getattr(self, "_reader", None), getattr(self, "_writer", None)):
             if connection is not None:
                 connection.close(True)  # noqa: FBT003 - even where SQLite would rather not

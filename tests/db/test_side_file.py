@@ -9,12 +9,12 @@ import apsw
 import pytest
 
 from appliance.db.database import Transaction
-from appliance.db.log_file import LogFile
+from appliance.db.side_file import SideFile
 from appliance.errors import ConfigInvalid, Stopping, StorageFull, StoreFailed
 from appliance.logs import Log
 
 pytestmark = pytest.mark.anyio
-Open = Callable[[], LogFile]
+Open = Callable[[], SideFile]
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def printed() -> io.StringIO:
 
 @pytest.fixture
 def open_file(tmp_path: Path, executor: ThreadPoolExecutor, printed: io.StringIO) -> Iterator[Open]:
-    opened: list[LogFile] = []
+    opened: list[SideFile] = []
 
-    def make() -> LogFile:
-        opened.append(LogFile(tmp_path / "logs.sqlite", executor, Log(out=printed)))
+    def make() -> SideFile:
+        opened.append(SideFile(tmp_path / "logs.sqlite", executor, Log(out=printed)))
         return opened[-1]
 
     yield make
@@ -44,7 +44,7 @@ def fill(tx: Transaction) -> None:
         )
 
 
-async def count(file: LogFile) -> object:
+async def count(file: SideFile) -> object:
     return await file.read(lambda reader: reader.one("SELECT count(*) FROM refusals"))
 
 
@@ -91,7 +91,7 @@ async def test_a_broken_file_is_set_aside_and_begun_anew(
 
     assert await count(file) == (200,)
     assert (tmp_path / "logs.sqlite.broken").read_bytes() == content
-    assert "logs.set_aside" in printed.getvalue()
+    assert "file.set_aside" in printed.getvalue()
 
 
 async def test_a_file_that_breaks_while_it_is_used_is_set_aside_too(open_file: Open, tmp_path: Path) -> None:

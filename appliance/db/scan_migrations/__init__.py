@@ -1,0 +1,1 @@
+"""The same for scan.sqlite, which a new scan makes again."""

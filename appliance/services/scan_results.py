@@ -1,0 +1,102 @@
+"""What a scan came to: judged by the data at hand, written down, and then told to the pull limit, last.
+
+Reading layers and matching meet here. A scan reads and judges; after an update of the data every known manifest is
+judged again from the inventory that is kept, without reading a blob.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from appliance.db import scan_summaries, scans
+from appliance.db.database import Transaction
+from appliance.db.side_file import SideFile
+from appliance.domain import scan as scanned
+from appliance.domain.image_policy import Scanned, ScanState
+from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest
+from appliance.domain.scan import Scan, Verdict
+from appliance.domain.vulnerability import DataVersion, Inventory, Report, summarise
+from appliance.scan import match
+from appliance.scan.match import Matched
+from appliance.services.stock import Stock
+
+
+class VulnerabilityData(Protocol):
+    """Vulnerability data of one version, open for reading: they do not change while somebody holds them."""
+
+    @property
+    def version(self) -> DataVersion:
+        """Which they are."""
+
+    def judge(self, inventory: Inventory, now: Timestamp) -> tuple[Inventory, Matched]:
+        """Return what the data say of `inventory`, and it with the names that they know better (Java archives).
+
+        Blocking: for a worker thread.
+        """
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What the layers of a manifest hold, and when and with what they were read."""
+
+    digest: Digest  # of the manifest
+    layers: tuple[Digest, ...]
+    reader: str
+    read_at: Timestamp
+    inventory: Inventory
+
+
+def judge(read: Read, data: VulnerabilityData | None, before: Scan | None, now: Timestamp) -> Scan:
+    """Return the scan that `data` make of `read`; None: there are none yet, and nothing is said of vulnerabilities.
+
+    Blocking: for a worker thread.
+    """
+    inventory, verdict = read.inventory, Verdict()
+    if data is not None:
+        inventory, matched = data.judge(inventory, now)
+        verdict = Verdict(
+            matched.distribution,
+            matched.findings,
+            matched.unjudged,
+            matched.uncovered,
+            scanned.compare(before, matched.findings),
+        )
+    return Scan(
+        digest=read.digest,
+        layers=read.layers,
+        reader=read.reader,
+        read_at=read.read_at,
+        inventory=inventory,
+        matcher=match.VERSION,
+        data=None if data is None else data.version,
+        matched_at=now,
+        verdict=verdict,
+    )
+
+
+def judge_again(scan: Scan, data: VulnerabilityData | None, now: Timestamp) -> Scan:
+    """Return `scan` as `data` judge it now. Blocking: for a worker thread."""
+    read = Read(scan.digest, scan.layers, scan.reader, scan.read_at, scan.inventory)
+    return judge(read, data, scan, now)
+
+
+async def record(stock: Stock, file: SideFile, scan: Scan) -> None:
+    """Write down `scan`, then tell the pull limit: a crash in between leaves the older, never half of this one."""
+    await file.write(lambda tx: scans.put(tx, scan))
+    await stock.db.write(lambda tx: summarise_in(tx, scan))
+
+
+def summarise_in(tx: Transaction, scan: Scan) -> None:
+    """Tell the pull limit of every image that asked for it what `scan` came to."""
+    report = scan.report
+    state = state_of(report)
+    summary = summarise(report) if state is ScanState.COMPLETE else None
+    for manifest, _image, _state in scan_summaries.list_asked(tx, scan.digest):
+        scan_summaries.put(tx, manifest, Scanned(state, summary, scan.matched_at))
+
+
+def state_of(report: Report) -> ScanState:
+    """Return what the pull limit is to think of `report`."""
+    if report.is_complete:
+        return ScanState.COMPLETE
+    return ScanState.NO_DATA if report.data is None and not report.inventory.limits else ScanState.PARTIAL
