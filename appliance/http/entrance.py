@@ -87,6 +87,10 @@ class Entrance:
         """Return the registry that a door and a Host mean, whether or not anybody may use it; None for none."""
         return self._find(door, host).site
 
+    def has_console(self, door: Door) -> bool:
+        """Whether console, API and metrics are at this door."""
+        return self._why_no_console(door) == ""
+
     def steps(self, door: Door, host: bytes, address: str, *, is_registry: bool = True) -> Iterator[Step]:
         """Yield the decisions about a request to a registry, or to management; the last one may be a refusal."""
         place = self._find(door, host)
@@ -165,12 +169,18 @@ class Entrance:
             return None
         return self._allowlists.guard(ListName(endpoint, registry.name))
 
+    def _why_no_console(self, door: Door) -> str:
+        if door.endpoint is Endpoint.PUBLIC:
+            return "console, API and metrics are not at the public endpoint; call the private one"
+        if door.endpoint is Endpoint.PRIVATE and self.names.has_management:
+            return "console, API and metrics have an address of their own; ask the administrator for it"
+        return ""
+
     def _management_guard(self, door: Door) -> Guard | None:
         """Return the allowlist of management, if there is one. Raises PageUnknown where management is not."""
-        if door.endpoint is Endpoint.PUBLIC:
-            raise PageUnknown("console, API and metrics are not at the public endpoint; call the private one")
-        if door.endpoint is Endpoint.PRIVATE and self.names.has_management:
-            raise PageUnknown("console, API and metrics have an address of their own; ask the administrator for it")
+        why = self._why_no_console(door)
+        if why:
+            raise PageUnknown(why)
         return self._allowlists.guard(MANAGEMENT_LIST) if self.names.guards_management else None
 
 

@@ -79,8 +79,7 @@ class Noting:
         )
         steps = tuple(self._steps(error, door, host, asked))
         refusal = self.books.refusals.note(error, asked, steps, source_of(asked.address))
-        console = self.books.own_url() if door.is_control else self._challenger.base_url(scope, site or self._default)
-        error.why = f"; why: {printable(console)}/why/{refusal.id}"
+        error.why = f"; why: {self._where_to_ask(scope, door, site)}{refusal.id}"
         if site is not None:
             self._count(error, asked, is_scoped=_is_scoped(scope))
 
@@ -103,6 +102,14 @@ class Noting:
         if grant.image.registry in books.traffic.registries:
             agent = call.headers.get(b"user-agent", b"")
             books.traffic.note((books.clock(), kind, grant, reference or digest, digest, size, agent))
+
+    def _where_to_ask(self, scope: Scope, door: Door, site: Site | None) -> str:
+        """Return what stands before the id of a refusal: an address, or the command where this door has no page."""
+        if door.is_control:
+            return f"{printable(self.books.own_url())}/why/"
+        if not self._entrance.has_console(door):
+            return "scr why "
+        return f"{printable(self._challenger.base_url(scope, site or self._default))}/why/"
 
     def _steps(self, error: ScrError, door: Door, host: bytes, asked: Asked) -> Iterator[Step]:
         """Yield the decisions up to the refusal, as far as they are known: the last one is the refusal."""

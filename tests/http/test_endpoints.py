@@ -1,6 +1,7 @@
 """Endpoints of the real server: which registry a request means, who may come in, and what a change does."""
 
 import json
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -190,6 +191,16 @@ def test_an_allowlist_decides_before_anybody_is_asked_for_a_password(server: Ser
         assert told["code"] == "DENIED"
         assert "127.0.0.8 may not use the private endpoint" in told["message"]
     assert ask(server, private, "127.0.0.1", source="127.0.0.8").status == 200  # another registry
+
+
+def test_a_refusal_names_the_page_that_explains_it_or_the_command_where_that_page_is_not(
+    server: Server, private: str, nets: str
+) -> None:
+    refused = ask(server, private, "nets-nets1.corp.example", source="127.0.0.8")
+    outside = ask(server, nets, "127.0.0.1", source="127.0.0.8")
+
+    assert b"; why: http://nets-nets1.corp.example/why/" in refused.body
+    assert re.search(rb"; why: scr why [0-9a-f]{32}", outside.body)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _TIMEOUT_S = 60
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}  # what every client sends
 
 
-_WHY = re.compile(rb"; why: (?:https?://[^\s/]+)/why/([0-9a-f]{32})")
+_WHY = re.compile(rb"; why: (?:https?://[^\s/]+/why/|scr why )([0-9a-f]{32})")
 
 
 def why(body: bytes) -> str:
