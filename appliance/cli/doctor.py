@@ -1,6 +1,7 @@
 """`scr doctor`: look at the host, use the registry from outside, say what is wrong and how to cure it."""
 
 import argparse
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -10,8 +11,9 @@ from appliance.cli import settings
 from appliance.cli.asking import Page
 from appliance.cli.client import Client, add_options, connect, connect_url, credentials_of
 from appliance.cli.diagnosis import Finding, State, problem, skipped, warning, well
-from appliance.cli.doctor_host import look_at_host, size_of
+from appliance.cli.doctor_host import look_at_host, look_at_library, size_of
 from appliance.cli.doctor_names import look_at_names
+from appliance.cli.doctor_ports import look_at_ports
 from appliance.cli.doctor_url import Journey, Url, look_at_certificate, look_at_name
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import DIM, GREEN, RED, YELLOW, paint, say, show, show_json
@@ -74,16 +76,21 @@ def run(options: argparse.Namespace) -> int:
 def _look(options: argparse.Namespace) -> Iterator[Finding]:
     loaded = settings.load_from(options).config
     folder = loaded.storage.data_dir
+    ports = [listener.address for listener in loaded.listeners]
+    yield look_at_library(os.confstr("CS_GNU_LIBC_VERSION"))
     if not folder.is_dir():
         yield skipped("data folder", f"{folder} is not here", "name it with --data-dir to look at the host too")
         if options.server:
             yield from _look_from_outside(options, options.server, None)
+        else:
+            yield from look_at_ports(ports)
         return
     yield from look_at_host(folder, loaded.storage.min_free.of(size_of(folder)))
     with connect(argparse.Namespace(**{**vars(options), "server": None})) as operator:
         try:
             status = operator.get("/api/v1/status", _Status)
         except Unavailable as error:
+            yield from look_at_ports(ports)
             yield problem("server", error.message, "start it, then run scr doctor again")
             if options.server:
                 yield from _look_from_outside(options, options.server, None)

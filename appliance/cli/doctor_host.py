@@ -18,6 +18,7 @@ _AHEAD_S = 300  # a file from so far in the future says that the clock was set b
 # file systems where locks or the order of writes are not what SQLite needs (sqlite.org/wal.html, "WAL ... same host")
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"})
 _MEMORY = frozenset({"tmpfs", "ramfs"})
+_GLIBC = (2, 31)  # what the packaged program is built for
 
 
 def look_at_host(folder: Path, reserve: int) -> Iterator[Finding]:
@@ -33,6 +34,20 @@ def look_at_host(folder: Path, reserve: int) -> Iterator[Finding]:
     yield _features(folder)
     yield _clock(folder)
     yield _limits(folder)
+
+
+def look_at_library(told: str | None) -> Finding:
+    """Return whether the packaged program runs with this C library; `told` is what it calls itself: "glibc 2.36"."""
+    name = "C library"
+    found = re.fullmatch(r"glibc (\d+)\.(\d+).*", told or "")
+    if found and (int(found[1]), int(found[2])) >= _GLIBC:
+        return well(name, found[0])
+    oldest = ".".join(map(str, _GLIBC))
+    return warning(
+        name,
+        f"{told or 'not glibc'}: the packaged program needs glibc {oldest}",
+        "run it from a newer host, or as the image",
+    )
 
 
 def size_of(folder: Path) -> int:

@@ -14,7 +14,9 @@ from appliance.errors import Conflict, Unavailable
 
 USER = "scr"
 PROGRAM, CONFIG, DATA = "usr/local/bin/scr", "etc/scr/scr.toml", "var/lib/scr"
-UNITS = {"scr.service": "etc/systemd/system/scr.service", "scr.socket": "etc/systemd/system/scr.socket"}
+BEFORE = f"{PROGRAM}.before"  # the program that was replaced last
+SERVICE = "scr.service"
+UNITS = {SERVICE: "etc/systemd/system/scr.service", "scr.socket": "etc/systemd/system/scr.socket"}
 _SYSTEMD = Path("/run/systemd/system")  # there where systemd runs the host: sd_booted(3)
 
 
@@ -50,12 +52,21 @@ class Host:
         """Whether systemd runs this host."""
         return self._is_this and _SYSTEMD.is_dir()
 
-    def copy(self, source: Path, place: str) -> None:
-        """Put an executable there, whole or not at all; one that runs from there goes on with its own bytes."""
+    def has(self, place: str) -> bool:
+        """Whether this host, not a folder that stands for one, has that file."""
+        return self._is_this and self.path(place).exists()
+
+    def copy(self, source: Path, place: str, *, keep: bool = True) -> bool:
+        """Put an executable there, whole or not at all; one that runs from there goes on with its own bytes.
+
+        What it replaces is kept as `place.before`, unless not `keep`. Returns whether it replaced one.
+        """
         target = self.path(place)
-        if target.exists() and target.samefile(source):
-            return
-        self._do(f"copy {source} to {target}", lambda: _replace(source, target))
+        was_there = target.exists()
+        if was_there and target.samefile(source):
+            return False
+        self._do(f"copy {source} to {target}", lambda: _replace(source, target, keep=keep))
+        return was_there
 
     def write(self, place: str, text: str, mode: int, *, is_kept: bool = False, group: str = "") -> None:
         """Write a file, unless `is_kept` and it is there already."""
@@ -119,7 +130,8 @@ class Host:
             except FileNotFoundError as error:
                 raise Unavailable(f"{words[0]} is not on this host; do by hand: {' '.join(words)}") from error
             if ended.returncode and not may_fail:
-                raise Unavailable(f"{' '.join(words)} failed: {ended.stderr.strip() or ended.returncode}")
+                said = ended.stderr.strip() or ended.stdout.strip() or ended.returncode
+                raise Unavailable(f"{' '.join(words)} failed: {said}")
 
         self._do(" ".join(words), run)
 
@@ -142,10 +154,13 @@ def _knows_user() -> bool:
     return True
 
 
-def _replace(source: Path, target: Path) -> None:
+def _replace(source: Path, target: Path, *, keep: bool) -> None:
     """Copy `source` beside `target` and rename it: who runs the old one goes on with its bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f"{target.name}.part")
+    staged, before = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.before")
     shutil.copyfile(source, staged)
     staged.chmod(0o755)
+    if keep and target.exists():
+        before.unlink(missing_ok=True)
+        before.hardlink_to(target)
     staged.rename(target)

@@ -4,7 +4,7 @@ import argparse
 
 from appliance.cli import host
 from appliance.cli.asking import confirm
-from appliance.cli.host import CONFIG, DATA, PROGRAM, UNITS
+from appliance.cli.host import BEFORE, CONFIG, DATA, PROGRAM, UNITS
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say
 
@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     if here.has_systemd():
         here.call("systemctl", "daemon-reload")
     here.remove(PROGRAM)
+    here.remove(BEFORE)
     if options.purge:
         here.remove_tree(DATA)
         here.remove_tree(CONFIG.rpartition("/")[0])

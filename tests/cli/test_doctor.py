@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ import msgspec
 import pytest
 
 from appliance.cli import doctor_host
+from appliance.cli.doctor_ports import look_at_ports
 from appliance.cli.main import main
+from appliance.config.quantities import Address
 from appliance.services.keys import hash_password
 from tests.make.server import Server
 
@@ -303,13 +306,46 @@ def test_without_a_server_the_host_is_looked_at_all_the_same(
 ) -> None:
     (tmp_path / "data").mkdir()
 
-    code = main(["doctor", "--data-dir", str(tmp_path / "data")])
+    (tmp_path / "scr.toml").write_text('[server]\nlisten = ["127.0.0.1:0"]\n')
+
+    code = main(["doctor", "--data-dir", str(tmp_path / "data"), "--config", str(tmp_path / "scr.toml")])
 
     told = capsys.readouterr().out
     assert code == 1
     assert "file operations" in told
+    assert "127.0.0.1:0 can be listened on" in told
+    assert "glibc 2." in told
     assert "scr serve" in told
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_port_that_another_program_has_is_told_before_the_first_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "scr.toml").write_text(f'[server]\nlisten = ["{address}"]\n')
+        where = ["--config", str(tmp_path / "scr.toml"), "--data-dir", str(tmp_path / "data")]
+
+        code = main(["doctor", *where])
+
+    assert code == 1
+    assert f"somebody listens on {address} already" in capsys.readouterr().out
+
+
+def test_an_address_that_the_host_does_not_have_is_told() -> None:
+    (found,) = look_at_ports([Address("192.0.2.1", 5000)])
+
+    assert found.state == "problem"
+    assert found.detail == "this host has no address 192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [("glibc 2.31", "ok"), ("glibc 3.0", "ok"), ("glibc 2.28", "warning"), ("glibc 2.9", "warning"), (None, "warning")],
+)
+def test_a_c_library_that_is_too_old_for_the_packaged_program_is_told(told: str | None, state: str) -> None:
+    assert doctor_host.look_at_library(told).state == state
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_run_again_it_replaces_the_program_and_keeps_the_settings(packaged: Path
     assert main(["install", "--root", str(root), "--program", str(packaged)]) == 0
 
     assert (root / "usr/local/bin/scr").read_bytes() == b"\x7fELF second"
+    assert (root / "usr/local/bin/scr.before").read_bytes() == b"\x7fELF first"
     assert (root / "etc/scr/scr.toml").read_text() == "# mine\n"
 
 
@@ -86,6 +87,8 @@ def test_uninstall_leaves_settings_and_data(packaged: Path, tmp_path: Path) -> N
     root = tmp_path / "host"
     assert main(["install", "--root", str(root), "--program", str(packaged)]) == 0
     (root / "var/lib/scr/format").write_text("1\n")
+    packaged.write_bytes(b"\x7fELF second")
+    assert main(["install", "--root", str(root), "--program", str(packaged)]) == 0
 
     assert main(["uninstall", "--root", str(root)]) == 0
 
@@ -112,4 +115,4 @@ def test_what_cannot_be_written_is_told(packaged: Path, tmp_path: Path, capsys: 
 
     assert main(["install", "--root", str(tmp_path / "host"), "--program", str(packaged)]) == 1
 
-    assert "could not copy" in capsys.readouterr().err
+    assert "could not make" in capsys.readouterr().err

@@ -47,10 +47,10 @@ class LivedIn:
         """Whether there is such a file or folder."""
         return subprocess.run(self.command("test", "-e", path), check=False, timeout=60).returncode == 0
 
-    def service(self, folder: Path) -> make.Server:
+    def service(self, folder: Path, program: str = "/usr/bin/scr") -> make.Server:
         """Return the installed server, started as its unit starts it, on a port of the system's choice."""
         served = make.Server(folder)
-        start = "exec setpriv --reuid scr --regid scr --clear-groups /usr/bin/scr serve --config /etc/scr/scr.toml"
+        start = f"exec setpriv --reuid scr --regid scr --clear-groups {program} serve --config /etc/scr/scr.toml"
         served.program = self.command("sh", "-c", f"cd /var/lib/scr && {start} --listen 127.0.0.1:0", "ignored:")
         return served
 
