@@ -155,6 +155,9 @@
     refresh();
   });
 
+  // what is still going on is followed without being asked to
+  setInterval(() => { if (document.querySelector("[data-follows]") && !isBusy()) refresh(); }, 2000);
+
   const begin = () => {
     tellTimes(document);
     all("form[data-select-limit]").forEach(count);

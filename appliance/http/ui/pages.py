@@ -14,8 +14,11 @@ from appliance.http.api import problem
 from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
+from appliance.http.ui.activity import ActivityPages
 from appliance.http.ui.backend import AsgiApp, Refused
+from appliance.http.ui.charts import show_charts
 from appliance.http.ui.home import choose_language, show_home
+from appliance.http.ui.jobs import JobPages
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
@@ -31,6 +34,9 @@ _PAGES: list[ControllerRouterHandler] = [
     sign_in,
     sign_out,
     RegistryPages,
+    JobPages,
+    ActivityPages,
+    show_charts,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")

@@ -156,6 +156,7 @@ def _settings(form: Form) -> Mapping[str, object]:
         "endpoint": form.choice("endpoint", [one.value for one in EndpointType], "private"),
         "privateAccessControl": form.switch("private_access_control"),
         "publicAccessControl": form.switch("public_access_control"),
+        "logTraffic": form.switch("log_traffic"),
         "port": form.optional_number("port", 1, 65_535),
         "quotaBytes": None if quota is None else quota * _GIB,
         "quotaImages": form.optional_number("quota_images", 1, _MOST_IMAGES),

@@ -17,6 +17,7 @@ from appliance.domain.access import Action, PrincipalKind
 from appliance.domain.admission import may_registry
 from appliance.http.admit import Session
 from appliance.http.api.asking import Asking
+from appliance.http.api.viewing import everywhere, may_view_all
 from appliance.http.door import Door
 from appliance.http.ui import words
 from appliance.http.ui.backend import AsgiApp, Backend
@@ -88,6 +89,8 @@ class View(msgspec.Struct, frozen=True):
             "language": self.language,
             "endpoint": self.endpoint,
             "may": self._may,
+            "oversees": may_view_all(self.asking),
+            "operates": may_registry(self.asking.caller, everywhere(self.asking).site, Action.MANAGE_REGISTRY),
             "time": self._time,
             **values,
         }

@@ -1,12 +1,16 @@
 """Asks for pages as a browser without scripts does, one request at a time."""
 
 import re
+import time
 import urllib.error
 import urllib.request
 import urllib.response
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from tests.make.server import Server
+
+_PATIENCE_S = 60
 
 
 class Answer:
@@ -62,3 +66,12 @@ def send(server: Server, path: str, *, Cookie: str = "", **fields: str) -> Answe
         urlencode({"csrf": token(server, "/", **named), **fields}),
         **named,
     )
+
+
+def until(is_so: Callable[[], bool]) -> bool:
+    """Ask again and again until it is so; False if that takes too long."""
+    end = time.monotonic() + _PATIENCE_S
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+    return True

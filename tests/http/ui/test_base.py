@@ -47,7 +47,7 @@ def test_all_assets_together_are_small() -> None:
 
 def test_what_we_did_not_write_has_its_licence_beside_it() -> None:
     origin = assets.read("web.static", "ORIGIN.md").decode()
-    own = {"app.css", "app.js", "theme.js", "mark.svg"}
+    own = {"app.css", "app.js", "charts.js", "theme.js", "mark.svg"}
     names = {name for suffix in (".css", ".js", ".svg") for name in assets.list_names("web.static", suffix)}
 
     assert {name for name in names - own if f"| `{name}` |" not in origin} == set()
