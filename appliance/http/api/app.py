@@ -19,6 +19,7 @@ from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.api.declarations import plan_declaration
+from appliance.http.api.defaults import show_defaults
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.description import make_document
 from appliance.http.api.explain import explain
@@ -55,6 +56,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     ManagementAllowlist,
     list_allowlists,
     Repositories,
+    show_defaults,
     Images,
     Manifests,
     Tags,

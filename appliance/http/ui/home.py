@@ -37,9 +37,9 @@ def own_path(text: str) -> str:
     return text if is_own else "/"
 
 
-def first_push(endpoint: str, *, is_tls: bool) -> list[tuple[str, str]]:
-    """Return by client the commands of a first push to `endpoint` (host and port)."""
-    image = f"{endpoint}/hello/busybox:1"
+def first_push(endpoint: str, *, is_tls: bool, repository: str = "hello") -> list[tuple[str, str]]:
+    """Return by client the commands of a first push to `repository` at `endpoint` (host and port)."""
+    image = f"{endpoint}/{repository}/busybox:1"
     plain = (
         {"podman": "", "helm": "", "oras": ""}
         if is_tls
@@ -49,8 +49,8 @@ def first_push(endpoint: str, *, is_tls: bool) -> list[tuple[str, str]]:
             "oras": " --plain-http",
         }
     )
-    chart = f"helm push{plain['helm']} mychart-0.1.0.tgz oci://{endpoint}/hello"
-    text = f"oras push{plain['oras']} {endpoint}/hello/text:1 hello.txt:text/plain"
+    chart = f"helm push{plain['helm']} mychart-0.1.0.tgz oci://{endpoint}/{repository}"
+    text = f"oras push{plain['oras']} {endpoint}/{repository}/text:1 hello.txt:text/plain"
     return [
         ("docker", f"docker pull busybox\ndocker tag busybox {image}\ndocker push {image}"),
         ("podman", f"podman pull busybox\npodman tag busybox {image}\npodman push{plain['podman']} {image}"),

@@ -21,6 +21,7 @@ from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.jobs import JobPages
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
+from appliance.http.ui.repositories import RepositoryPages
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
@@ -37,6 +38,7 @@ _PAGES: list[ControllerRouterHandler] = [
     JobPages,
     ActivityPages,
     show_charts,
+    RepositoryPages,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")

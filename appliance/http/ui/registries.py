@@ -12,7 +12,9 @@ from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
+from appliance.http.ui.home import own_path
 from appliance.http.ui.lists import Asked
+from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View
 
 _GIB = 1 << 30
@@ -29,28 +31,33 @@ class RegistryPages(Controller):
     @get()
     async def list(self, view: InView) -> Response[str]:
         """Show the registries that the viewer may see."""
-        asked = Asked.of(view, sorts=("name", "created", "modified"), default="name", filters=("tag", "removed"))
+        asked = Asked.of(
+            view, sorts=("name", "created", "modified"), default="name", filters=("resourceTag", "removed")
+        )
         page = await view.api.get("/api/v1/registries", Page[RegistryView], **asked.parameters())
         return view.page("pages/registries.html", page=page, asked=asked)
 
     @get("/new")
     async def ask_new(self, view: InView) -> Response[str]:
         """Show the empty form."""
-        return view.page("pages/registry_new.html", form=None, order=RegistryOrder(name=""), tags=[])
+        back = own_path(view.request.query_params.get("back", ""))
+        return view.page("pages/registry_new.html", form=None, order=RegistryOrder(name=""), tags=[], back=back)
 
     @post()
     async def create(self, view: InView) -> Response[str]:
         """Make a registry, or show the form again with what is wrong."""
         form = await view.form()
-        order = _order(form)
+        order, back = _order(form), own_path(form.text("back"))
         try:
             form.check()
             made = await view.api.make("POST", "/api/v1/registries", order, RegistryView)
         except Refused as error:
             form.refuse(error, ("name", "port"))
             tags = list(order.resource_tags.items())
-            return view.page("pages/registry_new.html", status=error.status, form=form, order=order, tags=tags)
-        return view.go(f"/registries/{made.id}", view.text("Registry {} was created.").format(made.name))
+            told = {"form": form, "order": order, "tags": tags, "back": back}
+            return view.page("pages/registry_new.html", status=error.status, **told)
+        there = f"/registries/{made.id}" if back == "/" else query(back, registry=made.name)
+        return view.go(there, view.text("Registry {} was created.").format(made.name))
 
     @get("/{registry_id:str}")
     async def show(self, view: InView, registry_id: FromPath[str]) -> Response[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -14,7 +15,8 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from appliance.domain.access import Action, PrincipalKind
-from appliance.domain.admission import may_registry
+from appliance.domain.admission import Site, may, may_registry
+from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName
 from appliance.http.admit import Session
 from appliance.http.api.asking import Asking
 from appliance.http.api.viewing import everywhere, may_view_all
@@ -40,6 +42,9 @@ _KEY = secrets.token_bytes(32)  # of the tokens in forms: a page from before a r
 _FLASH = "scr-said"
 _LANGUAGE = "scr-language"
 _REGISTRY = "scr-registry"
+_REPOSITORY = "scr-repository"
+_NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
+_LONGEST = 255  # characters of a name
 _MINUTE_S = 60
 _YEAR_S = 365 * 86_400
 HtmlRequest = Request[Any, Any, Any]
@@ -91,6 +96,7 @@ class View(msgspec.Struct, frozen=True):
             "may": self._may,
             "oversees": may_view_all(self.asking),
             "operates": may_registry(self.asking.caller, everywhere(self.asking).site, Action.MANAGE_REGISTRY),
+            "may_in": self.may_in,
             "time": self._time,
             **values,
         }
@@ -121,9 +127,17 @@ class View(msgspec.Struct, frozen=True):
         kind = self.request.headers.get("content-type", "")
         return read_form(body, kind, lambda token: hmac.compare_digest(token, self.csrf))
 
-    def remembered_registry(self) -> str:
-        """Return the registry that was last picked, "" for none."""
-        return self.request.cookies.get(_REGISTRY, "")
+    def remembered(self) -> tuple[str, str]:
+        """Return the registry that was last picked and the repository in it, "" for none. What is no name is none."""
+        told = [self.request.cookies.get(name, "")[:_LONGEST] for name in (_REGISTRY, _REPOSITORY)]
+        registry, repository = (text if _NAME.fullmatch(text) else "" for text in told)
+        return registry, repository
+
+    def may_in(self, registry: str, path: str, action: str) -> bool:
+        """Whether the viewer may do `action` on `path` (a repository, or an image in it) of the registry."""
+        site = Site(self.asking.site.appliance, self.asking.site.registry, RegistryName(registry))
+        repository, _, image = path.partition("/")
+        return may(self.asking.caller, site, ImagePath(RepositoryName(repository), ImageName(image)), Action(action))
 
     def _may(self, action: str) -> bool:
         return may_registry(self.asking.caller, self.asking.site, Action(action))
@@ -144,6 +158,11 @@ def make_view(request: HtmlRequest, api: AsgiApp, asking: Asking) -> View:
 def language_cookie(language: str, *, is_tls: bool) -> Cookie:
     """Return the cookie that remembers a language."""
     return _cookie(_LANGUAGE, language, _YEAR_S, is_tls=is_tls)
+
+
+def picked_cookie(repository: str, *, is_tls: bool) -> Cookie:
+    """Return the cookie that remembers the picked repository, "" for all."""
+    return _cookie(_REPOSITORY, repository, _YEAR_S if repository else 0, is_tls=is_tls)
 
 
 def registry_cookie(name: str, *, is_tls: bool) -> Cookie:

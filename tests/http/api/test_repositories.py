@@ -201,3 +201,12 @@ def test_a_push_makes_a_repository_and_says_so(admin: Client) -> None:
 
     assert made.by_push
     assert made.policy == ImagePolicy()
+
+
+def test_whoever_makes_a_repository_can_ask_what_policy_it_starts_with(viewer: Client) -> None:
+    told = viewer.get("/api/v1/defaults").expect(200)
+
+    assert msgspec.json.decode(msgspec.json.decode(told.body, type=dict[str, msgspec.Raw])["repository"]) == (
+        msgspec.to_builtins(ImagePolicy())
+    )
+    assert viewer.get("/api/v1/defaults", {"Authorization": "Basic bm86bm8="}).status == 401
