@@ -15,6 +15,7 @@ from tests.crash.server import CrashingServer
 from tests.make import images
 from tests.make.client import Client
 from tests.make.images import Blob, Manifest
+from tests.make.server import Server
 
 SHARED = Blob(b"a layer that everybody pushes" * 300)
 _GONE = (ConnectionError, HTTPException)
@@ -125,7 +126,7 @@ class Member:
 class Crowd:
     """Members at work in threads of their own, and a collector that runs all the time."""
 
-    def __init__(self, server: CrashingServer, name: str, size: int = 3) -> None:
+    def __init__(self, server: Server, name: str, size: int = 3) -> None:
         """Let `size` members work on repository `name`."""
         self.name = name
         self.is_over = False

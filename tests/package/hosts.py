@@ -52,7 +52,7 @@ class Host(msgspec.Struct, frozen=True):
         """Return the command line that runs `scr` with `words` there; `shared` is where the test has it."""
         root = "ro" if self.is_read_only else "rw"
         enter = ("unshare", "--mount", "sh", "-euc", _ENTER, "sh", str(self.tree), str(self.program), str(shared))
-        temporary = "exec" if is_fallback() else "noexec"  # the fallback unpacks itself there: decision 33
+        temporary = "exec" if is_fallback() else "noexec"  # the fallback unpacks itself there: docs/packaging.md
         return (*enter, self.mount, root, str(self.user), temporary, "/tmp/scr", *words)  # noqa: S108 - in the tree
 
     def server(self, folder: Path, config: str = "") -> make.Server:

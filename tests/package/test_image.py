@@ -34,11 +34,12 @@ def archive() -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(archive: Path, server: make.Server) -> str:
-    """The image's name in the server, which is the file under test, imported by its own command."""
-    words = [str(word) for word in (packaged(), "image", "import", archive, "scr/scr:1", "--data-dir", server.data)]
-    subprocess.run(words, timeout=240, check=True)
-    return f"{server.address}/scr/scr:1"
+def served(archive: Path, server: make.Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image's name in the server, which is the file under test: skopeo pushed it there."""
+    name = f"{server.address}/scr/scr:1"
+    words = ("copy", "--preserve-digests", "--dest-tls-verify=false", f"oci-archive:{archive}", f"docker://{name}")
+    Program("skopeo", tmp_path_factory.mktemp("pushing"), ("--insecure-policy",)).run(*words)
+    return name
 
 
 def _content(packed: tarfile.TarFile, name: str) -> bytes:
@@ -63,6 +64,15 @@ def test_skopeo_pulls_it_byte_for_byte(archive: Path, served: str, skopeo: Progr
     )
 
     assert {path.name: path.read_bytes() for path in (tmp_path / "out/blobs/sha256").iterdir()} == built
+
+
+def test_its_own_command_imports_it(archive: Path, served: str, server: make.Server) -> None:
+    words = [str(word) for word in (packaged(), "image", "import", archive, "scr/own:1", "--data-dir", server.data)]
+    subprocess.run(words, timeout=240, check=True)
+
+    with server.client() as client:
+        imported = client.get("/v2/scr/own/manifests/1").expect(200)
+        assert client.get(f"/v2/{served.partition('/')[2].replace(':', '/manifests/')}").body == imported.body
 
 
 def test_podman_pulls_it_byte_for_byte(archive: Path, served: str, podman: Program) -> None:
