@@ -7,6 +7,7 @@
 <data>/ballast       64 MiB given up when even a delete finds no room
 <data>/blobs/ manifests/ quarantine/ uploads/     the store and its staging (blobstore/)
 <data>/tls/ keys/ allowlists/ backups/ cache/     certificates, key rings, address lists, snapshots, what can be lost
+<data>/lib/          compiled modules that the packaged program carries (program.settle)
 """
 
 import fcntl

@@ -32,6 +32,10 @@ mkdir -p "$work/build"
 say "libraries of the program"
 "$here/site.sh" "$work"
 "$here/tools.sh" "$work"
+[ "$tool" = pyinstaller ] || [ -x "$work/build/pyoxidizer-bin" ] || {
+    say "there is no PyOxidizer for $machine to install; build it: docs/packaging.md, Another architecture"
+    exit 1
+}
 rm -rf "$work/build/source"
 mkdir -p "$work/build/source"
 git ls-files -z --cached --others --exclude-standard -- appliance LICENSE | tar -c --null -T - | tar -x -C "$work/build/source"
