@@ -9,7 +9,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 from msgspec import UNSET, UnsetType
 
-from appliance.db import image_lists, images
+from appliance.db import image_lists, images, registries
 from appliance.db.database import Reader
 from appliance.domain import image_policy
 from appliance.domain.access import Action, srn
@@ -33,6 +33,7 @@ Sort = Annotated[
     QueryParameter(description="order; `-` turns it round"),
 ]
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
+EVERY = "*"  # in the place of a registry's name: images of all of them
 
 
 class Image(msgspec.Struct, frozen=True, rename="camel"):
@@ -40,6 +41,7 @@ class Image(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     srn: str
+    registry: str
     path: str
     state: RepositoryState
     description: str
@@ -104,7 +106,12 @@ class Images(Controller):
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Image]:
-        """List images, of one `repository` or all; `path` finds the one of that path."""
+        """List images, of one `repository` or all; `path` finds the one of that path.
+
+        The registry `*` stands for all that are there: then registry follows registry, each in the order asked for.
+        """
+        if registry == EVERY and path is None:
+            return await _list_everywhere(stock, asking, listing, cursor, limit)
         asking = asking.at_name(stock, registry)
         site = asking.site
         if path is not None:
@@ -151,6 +158,30 @@ class Images(Controller):
         """Delete an image with all its manifests and tags; `purge` frees the bytes at once, and for good."""
         grant = find_image(stock, asking, image_id, Action.DELETE)
         await delete_image(stock, grant, stock.clock(), purge=purge)
+
+
+async def _list_everywhere(stock: Stock, asking: Asking, listing: ImageListing, cursor: str, limit: int) -> Page[Image]:
+    """Return a page of the images of all registries; its key is the registry's name and the key there."""
+    known = await stock.db.read(registries.list_all)
+
+    def fetch(reader: Reader, last: str, count: int) -> list[tuple[Asking, ImageRow]]:
+        name, _, key = last.partition("/")
+        found: list[tuple[Asking, ImageRow]] = []
+        for one in known:
+            if one.name >= name and len(found) < count:
+                after = key if one.name == name else ""
+                rows = image_lists.list_page(reader, one.id, listing, after, count - len(found))
+                found += [(asking.at(one.id, one.name), row) for row in rows]
+        return found
+
+    page = await collect_page(
+        lambda last, count: stock.db.read(lambda reader: fetch(reader, last, count)),
+        lambda pair: f"{pair[0].site.name}/{image_lists.key_in(listing.order, pair[1])}",
+        lambda pair: pair[0].may(parse_image_path(pair[1].path), Action.VIEW_REPOSITORY),
+        cursor,
+        limit,
+    )
+    return Page([_show(there, row) for there, row in page.items], page.next)
 
 
 def find_image(stock: Stock, asking: Asking, image_id: str, action: Action) -> Grant:
@@ -203,6 +234,7 @@ def _show(asking: Asking, row: ImageRow) -> Image:
     return Image(
         id=row.id,
         srn=srn(asking.site.appliance, asking.site.name, repository, name),
+        registry=str(asking.site.name),
         path=row.path,
         state=RepositoryState.ACTIVE,
         description=row.description,

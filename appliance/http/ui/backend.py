@@ -6,7 +6,7 @@ validation or wording is decided a second time.
 
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 
@@ -117,7 +117,7 @@ class Backend:
             **{name: value for name, value in self._scope.items() if name.startswith("scr.")},
             "type": "http",
             "method": method,
-            "path": raw,
+            "path": unquote(raw),
             "raw_path": raw.encode(),
             "query_string": query.encode(),
             "root_path": "",

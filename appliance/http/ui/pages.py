@@ -18,6 +18,7 @@ from appliance.http.ui.activity import ActivityPages
 from appliance.http.ui.backend import AsgiApp, Refused
 from appliance.http.ui.charts import show_charts
 from appliance.http.ui.home import choose_language, show_home
+from appliance.http.ui.images import ImagePages
 from appliance.http.ui.jobs import JobPages
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
@@ -39,6 +40,7 @@ _PAGES: list[ControllerRouterHandler] = [
     ActivityPages,
     show_charts,
     RepositoryPages,
+    ImagePages,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")

@@ -4,6 +4,7 @@ import msgspec
 from litestar import Response
 from litestar.datastructures import Cookie
 
+from appliance.http.api.images import EVERY
 from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryView
 from appliance.http.api.repositories import RepositoryView
@@ -29,11 +30,11 @@ async def pick(view: View, asked: Asked, *, with_repository: bool = False) -> Pi
     registry = asked.more.get("registry") or str(view.asking.site.name)
     visible = await list_registries(view)
     names = [one.name for one in visible]
-    repository = asked.more.get("repository", "") if with_repository else ""
+    repository = asked.more.get("repository", "") if with_repository and registry != EVERY else ""
     return Picked(
         registry=registry,
         repository=repository,
-        registries=names if registry in names else [registry, *names],
+        registries=names if registry in (EVERY, *names) else [registry, *names],
         repositories=await _list_repositories(view, registry, repository) if with_repository else [],
         found=next((one for one in visible if one.name == registry), None),
     )
@@ -44,7 +45,7 @@ def go_to_remembered(view: View, address: str) -> Response[str] | None:
     if "registry" in view.request.query_params:
         return None
     registry, repository = view.remembered()
-    if not registry:
+    if not registry or (registry == EVERY and address != "/images"):
         return None
     asked = view.request.url.query
     told = f"registry={registry}" + (f"&repository={repository}" if repository and address == "/images" else "")
@@ -80,7 +81,15 @@ async def find_registry(view: View, name: str) -> RegistryView | None:
         return None
 
 
+def host_of(view: View, registry: RegistryView | None) -> str:
+    """Return host and port at which the registry is reached: as it says, else as the browser came."""
+    url = next(iter(registry.urls.private), "") if registry else ""
+    return url.partition("://")[2] or view.endpoint
+
+
 async def _list_repositories(view: View, registry: str, picked: str) -> list[str]:
+    if registry == EVERY:
+        return []
     try:
         page = await view.api.get("/api/v1/repositories", Page[RepositoryView], registry=registry, limit=_MOST)
     except Refused:

@@ -80,6 +80,7 @@ def done(section: str, text: Translate) -> str:
         SCAN: text("Image scan edit was successful."),
         PULL_LIMIT: text("Image pull limit edit was successful."),
         TAG_DELETION: text("Image tag removal edit was successful."),
+        "resource-tags": text("The tags were changed."),
         "lock": text("Image lock status edit was successful."),
     }
     return told.get(section) or text("Description edit was successful.")

@@ -7,14 +7,13 @@ from litestar.params import FromPath
 from appliance.http.api.activity import Activity
 from appliance.http.api.defaults import Defaults
 from appliance.http.api.page import Page
-from appliance.http.api.registries import RegistryView
 from appliance.http.api.repositories import RepositoryEdit, RepositoryOrder, RepositoryView
 from appliance.http.ui import policies
 from appliance.http.ui.backend import Refused, address, within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.home import first_push, own_path
 from appliance.http.ui.lists import Asked
-from appliance.http.ui.picker import find_registry, go_to_remembered, list_registries, pick, remember
+from appliance.http.ui.picker import find_registry, go_to_remembered, host_of, list_registries, pick, remember
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View
 
@@ -152,7 +151,7 @@ async def _show(
 ) -> Response[str]:
     repository, etag = await _find(view, repository_id)
     registry = await find_registry(view, repository.registry)
-    commands = first_push(_host_of(view, registry), is_tls=view.is_tls, repository=repository.name)
+    commands = first_push(host_of(view, registry), is_tls=view.is_tls, repository=repository.name)
     return view.page(
         "pages/repository.html",
         status=status,
@@ -185,12 +184,6 @@ async def _show_new(
         back=back,
         tags=list(order.resource_tags.items()),
     )
-
-
-def _host_of(view: View, registry: RegistryView | None) -> str:
-    """Return host and port at which the registry is reached: as it says, else as the browser came."""
-    url = next(iter(registry.urls.private), "") if registry else ""
-    return url.partition("://")[2] or view.endpoint
 
 
 def _order(form: Form) -> RepositoryOrder:

@@ -19,6 +19,7 @@ from appliance.domain.admission import Site, may, may_registry
 from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName
 from appliance.http.admit import Session
 from appliance.http.api.asking import Asking
+from appliance.http.api.images import EVERY
 from appliance.http.api.viewing import everywhere, may_view_all
 from appliance.http.door import Door
 from appliance.http.ui import words
@@ -130,7 +131,7 @@ class View(msgspec.Struct, frozen=True):
     def remembered(self) -> tuple[str, str]:
         """Return the registry that was last picked and the repository in it, "" for none. What is no name is none."""
         told = [self.request.cookies.get(name, "")[:_LONGEST] for name in (_REGISTRY, _REPOSITORY)]
-        registry, repository = (text if _NAME.fullmatch(text) else "" for text in told)
+        registry, repository = (text if text == EVERY or _NAME.fullmatch(text) else "" for text in told)
         return registry, repository
 
     def may_in(self, registry: str, path: str, action: str) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.http.api.conftest import List, find, problem
+from tests.http.api.test_registries import send
 from tests.make import images
 from tests.make.client import Client, Reply
 
@@ -166,3 +167,21 @@ def test_a_cursor_of_another_order_is_refused(admin: Client) -> None:
     cursor = admin.get("/api/v1/images?repository=cursor&limit=1").decode(List).next
 
     admin.get(f"/api/v1/images?repository=cursor&sort=-pushed&limit=1&cursor={cursor}").expect(400)
+
+
+def test_images_of_all_registries_follow_each_other_registry_by_registry(admin: Client, nobody: Client) -> None:
+    send(admin, "POST", "/api/v1/registries", {"name": "zulu"}).expect(201)
+    admin.push("every/api", IMAGE, "1")
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = admin.get(f"/api/v1/images?registry=*&name=api&limit=2&sort=-pushed&cursor={cursor}").expect(200)
+        found = page.decode(List)
+        seen += [one.path for one in found.items]
+        if found.next is None:
+            break
+        cursor = found.next
+
+    alone = admin.get("/api/v1/images?registry=local&name=api&sort=-pushed").expect(200).decode(List)
+    assert seen == [one.path for one in alone.items]
+    assert nobody.get("/api/v1/images?registry=*").expect(200).decode(List).items == []
