@@ -224,7 +224,7 @@ class Managed(Conflict):
 
 
 class ShutsOut(Conflict):
-    """A change that the caller could not come back from: its own address would be refused."""
+    """A change that the caller could not come back from: its own address would be refused, or itself."""
 
 
 class UploadBusy(Conflict):

@@ -64,8 +64,17 @@ POLICIES = _make_pages(
 )
 
 
-def list_principals(reader: Reader, kind: PrincipalKind, wanted: Wanted, last: str, limit: int) -> list[PrincipalRow]:
-    """Return up to `limit` users or roles behind `last`, a key of `key_in`."""
+def list_users(reader: Reader, wanted: Wanted, last: str, limit: int) -> list[PrincipalRow]:
+    """Return up to `limit` users behind `last`, a key of `key_in`."""
+    return _list_principals(reader, PrincipalKind.USER, wanted, last, limit)
+
+
+def list_roles(reader: Reader, wanted: Wanted, last: str, limit: int) -> list[PrincipalRow]:
+    """Return up to `limit` roles behind `last`."""
+    return _list_principals(reader, PrincipalKind.ROLE, wanted, last, limit)
+
+
+def _list_principals(reader: Reader, kind: PrincipalKind, wanted: Wanted, last: str, limit: int) -> list[PrincipalRow]:
     values = {**_values(wanted, last, limit), "kind": kind.value, "group": wanted.group}
     rows = reader.rows(PRINCIPALS[wanted.order], {**values, "policy": wanted.policy, "enabled": wanted.enabled})
     return [found for row in rows if (found := principals.row_of(row)) is not None]

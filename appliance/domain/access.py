@@ -74,6 +74,20 @@ class Holder(enum.StrEnum):
     POLICY = "policy"
 
 
+VIEW_OF = {
+    Holder.USER: Action.VIEW_USER,
+    Holder.ROLE: Action.VIEW_ROLE,
+    Holder.GROUP: Action.VIEW_GROUP,
+    Holder.POLICY: Action.VIEW_POLICY,
+}
+MANAGE_OF = {
+    Holder.USER: Action.MANAGE_USER,
+    Holder.ROLE: Action.MANAGE_ROLE,
+    Holder.GROUP: Action.MANAGE_GROUP,
+    Holder.POLICY: Action.MANAGE_POLICY,
+}
+
+
 class Account(msgspec.Struct, frozen=True):
     """A user, role, group or access policy by name."""
 

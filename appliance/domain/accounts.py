@@ -11,6 +11,7 @@ from appliance.domain.moment import Timestamp
 from appliance.errors import AccountInvalid
 
 MAX_DESCRIPTION = 1000
+MIN_PASSWORD = 8  # characters; NIST SP 800-63B 5.1.1
 _NAME = re.compile(r"[a-z0-9A-Z](?:[a-zA-Z0-9._@+-]{0,126}[a-zA-Z0-9])?")  # of groups, roles and policies
 _USER = re.compile(r"[^\s:*/](?:[^:*/]{0,126}[^\s:*/])?")  # Basic credentials end a name at a colon
 _ACCESS_KEY = re.compile(r"SCR[A-Z2-7]{17}")
@@ -220,6 +221,15 @@ def check_name(text: str, what: str) -> str:
     """Return the name of a `what` (group, role, policy, access key). Raises AccountInvalid."""
     if not _NAME.fullmatch(text):
         raise AccountInvalid(f"{text[:80]!r} is no name of a {what}; use 1 to 128 letters, digits, . _ @ + -")
+    return text
+
+
+def check_password(text: str, name: str) -> str:
+    """Return what somebody chose as the password of `name`. Raises AccountInvalid where it is no secret."""
+    if len(text) < MIN_PASSWORD:
+        raise AccountInvalid(f"the password is too short; use at least {MIN_PASSWORD} characters, a sentence of words")
+    if text.lower() == name.lower():
+        raise AccountInvalid("the password is the name; choose another")
     return text
 
 

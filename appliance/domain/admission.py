@@ -139,6 +139,18 @@ def admit_account(caller: Caller, appliance: str, account: Account, action: Acti
     return AccountGrant(caller, account)
 
 
+def admit_own(caller: Caller, appliance: str, account: Account, action: Action) -> AccountGrant:
+    """Return the grant for `action` on one's own account: given to everybody whom no policy denies it.
+
+    Raises AccessDenied, ScopeShort.
+    """
+    resources = (account_srn(appliance, account),)
+    if _judge(caller, action, resources).policy:  # one speaks of it
+        _need(caller, action, resources)
+    _need_scope(caller, action)
+    return AccountGrant(caller, account)
+
+
 def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
     """Whether `caller` could do `action` on the image at `path`, through the management API; for lists."""
     return _may_manage(caller, action, resources_of(site.appliance, site.name, path))
@@ -168,6 +180,10 @@ def _may_manage(caller: Caller, action: Action, resources: Sequence[str]) -> boo
 
 def _need_management(caller: Caller, action: Action, resources: Sequence[str]) -> None:
     _need(caller, action, resources)
+    _need_scope(caller, action)
+
+
+def _need_scope(caller: Caller, action: Action) -> None:
     if caller.scopes is not None and not caller.scopes.manages(action):
         raise ScopeShort(f"the token was not fetched for {action}; fetch one with the scope {MANAGEMENT}")
 

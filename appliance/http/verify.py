@@ -86,6 +86,11 @@ class Verifier:
             raise Unauthorized(WRONG)
         return await self._in_turn(source, lambda: self._check_password(basic, source, address, began, known))
 
+    async def hash(self, password: str) -> str:
+        """Return the hash of a new password; it waits for its turn, as verifications do."""
+        async with self._turns:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, hash_password, password)
+
     async def refuse(self, address: str) -> None:
         """Let somebody wait whose refresh token is none: as long as for a wrong key. Raises TooManyRequests."""
         source = source_of(address)

@@ -24,7 +24,7 @@ from appliance.domain.accounts import (
 from appliance.domain.admission import AccountGrant
 from appliance.domain.moment import Timestamp
 from appliance.domain.revision import ANY, Expected
-from appliance.errors import AccountExists, AccountManaged, AccountUnknown
+from appliance.errors import AccountExists, AccountManaged, AccountUnknown, ShutsOut
 from appliance.services import giving
 from appliance.services.stock import Stock, new_public_id
 
@@ -105,6 +105,8 @@ def edit_in(
     check_description(after.description)
     if after == before:
         return before
+    if before.enabled and not after.enabled:
+        _check_other(grant, before, "disable")
     if after.sign_in != before.sign_in or (after.enabled and not before.enabled):
         giving.check_acting(tx, grant.caller, before, f"this change of {grant.account}")
     principals.update(tx, after, str(grant.caller.principal), now)
@@ -156,16 +158,27 @@ async def renew_hash(stock: Stock, user: Proof, password_hash: str) -> None:
 
 
 async def delete(stock: Stock, grant: AccountGrant, now: Timestamp, expected: Expected = ANY) -> None:
-    """Delete the user or role that the grant names, with its keys. Raises AccountUnknown, AccountManaged, Stale."""
+    """Delete the user or role that the grant names, with its keys.
+
+    Raises AccountUnknown, AccountManaged, Stale, ShutsOut for oneself.
+    """
 
     def remove(tx: Transaction) -> None:
         row = find_principal(tx, grant)
         guard(row.managed, str(grant.account), stock.declared_in)
         expected.check(row.revision, str(grant.account))
+        _check_other(grant, row, "delete")
         principals.delete(tx, row.row, row.kind)
         note(tx, f"{row.kind}.deleted", grant, row.id, {"name": row.name, "before": _shown(row)}, now)
 
     await stock.db.write(remove)
+
+
+def _check_other(grant: AccountGrant, row: PrincipalRow, verb: str) -> None:
+    """Let nobody saw off the branch. Raises ShutsOut."""
+    credential = grant.caller.credential
+    if credential is not None and credential.principal == row.row:
+        raise ShutsOut(f"this would {verb} you yourself; let another administrator do it, or scr on the server's host")
 
 
 def find_principal(tx: Transaction, grant: AccountGrant) -> PrincipalRow:

@@ -18,7 +18,7 @@ from appliance.domain.accounts import KeyRow, check_description, check_name, new
 from appliance.domain.admission import AccountGrant
 from appliance.domain.moment import DAY, Timestamp
 from appliance.domain.revision import ANY, Expected
-from appliance.errors import AccountExists, AccountInvalid, AccountUnknown
+from appliance.errors import AccessDenied, AccountExists, AccountInvalid, AccountUnknown
 from appliance.services import giving
 from appliance.services.accounts import find_principal, guard, note
 from appliance.services.stock import Stock
@@ -82,6 +82,7 @@ def create_in(tx: Transaction, grant: AccountGrant, new: NewKey, now: Timestamp)
     """Make the key `new`, whoever its owner is said to be, for the principal that the grant names."""
     owner = find_principal(tx, grant)
     giving.check_acting(tx, grant.caller, owner, f"an access key of {grant.account}")
+    _check_outliving(tx, grant, owner.row, new.expires_at, now)
     if (known := access_keys.find_named(tx, owner.row, new.name)) is not None:
         raise AccountExists(f"{grant.account} has a key {new.name} already, {known.access_key}; rotate or delete it")
     if access_keys.count(tx, owner.row) >= MAX_KEYS:
@@ -115,6 +116,8 @@ async def edit(
         after = _changed(before, change)
         if (after.enabled and not before.enabled) or after.expires_at != before.expires_at:
             giving.check_acting(tx, grant.caller, find_principal(tx, grant), f"this change of {access_key}")
+        if after.expires_at != before.expires_at:
+            _check_outliving(tx, grant, before.owner, after.expires_at, now)
         if after.name != before.name and access_keys.find_named(tx, before.owner, after.name) is not None:
             raise AccountExists(f"{grant.account} has a key {after.name} already; choose another name")
         if after != before:
@@ -191,6 +194,22 @@ def _changed(row: KeyRow, change: KeyEdit) -> KeyRow:
     if change.expires_at is not None or not change.has_expiry:
         after = msgspec.structs.replace(after, expires_at=change.expires_at if change.has_expiry else None)
     return after
+
+
+def _check_outliving(
+    tx: Transaction, grant: AccountGrant, owner: PrincipalId, expires_at: Timestamp | None, now: Timestamp
+) -> None:
+    """Let no key that ends make one of its owner's that lives longer, itself included. Raises AccessDenied."""
+    credential = grant.caller.credential
+    if credential is None or credential.key is None or credential.principal != owner:
+        return
+    proof = access_keys.find_proof_by_row(tx, credential.key)
+    until = proof.until_of(credential.generation, now) if proof is not None else Timestamp(0)
+    if until is not None and (expires_at is None or expires_at > until):
+        raise AccessDenied(
+            f"the access key {grant.caller.access_key} makes none of {grant.account} that lives longer than itself;"
+            " sign in with your password, or let an administrator do it"
+        )
 
 
 def _check_expiry(at: Timestamp | None, now: Timestamp) -> Timestamp | None:

@@ -70,7 +70,7 @@ async def test_ten_thousand_users_come_page_by_page_each_once(database: Database
     await database.write(fill)
     wanted = Wanted(Order(by.removeprefix("-"), by.startswith("-")))
     found, last = [], ""
-    while page := account_lists.list_principals(database.reader, PrincipalKind.USER, wanted, last, 997):
+    while page := account_lists.list_users(database.reader, wanted, last, 997):
         found += [row.name for row in page]
         last = account_lists.key_in(wanted, page[-1])
 
@@ -85,7 +85,7 @@ async def test_a_list_has_what_is_asked_for_only(database: Database) -> None:
     await database.write(fill)
 
     def names(wanted: Wanted) -> list[str]:
-        rows = account_lists.list_principals(database.reader, PrincipalKind.USER, wanted, "", 100)
+        rows = account_lists.list_users(database.reader, wanted, "", 100)
         return [row.name for row in rows]
 
     assert names(Wanted(contains="USER123"))[:2] == ["User123", "User1230"]

@@ -20,9 +20,11 @@ from schemathesis.specs.openapi.checks import (
 from appliance.http.api.app import describe_api
 from appliance.services.keys import hash_password
 from tests.fuzz.conftest import sized
+from tests.http.api import accounts
 from tests.http.api.conftest import PASSWORD, List, find
 from tests.http.api.test_registries import make
 from tests.make import images
+from tests.make.client import Client
 from tests.make.server import Server
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -62,7 +64,25 @@ def ids(server: Server) -> dict[str, str]:
             "digest": IMAGE.digest,
             "tag": "1",
             "endpoint": "private",
+            **_accounts(admin),
         }
+
+
+def _accounts(admin: Client) -> dict[str, str]:
+    """Return the ids of somebody of each sort."""
+    load = {"load": {"policy": "ScrPullOnlyAccess"}}
+    policy = accounts.make(admin, "policies", name="fuzzed", **load)
+    user = accounts.make(admin, "users", name="fuzzed")
+    key = accounts.make(admin, "access-keys", owner="user:fuzzed", name="fuzzed")
+    return {
+        "user_id": user["id"],
+        "role_id": accounts.make(admin, "roles", name="fuzzed")["id"],
+        "group_id": accounts.make(admin, "groups", name="fuzzed")["id"],
+        "policy_id": policy["id"],
+        "kind": "user",
+        "holder_id": user["id"],
+        "access_key": key["accessKey"],
+    }
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -83,7 +103,7 @@ def _ask(server: Server, ids: dict[str, str], method: str, path: str, mode: Gene
     """Send requests of that mode to the route; every answer is as described, and the log has no mistake of ours."""
     operation = SCHEMA[path][method]
 
-    slowed = path == "/api/v1/session"  # wrong passwords wait longer each time
+    slowed = path in ("/api/v1/session", "/api/v1/self/password")  # wrong passwords wait longer each time
 
     @settings(sized(2, 3) if slowed else sized(3, 100), phases=[Phase.generate], suppress_health_check=[*HealthCheck])
     @given(case=operation.as_strategy(generation_mode=mode), is_there=st.booleans())

@@ -15,6 +15,7 @@ from litestar.types import ControllerRouterHandler
 from appliance.domain.access import Action
 from appliance.errors import QueryInvalid, ScrError, Unauthorized
 from appliance.http.api import problem
+from appliance.http.api.access_keys import AccessKeys
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, provide_asking
@@ -23,15 +24,19 @@ from appliance.http.api.defaults import show_defaults
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.description import make_document
 from appliance.http.api.explain import explain
+from appliance.http.api.groups import Groups
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
 from appliance.http.api.leaving import list_leaving
 from appliance.http.api.manifests import Manifests
 from appliance.http.api.metrics import list_metrics, show_metrics
+from appliance.http.api.own import Self
+from appliance.http.api.policies import Policies
 from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
+from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.snapshots import show_snapshots
@@ -40,6 +45,7 @@ from appliance.http.api.storage import STORAGE
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
+from appliance.http.api.users import Users
 from appliance.http.explain import Explainer
 from appliance.http.health import Health
 from appliance.http.meter import Meter
@@ -66,6 +72,12 @@ _HANDLERS: list[ControllerRouterHandler] = [
     list_schedules,
     show_snapshots,
     Sessions,
+    Users,
+    Roles,
+    Groups,
+    Policies,
+    AccessKeys,
+    Self,
     explain,
     list_leaving,
     run_collection,

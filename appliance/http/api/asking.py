@@ -9,8 +9,20 @@ from litestar.types import Scope
 
 from appliance.db import registries
 from appliance.domain import names
-from appliance.domain.access import Action
-from appliance.domain.admission import Caller, Grant, Site, admit_management, admit_registry, may, may_registry
+from appliance.domain.access import MANAGE_OF, Account, Action, Holder
+from appliance.domain.admission import (
+    AccountGrant,
+    Caller,
+    Grant,
+    Site,
+    admit_account,
+    admit_management,
+    admit_own,
+    admit_registry,
+    may,
+    may_account,
+    may_registry,
+)
 from appliance.domain.names import ImagePath
 from appliance.domain.registry import RegistryId
 from appliance.errors import AccessDenied, RegistryUnknown, ScrError
@@ -70,6 +82,37 @@ class Asking(msgspec.Struct, frozen=True):
     def may(self, path: ImagePath, action: Action) -> bool:
         """Whether `action` on the image would be allowed: what a list leaves out."""
         return may(self.caller, self.site, path, action)
+
+    def may_account(self, account: Account, action: Action) -> bool:
+        """Whether `action` on a user, role, group or policy would be allowed."""
+        return may_account(self.caller, self.site.appliance, account, action)
+
+    def grant_for(self, account: Account, action: Action) -> AccountGrant:
+        """Return the grant for `action` on an account, whether or not it is there. Raises AccessDenied."""
+        return admit_account(self.caller, self.site.appliance, account, action)
+
+    def grant_new(self, account: Account) -> AccountGrant:
+        """Return the grant to make the account. Raises AccessDenied."""
+        return self.grant_for(account, MANAGE_OF[account.kind])
+
+    def grant_account(self, account: Account, view: Action, action: Action, absent: ScrError) -> AccountGrant:
+        """Return the grant for `action` on an account that was found by its id.
+
+        Who may not even view it hears `absent`. Raises AccessDenied and `absent`.
+        """
+        if not self.may_account(account, view):
+            raise absent
+        return self.grant_for(account, action)
+
+    @property
+    def own_account(self) -> Account | None:
+        """Whose credential the caller came with; None: it is nobody's, as the operator's door."""
+        principal = self.caller.principal
+        return Account(Holder(principal.kind.value), principal.name) if self.caller.credential is not None else None
+
+    def grant_own(self, account: Account, action: Action) -> AccountGrant:
+        """Return the grant for `action` on one's own account, unless a policy denies it. Raises AccessDenied."""
+        return admit_own(self.caller, self.site.appliance, account, action)
 
 
 def provide_asking(scope: Scope) -> Asking:

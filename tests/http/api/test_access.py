@@ -47,7 +47,31 @@ BODIES = {  # what a route takes that needs more than an empty order
     ("POST", "/api/v1/allowlists/management/entries"): b'{"entry": "192.0.2.7"}',
     ("POST", "/api/v1/registries/{registry_id:str}/allowlists/{endpoint:str}/entries"): b'{"entry": "192.0.2.7"}',
 }
-OPEN |= {"/api/v1/session"}  # everybody's own: it needs no right, and shows and ends nothing of others
+BODIES |= {
+    ("POST", "/api/v1/users"): b'{"name": "other"}',
+    ("PUT", "/api/v1/users/{user_id:str}/password"): b'{"password": null}',
+    ("POST", "/api/v1/roles"): b'{"name": "other"}',
+    ("POST", "/api/v1/groups"): b'{"name": "other"}',
+    ("POST", "/api/v1/policies"): b'{"name": "other", "load": {"policy": "ScrFullAccess"}}',
+    ("POST", "/api/v1/access-keys"): b'{"owner": "user:other", "name": "other"}',
+}
+OPEN |= {
+    "/api/v1/session",
+    "/api/v1/self",
+    "/api/v1/self/password",
+}  # everybody's own: it needs no right, and shows and ends nothing of others
+
+
+class Key(msgspec.Struct, frozen=True, rename="camel"):
+    """An access key."""
+
+    access_key: str
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """A page of them."""
+
+    items: list[Key]
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -104,7 +128,21 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "deletion_id": admin.get("/api/v1/deletions?path=hidden/api").expect(200).decode(List).items[0].id,
         "job_id": admin.request("POST", "/api/v1/jobs", b'{"kind": "gc"}', JSON).expect(202).decode(Item).id,
         "endpoint": "private",
+        **accounts(admin),
     }
+
+
+def accounts(admin: Client) -> dict[str, str]:
+    """Return the ids of somebody of each sort; made once, for the server stays."""
+    kinds = {"users": "user_id", "roles": "role_id", "groups": "group_id", "policies": "policy_id"}
+    for kind in kinds:
+        load = b', "load": {"policy": "ScrFullAccess"}' if kind == "policies" else b""
+        admin.request("POST", f"/api/v1/{kind}", b'{"name": "hidden"%b}' % load, JSON).expect(201, 409)
+    found = {name: find(admin, kind, "hidden") for kind, name in kinds.items()}
+    order = b'{"owner": "user:hidden", "name": "hidden"}'
+    admin.request("POST", "/api/v1/access-keys", order, JSON).expect(201, 409)
+    keys = admin.get("/api/v1/access-keys?owner=user:hidden").expect(200).decode(Keys).items
+    return {**found, "kind": "user", "holder_id": found["user_id"], "access_key": keys[0].access_key}
 
 
 def test_there_are_routes_to_walk() -> None:
@@ -161,7 +199,8 @@ def test_the_description_lists_every_route_of_the_api_and_names_no_other_host(ad
     described = reply.decode(_Described)
     known = {(method.upper(), path) for path, methods in described.paths.items() for method in methods}
     of_all = {(method, path.replace(":str}", "}")) for method, path in routes() if path.startswith("/api/v1/")}
-    assert known == of_all | {(method, "/api/v1/session") for method in ("GET", "POST", "DELETE")}
+    own = {("GET", "/api/v1/self"), ("PUT", "/api/v1/self/password")}
+    assert known == of_all | own | {(method, "/api/v1/session") for method in ("GET", "POST", "DELETE")}
     assert b"//" not in reply.body
 
 
