@@ -59,6 +59,10 @@ class JobUnknown(Unknown):
     """No job of that id: none was, or it ended so long ago that it was forgotten."""
 
 
+class FeedUnknown(Unknown):
+    """No source of vulnerability data of that name."""
+
+
 class PageUnknown(Unknown):
     """No such path or route."""
 

@@ -143,6 +143,13 @@ ALLOWLISTS = Metric(
     "Allowlists that decide about somebody: good; kept (a change was refused); closed (none: nobody gets in).",
     ("state",),
 )
+DATA_BUILT = Metric(
+    "scr_vulnerability_data_built_seconds",
+    "gauge",
+    "When the vulnerability data were made, seconds since 1970; no value where there are none.",
+    ("form",),
+)
+ADVISORIES = Metric("scr_advisories", "gauge", "Advisories in the vulnerability data; 0: there are none.")
 BUILD = Metric("scr_build_info", "gauge", "Always 1; which program this is.", ("version",))
 STARTED = Metric("process_start_time_seconds", "gauge", "When the process started, seconds since 1970.")
 CPU = Metric("process_cpu_seconds_total", "counter", "Seconds of processor time, user and system.")

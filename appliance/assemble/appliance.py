@@ -16,6 +16,7 @@ from appliance import program
 from appliance.assemble.access import Access
 from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
+from appliance.assemble.feeds import add_data, make_check, open_data
 from appliance.assemble.folder import DataFolder
 from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
 from appliance.assemble.measuring import add_jobs, add_sources
@@ -82,6 +83,7 @@ class Appliance:
             self._opened = await open_stock(
                 stack, self._folder, self._config, self._files, self._executor, self._clock, self._log
             )
+            await open_data(stack, self._opened)
             self._books = await open_books(stack, self._folder, self._config, self._opened.stock, self._executor)
             self._access = Access(self._config, self._folder, self._opened, self._files, self._executor, self._log)
             stack.push_async_callback(self._access.flush)
@@ -96,6 +98,7 @@ class Appliance:
             self._lists = self._doors.endpoints.make_lookout()
             self._timetable = Timetable(self._log)
             add_jobs(self._doors.meter, self._opened.stock.db, self._scheduler)
+            add_data(self._doors.meter, self._opened.stock)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._timetable.follow(entry)) for entry in self._entries()]
                 tasks.append(group.create_task(self._scheduler.run()))
@@ -155,6 +158,7 @@ class Appliance:
         self._checks.add("database", self._check_database, is_vital=True)
         self._checks.add("disk", self._check_disk)
         self._checks.add("configuration", self._check_configuration)
+        self._checks.add("vulnerability data", make_check(self._opened.stock, lambda: self._config.vulndb.max_age))
         if self._opened.bucket is not None:
             self._checks.add("object store", self._check_object_store)
         if self._config.database.replicated:

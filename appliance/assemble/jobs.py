@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from appliance.assemble.feeds import list_works
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
 from appliance.blobstore.s3 import S3Store
@@ -73,6 +74,7 @@ class _Labour:
             Work("retention", self._retain),
             *(Work(kind, self._let_go) for kind in deletion.KINDS),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
+            *list_works(self._stock),
         )
 
     def schedules(self) -> tuple[Schedule, ...]:

@@ -46,6 +46,7 @@ COMMANDS = {
     "metrics": "show the manual's counters over time",
     "gc": "delete the bytes that nobody needs any more",
     "scrub": "read and hash every blob, and put aside what is broken",
+    "vulndb": "the vulnerability data that scans are matched with: import, status, list, remove",
     "storage": "the stores in use, checks of the bucket, moves, keys, Litestream",
     "tls": "make a local certificate authority and a server certificate",
     "trust": "make a client trust this registry: its exact file, printed or installed",
@@ -64,6 +65,7 @@ COMMANDS = {
     "licenses": "print what is inside this program, under which licences",
     "version": "print the version of this program",
 }
+CHILDREN = {"_feed": "feed_child"}  # what the program starts itself as, and nobody types: name -> module
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")
 
 
@@ -79,9 +81,23 @@ class Command(Protocol):
         """Do it; return the exit code."""
 
 
+class Child(Protocol):
+    """A module of CHILDREN: what it has to say goes to the process that started it, not to people."""
+
+    def run(self, words: Sequence[str]) -> int:
+        """Do what `words` say; return the exit code."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 failed or refused, 2 wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in CHILDREN:
+        return cast("Child", import_module(f"appliance.cli.{CHILDREN[given[0]]}")).run(given[1:])
+    return _run(given)
+
+
+def _run(given: list[str]) -> int:
+    """Run what a person has typed."""
     name = next((word for word in given if not word.startswith("-")), "")
     command = load(name) if name in COMMANDS else None
     parser = make_parser(name, command)

@@ -104,7 +104,7 @@ def _lines(status: _Status) -> list[tuple[str, str]]:
     lines = [
         ("scr", f"{status.version}, up {_duration(status.uptime_seconds)}"),
         ("health", paint(status.health, _COLOURS.get(status.health, RED))),
-        *(("", f"{check.name}: {check.detail}") for check in status.checks if not check.ok),
+        *(("", f"{check.name}: {check.detail}") for check in status.checks if check.detail),
         ("listening", ", ".join(status.listeners)),
         *([("public", status.public_url)] if status.public_url else []),
         ("registry", status.registry),

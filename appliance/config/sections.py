@@ -179,6 +179,12 @@ class RetentionSection(msgspec.Struct, frozen=True):
     every: Interval = parse_interval("24h")
 
 
+class VulndbSection(msgspec.Struct, frozen=True):
+    """`[vulndb]`: the vulnerability data that scans are matched with."""
+
+    max_age: Duration = parse_duration("14d")
+
+
 class BackupSection(msgspec.Struct, frozen=True):
     """`[backup]`: snapshots of the database."""
 
@@ -251,6 +257,7 @@ class Config(msgspec.Struct, frozen=True):
     retention: RetentionSection = RetentionSection()
     jobs: JobsSection = JobsSection()
     backup: BackupSection = BackupSection()
+    vulndb: VulndbSection = VulndbSection()
     database: DatabaseSection = DatabaseSection()
     limits: LimitsSection = LimitsSection()
     compat: CompatSection = CompatSection()

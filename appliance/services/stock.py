@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 import msgspec
 
@@ -15,6 +16,7 @@ from appliance.domain.registry import BlobId, ImageId, Registry, RegistryId
 from appliance.logs import Log
 from appliance.services.held import Held
 from appliance.services.vault import Vault
+from appliance.services.vulndb import FOLDER, VulnerabilityData
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -93,6 +95,11 @@ class Stock:
         self.equip: Callable[[Registry], Awaitable[None]] = _need_nothing  # what a registry needs beside its row
         self.editing: Counter[RegistryId] = Counter()  # edits of a registry that are under way
         self.declared_in = "scr.toml"  # the file that declares what is managed
+
+    @cached_property
+    def vulndb(self) -> VulnerabilityData:
+        """The vulnerability data; the first to ask opens them (blocking)."""
+        return VulnerabilityData(self.db.path.with_name(FOLDER), self.uploads.files, self.log)
 
 
 async def _need_nothing(registry: Registry) -> None:

@@ -174,4 +174,5 @@ async def house(tmp_path: Path, executor: ThreadPoolExecutor, files: Files) -> A
         yield opened
         opened.assert_sound()
     finally:
+        opened.stock.vulndb.close()
         opened.stock.db.close()

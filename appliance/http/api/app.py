@@ -46,6 +46,7 @@ from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
 from appliance.http.api.users import Users
+from appliance.http.api.vulndb import VULNDB
 from appliance.http.explain import Explainer
 from appliance.http.health import Health
 from appliance.http.meter import Meter
@@ -84,6 +85,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     run_scrub,
     run_verification,
     *STORAGE,
+    *VULNDB,
     *ACTIVITY,
     Refusals,
     *TRAFFIC,

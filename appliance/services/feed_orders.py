@@ -1,0 +1,151 @@
+"""Orders about vulnerability data: import this, remove that; who asked is written down, and a job does it."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from appliance.db import activity, blobs, jobs, manifests, registries
+from appliance.db.activity import About
+from appliance.db.database import Reader, Transaction
+from appliance.domain.access import PrincipalKind
+from appliance.domain.admission import Caller, Grant
+from appliance.domain.job import Job
+from appliance.domain.names import (
+    Digest,
+    ImagePath,
+    RegistryName,
+    Tag,
+    parse_digest,
+    parse_image_path,
+    parse_tag,
+)
+from appliance.domain.registry import FoundManifest, ImageRef, StoredBlob
+from appliance.errors import (
+    AccessDenied,
+    BlobUnknown,
+    Conflict,
+    ManifestUnknown,
+    QueryInvalid,
+    RegistryUnknown,
+)
+from appliance.services import feed_source
+from appliance.services.course import Course
+from appliance.services.feed_import import Imported, check_name, import_feed
+from appliance.services.feed_source import Input
+from appliance.services.stock import Stock
+from appliance.services.vulndb import Source
+
+IMPORT = "vulndb.import"  # the kind of job
+_LONGEST = 1024  # characters of a path
+
+
+class ImportOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What to import: a file or folder of the host by `path`, or an artifact of a registry here by `image`."""
+
+    path: str = ""
+    image: str = ""  # <repository>/<image>:<tag> or @<digest>
+    registry: str = ""  # of the image
+    name: str = ""  # what the source is called; "" for the name of its form
+    sha256: str = ""  # what the file has to be, in hex
+
+
+async def order_import(stock: Stock, caller: Caller, order: ImportOrder, grant: Grant | None) -> Job:
+    """Let an import run soon; return its job, or the same that waits already. `grant` is to pull `order.image`.
+
+    Raises QueryInvalid, FeedInvalid for a name, AccessDenied for a path of somebody who is not on the host, Conflict.
+    """
+    if bool(order.path) == bool(order.image):
+        raise QueryInvalid("say what to import: either a path of the host or an image of a registry here")
+    if order.path:
+        _check_path(caller, order.path)
+    elif grant is None:
+        raise AccessDenied("nobody was admitted to pull the image")
+    if order.name:
+        check_name(order.name)
+    if order.sha256 and (len(order.sha256) != 64 or not all(one in "0123456789abcdef" for one in order.sha256)):
+        raise QueryInvalid("sha256 has to be 64 hex digits in lower case")
+    wanted = {name: value for name, value in msgspec.to_builtins(order).items() if value}
+
+    def record(tx: Transaction) -> Job:
+        number = jobs.enqueue(tx, IMPORT, order.path or order.image, wanted, stock.clock(), by=str(caller.principal))
+        job = jobs.find_by_id(tx, number)
+        if job is None or msgspec.json.decode(job.detail) != wanted:
+            raise Conflict("an import of the same that was ordered in another way waits already; see: scr job list")
+        activity.record(
+            tx, "vulndb.import_ordered", caller, About(subject=f"job:{job.public_id}"), wanted, stock.clock()
+        )
+        return job
+
+    return await stock.db.write(record)
+
+
+async def run_import(stock: Stock, order: ImportOrder, job: str, course: Course) -> Imported:
+    """Do what was ordered. Raises what `import_feed` does, and Unknown where the image is gone."""
+    find = partial(_find_path, stock, order) if order.path else partial(_find_image, stock, order)
+    return await import_feed(stock, stock.vulndb, find, order.name, job, course)
+
+
+async def remove(stock: Stock, caller: Caller, name: str) -> Source:
+    """Let the source `name` count no more. Raises FeedUnknown, StoreFailed."""
+    removed = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, stock.vulndb.remove, name)
+    detail = {"form": removed.form, "origin": removed.origin, "advisories": removed.advisories}
+    about = About(subject=f"vulndb:{name}")
+    await stock.db.write(lambda tx: activity.record(tx, "vulndb.removed", caller, about, detail, stock.clock()))
+    stock.log.info("vulndb.removed", source=name)
+    return removed
+
+
+def parse_reference(text: str) -> tuple[ImagePath, Tag | Digest]:
+    """Return image and reference of `pay/api:1` or `pay/api@sha256:...`. Raises NameInvalid, TagInvalid, ..."""
+    bare, at, digest = text.partition("@")
+    if at:
+        return parse_image_path(bare), parse_digest(digest)
+    bare, colon, tag = text.rpartition(":")
+    if not colon or "/" in tag:
+        raise QueryInvalid(f"{text[:80]!r} names no tag; write <repository>/<image>:<tag>")
+    return parse_image_path(bare), parse_tag(tag)
+
+
+def _check_path(caller: Caller, path: str) -> None:
+    """Refuse a path of the host that the caller may not name. Raises AccessDenied, QueryInvalid."""
+    if caller.principal.kind is not PrincipalKind.OPERATOR:
+        raise AccessDenied(
+            "a file of the host can be named on the host only: run scr vulndb import there, or push it as an artifact"
+            " and import that"
+        )
+    if not Path(path).is_absolute() or "\0" in path or len(path) > _LONGEST:
+        raise QueryInvalid("path has to be an absolute path of the host")
+
+
+async def _find_path(stock: Stock, order: ImportOrder, folder: Path) -> Input:
+    return await asyncio.get_running_loop().run_in_executor(
+        stock.uploads.executor, feed_source.open_path, Path(order.path), folder, order.sha256
+    )
+
+
+async def _find_image(stock: Stock, order: ImportOrder, folder: Path) -> Input:
+    """Copy the layer of the artifact out of the store, every chunk of it checked."""
+    found, blob = await stock.db.read(partial(_find_layer, order=order))
+    target, loop = folder / "input", asyncio.get_running_loop()
+    with await loop.run_in_executor(stock.uploads.executor, target.open, "xb") as file:
+        async for chunk in stock.store.chunks(blob, 0, blob.size):
+            await loop.run_in_executor(stock.uploads.executor, file.write, chunk)
+    return Input(target, order.image, f"{order.registry}/{order.image} ({found.digest})", "", order.sha256)
+
+
+def _find_layer(reader: Reader, *, order: ImportOrder) -> tuple[FoundManifest, StoredBlob]:
+    registry = registries.find(reader, RegistryName(order.registry))
+    if registry is None:
+        raise RegistryUnknown(f"there is no registry {order.registry!r}; see: scr registry list")
+    path, reference = parse_reference(order.image)
+    image = ImageRef(registry.id, path)
+    manifest = manifests.find(reader, image, reference)
+    if manifest is None:
+        raise ManifestUnknown(f"{path} has no {reference}; see its tag list, or push it")
+    layer = feed_source.layer_of(manifest.body, order.image)
+    blob = blobs.find(reader, image, layer.digest)
+    if blob is None:
+        raise BlobUnknown(f"{path} has no {layer.digest}, which {reference} names; push it again")
+    return manifest, blob.stored

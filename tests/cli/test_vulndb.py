@@ -1,0 +1,96 @@
+"""`scr vulndb`: data are missing, imported from a file and from a registry here, shown, and removed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Scr
+from tests.make.client import Client
+from tests.make.server import Server
+from tests.scan.feeds import feed_files
+
+
+@pytest.fixture
+def carried(tmp_path: Path) -> Path:
+    path = tmp_path / "db.tar.gz"
+    path.write_bytes(feed_files.dense_archive())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def empty(scr: Scr) -> Iterator[None]:
+    """No data before and after each test."""
+    yield
+    for source in json.loads(scr("vulndb", "list", "--json").expect(0).out):
+        scr("vulndb", "remove", source["name"], "--yes").expect(0)
+
+
+def test_that_there_are_no_data_is_said_everywhere(scr: Scr, server: Server, client: Client) -> None:
+    assert "no vulnerability data yet" in scr("vulndb", "status").expect(1).out
+    assert "no vulnerability data yet" in scr("status").expect(0).out
+    assert "no vulnerability data yet" in client.get("/health/ready").expect(200).body.decode()
+    assert "\nscr_advisories 0\n" in client.get("/metrics").expect(200).body.decode()
+    assert any("vulndb.missing" in line for line in server.log)
+
+
+def test_a_file_is_imported_shown_and_removed(scr: Scr, carried: Path, client: Client) -> None:
+    said = scr("vulndb", "import", str(carried)).expect(0).out
+    status = json.loads(scr("vulndb", "status", "--json").expect(0).out)
+    listed = json.loads(scr("vulndb", "list", "--json").expect(0).out)
+
+    assert "imported trivy: 5,911 advisories, made 2026-08-01" in said
+    assert status["builtAt"] == "2026-08-01T00:00:00Z"
+    assert "debian 10" in status["covers"]
+    assert [(one["name"], one["origin"]) for one in listed] == [("trivy", str(carried))]
+    assert "was imported before" in scr("vulndb", "import", str(carried)).expect(0).out
+    assert "\nscr_advisories 5911\n" in client.get("/metrics").expect(200).body.decode()
+    assert "5,911" in scr("vulndb", "remove", "trivy", "--dry-run").expect(0).out
+    assert "removed trivy" in scr("vulndb", "remove", "trivy", "--yes").expect(0).out
+    assert json.loads(scr("vulndb", "list", "--json").expect(0).out) == []
+
+
+def test_data_older_than_allowed_make_the_health_degraded(scr: Scr, carried: Path, client: Client) -> None:
+    scr("vulndb", "import", str(carried)).expect(0)
+
+    assert "days old" in client.get("/health/ready").expect(200).body.decode()
+
+
+def test_an_artifact_is_imported_by_its_name(scr: Scr, client: Client) -> None:
+    client.push("aquasec/trivy-db", feed_files.dense_artifact(), "2")
+
+    said = scr("vulndb", "import", "--image", "aquasec/trivy-db:2", "--json").expect(0).out
+
+    assert json.loads(said)["advisories"] == 5911
+    assert "aquasec/trivy-db:2" in scr("vulndb", "list").expect(0).out
+
+
+def test_a_vulnerability_is_told_with_its_texts(scr: Scr, tmp_path: Path, client: Client) -> None:
+    (tmp_path / "PyPI.zip").write_bytes(feed_files.osv_zip("pypi"))
+    scr("vulndb", "import", str(tmp_path / "PyPI.zip")).expect(0)
+
+    told = json.loads(client.get("/api/v1/vulndb/vulnerabilities/CVE-2019-19844").expect(200).body.decode())
+
+    assert told["description"]
+    assert told["references"]
+    assert "scr vulndb status" in client.get("/api/v1/vulndb/vulnerabilities/CVE-1").expect(404).body.decode()
+
+
+def test_what_cannot_be_imported_says_why_and_changes_nothing(scr: Scr, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_bytes(b"hello")
+
+    assert "holds no vulnerability data" in scr("vulndb", "import", str(tmp_path / "notes")).expect(1).talk
+    assert "no file or folder" in scr("vulndb", "import", str(tmp_path / "gone")).expect(1).talk
+    assert "it was changed" in scr("vulndb", "import", str(tmp_path / "notes"), "--sha256", "0" * 64).expect(1).talk
+    assert "has no 2" in scr("vulndb", "import", "--image", "aquasec/nothing:2").expect(1).talk
+    assert "name a path" in scr("vulndb", "import").expect(1).talk
+    assert "scr vulndb list" in scr("vulndb", "remove", "nothing", "--yes").expect(1).talk
+    scr("vulndb", "status").expect(1)
+
+
+def test_an_import_can_be_left_to_itself(scr: Scr, carried: Path) -> None:
+    job = scr("vulndb", "import", str(carried), "--detach").expect(0).talk.split()[1]
+
+    assert "done" in scr("job", "show", job, "--follow").expect(0).out
+    assert "trivy" in scr("vulndb", "list").expect(0).out
