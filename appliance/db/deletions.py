@@ -58,6 +58,11 @@ def insert(tx: Transaction, public_id: str, taken: Taken, by: str, now: Timestam
     return DeletionId(tx.insert(sql, values))
 
 
+def renew(tx: Transaction, deletion: DeletionId, now: Timestamp) -> bool:
+    """Let a deletion that goes on count from `now`; False where there is none any more."""
+    return tx.execute("UPDATE deletions SET deleted_at = ? WHERE id = ?", (now, deletion)) == 1
+
+
 def add(
     tx: Transaction, deletion: DeletionId, tags: Iterable[tuple[Tag, Digest]], manifests: Iterable[ManifestId]
 ) -> None:

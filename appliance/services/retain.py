@@ -14,6 +14,7 @@ from appliance.db import activity, deletions, images, retention_facts
 from appliance.db.activity import About
 from appliance.db.database import Reader, Transaction
 from appliance.db.deletions import DeletionId, Taken
+from appliance.db.images import Seat
 from appliance.db.retention_facts import Facts
 from appliance.domain import retention
 from appliance.domain.access import Principal, PrincipalKind
@@ -50,6 +51,14 @@ class Ran(msgspec.Struct, frozen=True, rename="camel"):
     tags: int = 0
     is_whole: bool = True  # False: the image changed faster than it could plan
     undo: str = ""  # the id by which it can be undone; "" where nothing went, or nothing can come back
+
+
+class _Gone(msgspec.Struct, frozen=True):
+    """What a run let go so far, in attempts that were interrupted too."""
+
+    manifests: int = 0
+    tags: int = 0
+    deletion: DeletionId | None = None  # it all belongs to
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -104,58 +113,65 @@ class _Running:
         self._image = image
         self._now = now
         self._course = course
-        self._deletion: DeletionId | None = None
-        self._manifests = 0
-        self._tags = 0
+        self._gone = course.checkpoint(_Gone) or _Gone()
 
     async def follow(self, seen: _Seen) -> bool:
         """Let go what the plan says; False where something changed: then plan anew."""
-        seq, total = seen.facts.seq, self._manifests + len(seen.plan.going)
+        seq, total = seen.facts.seq, self._gone.manifests + len(seen.plan.going)
         for part in _slices(seen.plan):
             self._course.check()
             taken = await self._stock.db.write(partial(self._take, seen=seen, part=part, seq=seq))
             if taken is None:
                 return False
-            seq, self._deletion = taken.seq, taken.deletion
-            self._manifests += len(part)
-            self._tags += sum(len(verdict.tags) for verdict in part)
+            seq, self._gone = taken.seq, taken.gone
             for verdict in part:
                 self._course.say(f"{verdict.digest} ({', '.join(verdict.tags[:5]) or 'no tag'}): {verdict.text}")
-            self._course.progress(self._manifests, total)
+            self._course.progress(self._gone.manifests, total)
         return True
 
     async def report(self, *, is_whole: bool) -> Ran:
         """Return what it did."""
-        deletion, undo = self._deletion, ""
+        deletion, undo = self._gone.deletion, ""
         if deletion is not None:
             undo = await self._stock.db.read(lambda reader: deletions.public_id_of(reader, deletion))
-        return Ran(self._manifests, self._tags, is_whole, undo)
+        return Ran(self._gone.manifests, self._gone.tags, is_whole, undo)
 
     def _take(self, tx: Transaction, seen: _Seen, part: list[Verdict], seq: int) -> "_Taken | None":
         """Let one slice go; None where anything has changed that the plan was made of, and then nothing goes."""
         rows = [seen.facts.rows[verdict.digest] for verdict in part]
         if not _is_as_seen(tx, self._image, seen, rows, seq):
             return None
-        by, deletion = str(APPLIANCE.principal), self._deletion
-        seat = images.find_seat(tx, self._image)
-        if deletion is None and self._stock.rules.recycle:
-            what = Taken("retention", seat.registry, seat.repository, self._image, seat.path)
-            deletion = deletions.insert(tx, new_public_id(), what, by, self._now)
+        by, seat = str(APPLIANCE.principal), images.find_seat(tx, self._image)
+        deletion = self._record(tx, seat, by)
         about = About(registry=seat.registry, image=self._image)
         for verdict, row in zip(part, rows, strict=True):
-            gone = guard.drop_manifest(tx, self._image, row, by, self._now, "retention")
+            names = guard.drop_manifest(tx, self._image, row, by, self._now, "retention")
             if deletion is not None:
-                deletions.add(tx, deletion, [(tag, verdict.digest) for tag in gone], [row])
-            detail = {"digest": verdict.digest, "tags": [*gone], "reason": verdict.reason.value, "text": verdict.text}
+                deletions.add(tx, deletion, [(tag, verdict.digest) for tag in names], [row])
+            detail = {"digest": verdict.digest, "tags": [*names], "reason": verdict.reason.value, "text": verdict.text}
             seq = activity.record(tx, "manifest.deleted", APPLIANCE, about, detail, self._now)
-        return _Taken(seq, deletion)
+        gone = _Gone(
+            self._gone.manifests + len(part), self._gone.tags + sum(len(verdict.tags) for verdict in part), deletion
+        )
+        self._course.keep_in(tx, gone)
+        return _Taken(seq, gone)
+
+    def _record(self, tx: Transaction, seat: Seat, by: str) -> DeletionId | None:
+        """Return the deletion that the run is recorded as; None where nothing can come back."""
+        if not self._stock.rules.recycle:
+            return None
+        begun = self._gone.deletion
+        if begun is not None and deletions.renew(tx, begun, self._now):  # else it is undone already
+            return begun
+        what = Taken("retention", seat.registry, seat.repository, self._image, seat.path)
+        return deletions.insert(tx, new_public_id(), what, by, self._now)
 
 
 class _Taken(msgspec.Struct, frozen=True):
-    """Where a slice left off: the newest record of the image, and the deletion it belongs to."""
+    """Where a slice left off: the newest record of the image, and what is gone so far."""
 
     seq: int
-    deletion: DeletionId | None
+    gone: _Gone
 
 
 def _is_as_seen(tx: Transaction, image: ImageId, seen: _Seen, rows: list[ManifestId], seq: int) -> bool:

@@ -132,7 +132,7 @@ async def test_what_went_comes_back_by_one_undo(house: House) -> None:
     assert deletion is not None
     assert (deletion.kind, deletion.manifests, deletion.tags) == ("retention", 150, 150)
     assert house.tags(NAME) == {}
-    await undo.undo(house.stock, house.grant(NAME).caller, deletion, Timestamp(house.now))
+    await bring_back(house, done.undo)
 
     assert house.tags(NAME) == before
 
@@ -259,15 +259,23 @@ async def test_an_image_deleted_meanwhile_ends_the_run(house: House) -> None:
     assert await retain.run(house.stock, ImageId(4711), Timestamp(house.now)) == Ran()
 
 
+async def bring_back(house: House, public_id: str) -> int:
+    """Undo a deletion; return how many tags came back."""
+    deletion = deletions.find(house.stock.db.reader, public_id)
+    assert deletion is not None
+    return (await undo.undo(house.stock, house.grant(NAME).caller, deletion, Timestamp(house.now))).tags
+
+
 class Asked(Exception):
     """Stands for the scheduler's Cancelled."""
 
 
 class CutOff:
-    """A course that is asked to end after some slices."""
+    """A course that is asked to end after some slices; the next attempt finds what it kept."""
 
     def __init__(self, slices: int) -> None:
         self.left = slices
+        self.kept: object = None
         self.said: list[str] = []
         self.far = (0, 0)
 
@@ -283,11 +291,50 @@ class CutOff:
             raise Asked
 
     def checkpoint(self, shape: type[T]) -> T | None:
-        del shape
-        return None
+        assert self.kept is None or isinstance(self.kept, shape)
+        return self.kept
 
     def keep_in(self, tx: Transaction, checkpoint: object) -> None:
-        del tx, checkpoint
+        del tx
+        self.kept = checkpoint
+
+
+async def test_an_attempt_after_an_interruption_counts_and_undoes_what_went_before(house: House) -> None:
+    for number in range(250):
+        await house.put(NAME, make.index([], annotations={"n": str(number)}), f"t{number}")
+    house.now += 40 * DAY
+    await switch_on(house, old=True, old_days=30)
+    course = CutOff(2)
+    with pytest.raises(Asked):
+        await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now), course)
+    house.now += 2 * DAY
+    course.left = 2
+
+    done = await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now), course)
+    recorded = house.stock.db.reader.one("SELECT count(*), sum(tags), max(deleted_at) FROM deletions")
+    undone = await bring_back(house, done.undo)
+
+    assert (done.manifests, done.tags, course.far) == (250, 250, (250, 250))
+    assert recorded == (1, 250, house.now)  # it can be undone as long as its last part
+    assert undone == 250
+
+
+async def test_a_run_that_is_undone_in_its_midst_ends_as_a_deletion_of_its_own(house: House) -> None:
+    for number in range(150):
+        await house.put(NAME, make.index([], annotations={"n": str(number)}), f"t{number:03}")
+    house.now += 40 * DAY
+    await switch_on(house, old=True, old_days=30)
+
+    async def undo_it() -> None:
+        begun = house.stock.db.reader.one("SELECT public_id FROM deletions")
+        assert begun is not None
+        assert await bring_back(house, begun[0]) == 100
+
+    await before_each_write(house, 2, undo_it)
+    done = await run(house)
+
+    assert digests(house) == set()
+    assert await bring_back(house, done.undo) == 150
 
 
 async def test_a_run_that_was_called_off_goes_on_where_it_was(house: House) -> None:
