@@ -11,7 +11,7 @@ from appliance.cli.client import Client as Operator
 from appliance.cli.client import connect
 from appliance.services.backup_check import check_backup, find_backup
 from tests.crash.server import CrashingServer
-from tests.make import images
+from tests.make import images, stores
 from tests.make.client import Client
 from tests.make.images import Blob, Manifest
 
@@ -43,12 +43,20 @@ class Ground:
         self.outside = outside
         self.kept: dict[str, Manifest] = {}
         self.blobs = 0
+        self.encrypts = False
 
     def keep(self, client: Client, name: str) -> None:
         """Push an image that no job may touch."""
         self.kept[name] = image = images.image([{"etc/motd": name.encode() * 50}])
         client.push(name, image, "1")
         self.blobs += len(image.blobs)
+
+    def restart_encrypting(self, *, is_on: bool) -> None:
+        """Let the server encrypt what is new from now on, or no more."""
+        self.encrypts = is_on
+        self.server.stop()
+        self.server.environment |= stores.variables("folder-encrypted" if is_on else "folder", stores.no_bucket)
+        self.server.start()
 
     def check(self, client: Client) -> None:
         """Fail unless all that was kept is there, whole."""
@@ -158,6 +166,18 @@ def _check_pruned(ground: Ground, laid: object, report: dict[str, object]) -> No
     assert set(report) == {"spans", "records", "lines"}
 
 
+def _lay_elsewhere(ground: Ground, client: Client, name: str) -> None:
+    """Let all that is there lie in another form than what is new: plain, or encrypted."""
+    ground.keep(client, f"kept/{name}")
+    client.close()
+    ground.restart_encrypting(is_on=not ground.encrypts)
+
+
+def _check_moved(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    assert (report["blobs"], report["manifests"], report["left"]) == (ground.blobs, len(ground.kept), 0)
+
+
 class _Leaving(msgspec.Struct):
     """What is to be deleted, and the blobs that must go with it."""
 
@@ -224,6 +244,7 @@ TASKS = {
     "scrub": Task("scrub", _lay_image, _check_scrub),
     "check": Task("check", _lay_image, _check_check),
     "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
+    "move": Task("move", _lay_elsewhere, _check_moved),
     "repository-deletion": Task("repository-deletion", _lay_repository, _check_left, begin=_delete),
     "registry-deletion": Task("registry-deletion", _lay_registry, _check_left, begin=_delete),
     "snapshot": Task("backup", _lay_image, _check_snapshot),

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.errors import Unavailable
 from tests.crash.faults import Plan, Step
-from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator
+from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator, order
 from tests.crash.server import PATIENCE_S, CrashingServer, check_folder
 
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -41,6 +41,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             for number in range(3):
                 laid.keep(client, f"kept/first{number}")
         yield laid
+        if laid.encrypts:  # the folder is looked at without a key
+            laid.restart_encrypting(is_on=False)
+            with operator(server) as client:
+                assert follow(client, order(client, TASKS["move"], laid)).state == "done"
         with server.client() as client:
             laid.check(client)
         server.stop()
@@ -52,9 +56,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
     """Kill the server at the step `number` of a job, and see it to its end; return whether it came to that step."""
     server = ground.server
-    with operator(server) as client, server.client() as pusher:
-        before = find_newest(client, task.kind)
+    with server.client() as pusher:
         laid = task.lay(ground, pusher, name)
+    with operator(server) as client:
+        before = find_newest(client, task.kind)
         server.plan(Plan(number, STEPS))
         try:
             job = follow(client, task.begin(client, task, ground, laid))

@@ -28,6 +28,11 @@ def variables(name: str, object_store: Callable[[], ObjectStore]) -> dict[str, s
     return found
 
 
+def no_bucket() -> ObjectStore:
+    """Stand for the object store where there is none."""
+    raise AssertionError("a folder needs no object store")
+
+
 def bucket_variables(endpoint: str) -> dict[str, str]:
     """Return the variables for a prefix of the bucket that nobody else has."""
     return {
