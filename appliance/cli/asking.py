@@ -1,15 +1,17 @@
 """What commands that ask the server have in common: pages, the yes before something is deleted, sizes in words."""
 
 import argparse
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from appliance.cli.client import Client, add_options
 from appliance.cli.parser import Parser
-from appliance.cli.terminal import say, show_json, show_table
+from appliance.cli.terminal import say, show, show_json, show_table
+from appliance.domain.image_policy import ImagePolicy
 from appliance.errors import Denied
 
 T = TypeVar("T")
@@ -52,6 +54,31 @@ def show_list(
         show_json(list(found))
     else:
         show_table(heads, cells)
+
+
+def show_fields(rows: Mapping[str, str]) -> None:
+    """Print what one thing is, a field a line."""
+    for name, value in rows.items():
+        show(f"{name:<12}{value or '-'}")
+
+
+def show_policy(policy: ImagePolicy) -> None:
+    """Print every field of a policy of images as `--policy` and scr.toml spell it, e.g. `pull_limit.high=1`."""
+    for section, fields in msgspec.to_builtins(policy).items():
+        for name, value in fields.items():
+            show(f"  {field_text(section)}.{field_text(name)} = {value_text(value)}")
+
+
+def field_text(name: str) -> str:
+    """Return how the command line and scr.toml spell a field of the API: `pull_limit`."""
+    return re.sub(r"(?=[A-Z])", "_", name).lower()
+
+
+def value_text(value: object) -> str:
+    """Return the value of such a field, "-" for an empty list."""
+    if isinstance(value, list | tuple):
+        return ",".join(str(one) for one in value) or "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def confirm(options: argparse.Namespace, what: str, answer: str = "yes") -> None:

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.cli import carry, image_change
-from appliance.cli.asking import Page, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, count_text, show_fields, show_list, show_policy, time_text, walk
 from appliance.cli.client import Client, add_options, connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.names import Tag, parse_digest, parse_image_path, parse_tag
 from appliance.domain.sizes import size_text
 from appliance.errors import NameUnknown, ScrError
@@ -25,7 +26,9 @@ class Image(msgspec.Struct, rename="camel"):
     """An image as the API shows it."""
 
     id: str
+    srn: str
     path: str
+    state: str
     description: str
     manifests: int
     tags: int
@@ -40,6 +43,12 @@ class Image(msgspec.Struct, rename="camel"):
     modified_at: str
     modified_by: str
     resource_tags: dict[str, str]
+
+
+class _Full(Image, rename="camel"):
+    policy: ImagePolicy
+    template: ImagePolicy
+    retention_due_at: str | None
 
 
 _SORTS = ("path", "pushed", "pulls", "created")
@@ -137,20 +146,36 @@ def _list(client: Client, options: argparse.Namespace) -> int:
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:
-    one = find_image(client, options.image, options.registry)
+    one = client.get(image_change.address_of(client, options.image, options.registry), _Full)
     if options.json:
         show_json(one)
-        return 0
-    if one.description:
-        show(one.description)
-    show(f"image      {one.path}\nid         {one.id}\ntags       {one.tags}\nmanifests  {one.manifests}")
-    show(f"size       {size_text(one.size)}\nlocked     {_lock(one) or 'no'}\npushed     {time_text(one.pushed_at)}")
-    show(f"pulls      {one.pulls}, last {time_text(one.last_pulled_at)}")
-    show(f"created    {time_text(one.created_at)} by {one.created_by}")
-    show(f"edited     {time_text(one.modified_at)} by {one.modified_by}")
-    for key, value in one.resource_tags.items():
-        show(f"labelled   {key}={value}")
+    else:
+        _describe(one)
     return 0
+
+
+def _describe(one: _Full) -> None:
+    rows = {
+        "image": one.path,
+        "id": one.id,
+        "srn": one.srn,
+        "state": one.state,
+        "description": one.description,
+        "tags": str(one.tags),
+        "manifests": str(one.manifests),
+        "size": size_text(one.size),
+        "locked": _lock(one) or "no",
+        "pushed": time_text(one.pushed_at),
+        "pulls": f"{one.pulls}, last {time_text(one.last_pulled_at)}",
+        "labels": ", ".join(f"{key}={value}" for key, value in one.resource_tags.items()),
+        "created": f"{time_text(one.created_at)} by {one.created_by}",
+        "modified": f"{time_text(one.modified_at)} by {one.modified_by}",
+    }
+    show_fields(rows)
+    show("policy")
+    show_policy(one.policy)
+    if one.retention_due_at:
+        say(f"tag deletion is due at {time_text(one.retention_due_at)}; see: scr retention test {one.path}")
 
 
 def _lock(one: Image) -> str:

@@ -1,11 +1,10 @@
 """`scr image edit|lock|unlock|policy`: what can be changed of an image."""
 
 import argparse
-import re
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking
+from appliance.cli.asking import Page, add_asking, field_text, value_text
 from appliance.cli.client import Client
 from appliance.cli.editing import Order, add_policy, add_tags, edit, given, kind, policy_of, read, switch, tags_of
 from appliance.cli.parser import Parser
@@ -105,7 +104,7 @@ def _policy(client: Client, options: argparse.Namespace) -> int:
         show_json(found.policy)
         return 0
     rows = [
-        (f"{_words(section)}.{_words(field)}", _text(value), _text(found.template[section][field]))
+        (f"{field_text(section)}.{field_text(field)}", value_text(value), value_text(found.template[section][field]))
         for section, fields in found.policy.items()
         for field, value in fields.items()
     ]
@@ -124,13 +123,3 @@ def address_of(client: Client, path: str, registry: str) -> str:
     if not page.items:
         raise NameUnknown(f"there is no image {path}; see: scr image list")
     return f"/api/v1/images/{page.items[0].id}"
-
-
-def _words(name: str) -> str:
-    return re.sub(r"(?=[A-Z])", "_", name).lower()
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(str(one) for one in value) or "-"
-    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)

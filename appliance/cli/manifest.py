@@ -31,15 +31,19 @@ class _Platform(msgspec.Struct, rename="camel"):
 class _Manifest(msgspec.Struct, rename="camel"):
     digest: str
     kind: str
+    state: str
     media_type: str
     artifact_type: str
     tags: list[_TagName]
     tag_count: int
     platforms: list[_Platform]
     size: int
+    manifest_size: int
     subject: str | None
+    is_listed: bool
     pushed_at: str
     pushed_by: str
+    modified_at: str
     pulls: int
     last_pulled_at: str | None
 
@@ -94,6 +98,7 @@ class _Referrer(msgspec.Struct):
 
 class _Command(msgspec.Struct):
     endpoint: str
+    url: str
     tool: str
     command: str
 
@@ -181,14 +186,14 @@ def _list(client: Client, options: argparse.Namespace) -> int:
 
 def _show(client: Client, options: argparse.Namespace) -> int:
     address = _address(client, options)
-    one = client.get(address, _Full)
     if options.json:
-        show_json(one)
+        show_json(client.get(address, dict[str, object]))
         return 0
-    show(
-        f"digest    {one.digest}\nkind      {one.kind}\ntags      {_names(one) or '-'}\nsize      {size_text(one.size)}"
-    )
-    show(f"pushed    {time_text(one.pushed_at)} by {one.pushed_by}")
+    one = client.get(address, _Full)
+    show(f"digest    {one.digest}\nkind      {one.kind}\nstate     {one.state}\ntype      {one.media_type}")
+    show(f"artifact  {one.artifact_type or '-'}\ntags      {_names(one) or '-'}\nsize      {size_text(one.size)}")
+    show(f"manifest  {size_text(one.manifest_size)}{f', refers to {one.subject}' if one.subject else ''}")
+    show(f"pushed    {time_text(one.pushed_at)} by {one.pushed_by}\nmodified  {time_text(one.modified_at)}")
     show(f"pulls     {one.pulls}, last {time_text(one.last_pulled_at)}")
     for platform in one.platforms:
         size = size_text(platform.size) if platform.is_here else "not here"

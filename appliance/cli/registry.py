@@ -4,7 +4,7 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import Page, add_asking, confirm, count_text, show_fields, show_list, time_text, walk
 from appliance.cli.client import Client, connect
 from appliance.cli.editing import (
     add_tags,
@@ -19,7 +19,7 @@ from appliance.cli.editing import (
     tags_of,
 )
 from appliance.cli.parser import Parser
-from appliance.cli.terminal import say, show, show_json
+from appliance.cli.terminal import say, show_json
 from appliance.domain.sizes import size_text
 from appliance.errors import RegistryUnknown
 
@@ -34,6 +34,7 @@ _FIELDS = {
     "port": "port",
     "quota": "quotaBytes",
     "quota_images": "quotaImages",
+    "log_traffic": "logTraffic",
 }
 
 
@@ -63,12 +64,14 @@ class Registry(msgspec.Struct, rename="camel"):
     description: str
     visibility: str
     endpoint: str
+    bucket: str
     urls: Urls
     private_access_control: bool
     public_access_control: bool
     port: int | None
     quota_bytes: int | None
     quota_images: int | None
+    log_traffic: bool
     repositories: int
     images: int
     usage: Usage
@@ -165,6 +168,9 @@ def _add_settings(parser: Parser) -> None:
     parser.add_argument(
         "--quota-images", default=absent, type=kind(number_or_none), metavar="N|none", help="images it may hold"
     )
+    parser.add_argument(
+        "--log-traffic", default=absent, type=kind(switch), metavar="on|off", help="keep its pulls and pushes: scr logs"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -221,9 +227,11 @@ def _describe(one: Registry) -> None:
         "allowlists": f"private {_on(one.private_access_control)}, public {_on(one.public_access_control)}",
         "port": str(one.port or ""),
         "holds": f"{count_text(one.repositories, 'repository', 'repositories')}, {count_text(one.images, 'image')}",
+        "bucket": one.bucket or "none: its data is in the data folder",
         "uses": f"{size_text(one.usage.blob_bytes)}; deleting it would free {size_text(one.usage.sole_bytes)}",
         "apparent": f"{size_text(one.usage.apparent_bytes)}, each image counted in full",
         "quota": f"{size_text(one.quota_bytes)}; {images} images" if one.quota_images else size_text(one.quota_bytes),
+        "traffic": "kept in the log: scr logs" if one.log_traffic else "not logged",
         "managed": "by scr.toml" if one.managed else "",
         "tags": tags,
         "created": f"{time_text(one.created_at)} by {one.created_by}",
@@ -232,8 +240,7 @@ def _describe(one: Registry) -> None:
         if one.removed_at
         else "",
     }
-    for name, value in rows.items():
-        show(f"{name:<12}{value or '-'}")
+    show_fields(rows)
 
 
 def _create(client: Client, options: argparse.Namespace) -> None:

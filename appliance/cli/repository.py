@@ -5,7 +5,17 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import (
+    Page,
+    add_asking,
+    confirm,
+    count_text,
+    show_fields,
+    show_list,
+    show_policy,
+    time_text,
+    walk,
+)
 from appliance.cli.client import Client, connect
 from appliance.cli.editing import (
     Order,
@@ -185,12 +195,9 @@ def _describe(one: Repository) -> None:
         "created": f"{time_text(one.created_at)} by {one.created_by}",
         "modified": f"{time_text(one.modified_at)} by {one.modified_by}",
     }
-    for name, value in rows.items():
-        show(f"{name:<12}{value or '-'}")
+    show_fields(rows)
     show("policy of new images")
-    for section, fields in msgspec.to_builtins(one.policy).items():
-        for name, value in fields.items():
-            show(f"  {section}.{name}: {msgspec.json.encode(value).decode()}")
+    show_policy(one.policy)
 
 
 def _create(client: Client, options: argparse.Namespace) -> None:

@@ -15,7 +15,8 @@ SELECT i.id, i.public_id, i.path, i.description,
        (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id
         WHERE l.image_id = i.id AND l.removed_at IS NULL),
        i.pulls, i.last_pulled_at, i.pushed_at, i.locked OR r.locked, i.locked,
-       i.created_at, i.created_by, i.modified_at, i.modified_by, i.revision
+       i.created_at, i.created_by, i.modified_at, i.modified_by, i.revision,
+       EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'retention' AND j.subject = i.public_id AND j.state = 'running')
 FROM images i JOIN repositories r ON r.id = i.repository_id
 WHERE i.registry_id = :registry AND i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL
 """
@@ -98,5 +99,6 @@ def _shown(row: Row, tags: dict[str, str]) -> ImageRow:
         modified_at=Timestamp(row[14]),
         modified_by=row[15],
         revision=row[16],
+        is_editing=bool(row[17]),
         resource_tags=tags,
     )

@@ -96,8 +96,11 @@ def list_names(reader: Reader, image: ImageRef, last: str = "", limit: int = 1 <
 
 
 _LIST = """
-SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size, t.pushed_at, t.pushed_by,
-       t.locked OR i.locked OR r.locked, t.seq, t.locked
+SELECT t.name, m.digest, m.media_type, m.artifact_type, m.content_size + coalesce((
+         SELECT sum(c.content_size) FROM needs n INDEXED BY needs_of_manifest
+         JOIN manifests c ON c.image_id = n.image_id AND c.digest = n.digest AND c.removed_at IS NULL
+         WHERE n.image_id = m.image_id AND n.manifest_id = m.id AND n.kind > 1 AND n.kind = 2), 0),
+       t.pushed_at, t.pushed_by, t.locked OR i.locked OR r.locked, t.seq, t.locked
 FROM images i JOIN repositories r ON r.id = i.repository_id JOIN tags t ON t.image_id = i.id
 JOIN manifests m ON m.id = t.manifest_id
 WHERE i.id = :image

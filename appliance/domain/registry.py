@@ -205,6 +205,7 @@ class ImageRow(msgspec.Struct, frozen=True):
     modified_at: Timestamp
     modified_by: str
     revision: int
+    is_editing: bool  # tag deletion is at it
     resource_tags: dict[str, str]
 
 

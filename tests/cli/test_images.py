@@ -22,7 +22,7 @@ def test_an_image_is_described_locked_and_unlocked(scr: Scr, client: Client) -> 
 
     assert "locked change/api" in locked.talk
     assert "image change/api is locked" in refused.talk
-    assert scr("image", "show", "change/api").expect(0).out.splitlines()[0] == "the till"
+    assert scr("image", "show", "change/api").expect(0).out.splitlines()[4] == "description the till"
     scr("tag", "delete", "change/api:1", "--yes").expect(0)
 
 
@@ -59,7 +59,7 @@ def test_resource_tags_are_given_and_looked_for(scr: Scr, client: Client) -> Non
 
     listed = json.loads(scr("image", "list", "--resource-tag", "team=till", "--json").expect(0).out)
     assert [one["path"] for one in listed] == ["labelled/api"]
-    assert "labelled   team=till" in scr("image", "show", "labelled/api").out
+    assert "labels      team=till" in scr("image", "show", "labelled/api").out
     assert "locked" in scr("image", "list", "--repository", "labelled", "--sort", "pushed").out
 
 

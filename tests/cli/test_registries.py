@@ -100,7 +100,7 @@ def test_a_repository_is_made_with_a_policy_and_changed(scr: Scr) -> None:
     assert policy["pullLimit"]["refuseCritical"] is True
     assert policy["tagDeletion"]["keepPatterns"] == ["v*", "latest"]
     assert policy["scan"]["excludeSeverity"] == "low"
-    assert 'scan.excludeSeverity: "low"' in scr("repository", "show", "ruled").out
+    assert "scan.exclude_severity = low" in scr("repository", "show", "ruled").out
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.cli.main import main
 from tests import make
+from tests.make.object_store import BUCKET
 from tests.make.proxy import Proxy
 from tests.make.server import Server
 from tests.make.stores import names_in
@@ -55,6 +56,11 @@ def test_the_status_says_what_lies_where(start: Start, run: Run, proxy: Proxy) -
     found = msgspec.json.decode(out)
     assert (found["driver"], found["elsewhere"], found["keys"]["dataKeys"]) == ("s3", 0, 1)
     assert found["bucket"]["cache"]["blobs"] == 3
+    with server.client() as client:
+        shown = (
+            client.get("/api/v1/registries?path=local").expect(200).decode(dict[str, list[dict[str, object]] | None])
+        )
+    assert [one["bucket"] for one in shown["items"] or []] == [BUCKET]
 
     proxy.choose = lambda *_: "error"
     with server.client() as client:

@@ -236,7 +236,7 @@ def _show(asking: Asking, row: ImageRow) -> Image:
         srn=srn(asking.site.appliance, asking.site.name, repository, name),
         registry=str(asking.site.name),
         path=row.path,
-        state=RepositoryState.ACTIVE,
+        state=RepositoryState.EDITING if row.is_editing else RepositoryState.ACTIVE,
         description=row.description,
         manifests=row.manifests,
         tags=row.tags,

@@ -8,6 +8,7 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from appliance.blobstore.stores import bucket_of
 from appliance.db import registries
 from appliance.db.database import Reader
 from appliance.db.registries import RegistryRow
@@ -61,6 +62,7 @@ class RegistryView(msgspec.Struct, frozen=True, rename="camel"):
     description: str
     visibility: Visibility
     endpoint: EndpointType
+    bucket: str  # that new blobs go to; empty: they go to the data folder
     urls: EndpointUrls
     private_access_control: bool
     public_access_control: bool
@@ -274,7 +276,7 @@ def _show(
     stock: Stock, running: Running, asking: Asking, row: RegistryRow, store: StoreState, failed: frozenset[str]
 ) -> RegistryView:
     one = row.registry
-    settings = one.settings
+    settings, bucket = one.settings, bucket_of(stock.store)
     has_failed = one.removed_at is not None and one.public_id in failed
     until = None
     if one.removed_at is not None and not one.purging:
@@ -287,6 +289,7 @@ def _show(
         description=settings.description,
         visibility=settings.visibility,
         endpoint=settings.endpoint,
+        bucket=bucket.bucket.name if bucket is not None and stock.store.driver == bucket.driver else "",
         urls=running.urls_of(one),
         private_access_control=settings.private_access_control,
         public_access_control=settings.public_access_control,

@@ -32,7 +32,7 @@ At = Annotated[
 
 
 class TagOfImage(msgspec.Struct, frozen=True, rename="camel"):
-    """A tag and what it names. `size` is bytes of the manifest's own blobs."""
+    """A tag and what it names. `size` is bytes of its blobs, those of an index's platforms together."""
 
     name: str
     path: str  # <image>:<tag>

@@ -37,6 +37,11 @@ class Simulated(msgspec.Struct, frozen=True, rename="camel"):
     course: list[dict[str, object]]
 
 
+class State(msgspec.Struct, frozen=True):
+    path: str
+    state: str
+
+
 class Job(msgspec.Struct, frozen=True):
     id: str
     state: str
@@ -56,6 +61,19 @@ def age(server: Server, name: str, digest: str, days: int) -> None:
             "UPDATE tags SET pushed_at = (SELECT pushed_at FROM manifests WHERE id = manifest_id) WHERE image_id ="
             " (SELECT id FROM images WHERE path = ? AND removed_at IS NULL)",
             (name,),
+        )
+    database.close()
+
+
+def pretend(server: Server, image: str, state: str) -> None:
+    """Let there be a job of tag deletion for the image of that id, in that state, which nobody works at."""
+    database = sqlite3.connect(server.data / "scr.sqlite", timeout=30)
+    with database:
+        database.execute("DELETE FROM jobs WHERE public_id = 'pretended'")
+        database.execute(
+            "INSERT INTO jobs (public_id, kind, subject, detail, state, not_before, created_at, created_by)"
+            " VALUES ('pretended', 'retention', ?, '{}', ?, 1 << 50, 0, 'test')",
+            (image, state),
         )
     database.close()
 
@@ -111,3 +129,21 @@ def test_a_wrong_policy_is_a_400_that_says_what(admin: Client) -> None:
     for route in ("retention-tests", "retention-simulations"):
         reply = ask(admin, f"{where}/{route}", {"policy": {"oldDays": 0}}).expect(400)
         assert "tagDeletion.oldDays is 0" in problem(reply.body).detail
+
+
+def test_an_image_is_being_edited_while_tag_deletion_is_at_it(server: Server, admin: Client) -> None:
+    admin.push("edited/api", ONE, "1")
+    admin.push("edited/web", ONE, "1")
+    image = find(admin, "images", "edited/api")
+
+    def states() -> dict[str, str]:
+        listed = admin.get("/api/v1/images?repository=edited").expect(200).decode(dict[str, object])["items"]
+        return {one.path: one.state for one in msgspec.convert(listed, list[State])}
+
+    seen = []
+    for state in ("waiting", "running", "done"):
+        pretend(server, image, state)
+        seen.append(states())
+
+    idle = {"edited/api": "Active", "edited/web": "Active"}
+    assert seen == [idle, {**idle, "edited/api": "Editing"}, idle]
