@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -44,6 +44,26 @@ def add_asking(parser: Parser, *, deletes: bool = False) -> None:
         parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_options(parser)
+
+
+def show_all(
+    client: Client,
+    options: argparse.Namespace,
+    address: str,
+    shape: type[T],
+    heads: Sequence[str],
+    cells: Callable[[T], Sequence[str]],
+    /,
+    **query: str,
+) -> int:
+    """Print the list at `address` as JSON, with all that the API tells, or as a table; return how many there are."""
+    if options.json:
+        whole = list(walk(client, address, dict[str, object], **query))
+        show_json(whole)
+        return len(whole)
+    found = list(walk(client, address, shape, **query))
+    show_table(heads, [cells(one) for one in found])
+    return len(found)
 
 
 def show_list(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.cli import carry, image_change
-from appliance.cli.asking import Page, confirm, count_text, show_fields, show_list, show_policy, time_text, walk
+from appliance.cli.asking import Page, confirm, count_text, show_all, show_fields, show_policy, time_text
 from appliance.cli.client import Client, add_options, connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
@@ -134,23 +134,24 @@ def find_image(client: Client, path: str, registry: str) -> Image:
 def _list(client: Client, options: argparse.Namespace) -> int:
     sort = options.sort if options.sort == "path" else f"-{options.sort}"
     query = {"registry": options.registry, "repository": options.repository, "name": options.name, "sort": sort}
-    found = list(walk(client, "/api/v1/images", Image, resourceTag=options.resource_tag, **query))
-    cells = [
-        (one.path, str(one.tags), size_text(one.size), str(one.pulls), _lock(one), time_text(one.pushed_at))
-        for one in found
-    ]
-    show_list(options, ("IMAGE", "TAGS", "SIZE", "PULLS", "LOCK", "PUSHED"), found, cells)
-    if not found and not options.json:
+    query["resourceTag"] = options.resource_tag
+
+    def cells(one: Image) -> tuple[str, ...]:
+        return (one.path, str(one.tags), size_text(one.size), str(one.pulls), _lock(one), time_text(one.pushed_at))
+
+    heads = ("IMAGE", "TAGS", "SIZE", "PULLS", "LOCK", "PUSHED")
+    count = show_all(client, options, "/api/v1/images", Image, heads, cells, **query)
+    if not count and not options.json:
         say("nothing yet; push the first one: docker push <host>/<repository>/<image>:<tag>")
     return 0
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:
-    one = client.get(image_change.address_of(client, options.image, options.registry), _Full)
+    address = image_change.address_of(client, options.image, options.registry)
     if options.json:
-        show_json(one)
+        show_json(client.get(address, dict[str, object]))
     else:
-        _describe(one)
+        _describe(client.get(address, _Full))
     return 0
 
 

@@ -5,7 +5,7 @@ import argparse
 import msgspec
 
 from appliance.cli import tag as tags
-from appliance.cli.asking import Page, confirm, count_text, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, count_text, show_all, show_list, time_text
 from appliance.cli.client import Client, connect
 from appliance.cli.image_change import add_place, address_of
 from appliance.cli.parser import Parser
@@ -167,21 +167,22 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(client: Client, options: argparse.Namespace) -> int:
     query = {"tagged": "true"} if options.tagged else {"tagged": "false"} if options.untagged else {}
-    found = list(walk(client, f"{address_of(client, options.image, options.registry)}/manifests", _Manifest, **query))
-    cells = [
-        (
-            one.digest[:19],
-            one.kind,
-            _names(one),
-            ", ".join(platform.platform or "?" for platform in one.platforms[:4]),
-            size_text(one.size),
-            time_text(one.pushed_at),
-            str(one.pulls),
-        )
-        for one in found
-    ]
-    show_list(options, ("DIGEST", "KIND", "TAGS", "PLATFORMS", "SIZE", "PUSHED", "PULLS"), found, cells)
+    address = f"{address_of(client, options.image, options.registry)}/manifests"
+    heads = ("DIGEST", "KIND", "TAGS", "PLATFORMS", "SIZE", "PUSHED", "PULLS")
+    show_all(client, options, address, _Manifest, heads, _cells, **query)
     return 0
+
+
+def _cells(one: _Manifest) -> tuple[str, ...]:
+    return (
+        one.digest[:19],
+        one.kind,
+        _names(one),
+        ", ".join(platform.platform or "?" for platform in one.platforms[:4]),
+        size_text(one.size),
+        time_text(one.pushed_at),
+        str(one.pulls),
+    )
 
 
 def _show(client: Client, options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_fields, show_list, time_text, walk
+from appliance.cli.asking import Page, add_asking, confirm, count_text, show_all, show_fields, time_text, walk
 from appliance.cli.client import Client, connect
 from appliance.cli.editing import (
     add_tags,
@@ -183,9 +183,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(client: Client, options: argparse.Namespace) -> None:
     removed = "true" if options.removed else ""
-    found = list(walk(client, _API, Registry, name=options.name, resourceTag=options.resource_tag, removed=removed))
-    cells = [
-        (
+
+    def cells(one: Registry) -> tuple[str, ...]:
+        return (
             one.name,
             one.id,
             one.state,
@@ -194,19 +194,19 @@ def _list(client: Client, options: argparse.Namespace) -> None:
             str(one.images),
             size_text(one.usage.blob_bytes),
             size_text(one.quota_bytes),
-            time_text(one.restorable_until) if options.removed else time_text(one.created_at),
+            time_text(one.restorable_until if options.removed else one.created_at),
         )
-        for one in found
-    ]
+
     last = "RESTORABLE UNTIL" if options.removed else "CREATED"
     heads = ("NAME", "ID", "STATE", "VISIBILITY", "REPOSITORIES", "IMAGES", "SIZE", "QUOTA", last)
-    show_list(options, heads, found, cells)
+    query = {"name": options.name, "resourceTag": options.resource_tag, "removed": removed}
+    show_all(client, options, _API, Registry, heads, cells, **query)
 
 
 def _show(client: Client, options: argparse.Namespace) -> None:
     one = _find(client, options.name)
     if options.json:
-        show_json(one)
+        show_json(read(client, f"{_API}/{one.id}").fields)
     else:
         _describe(one)
 

@@ -10,8 +10,8 @@ from appliance.cli.asking import (
     add_asking,
     confirm,
     count_text,
+    show_all,
     show_fields,
-    show_list,
     show_policy,
     time_text,
     walk,
@@ -151,22 +151,15 @@ def run(options: argparse.Namespace) -> int:
 def _list(client: Client, options: argparse.Namespace) -> None:
     removed = "true" if options.removed else ""
     query = {"registry": options.registry, "name": options.name, "resourceTag": options.resource_tag}
-    found = list(walk(client, _API, Repository, removed=removed, **query))
-    cells = [
-        (
-            one.name,
-            one.id,
-            one.state,
-            str(one.images),
-            "locked" if one.locked else "",
-            time_text(one.restorable_until) if options.removed else time_text(one.created_at),
-            one.created_by,
-        )
-        for one in found
-    ]
-    last = "RESTORABLE UNTIL" if options.removed else "CREATED"
-    show_list(options, ("NAME", "ID", "STATE", "IMAGES", "LOCK", last, "BY"), found, cells)
-    if not found and not options.json and not options.removed:
+
+    def cells(one: Repository) -> tuple[str, ...]:
+        when = one.restorable_until if options.removed else one.created_at
+        lock = "locked" if one.locked else ""
+        return (one.name, one.id, one.state, str(one.images), lock, time_text(when), one.created_by)
+
+    heads = ("NAME", "ID", "STATE", "IMAGES", "LOCK", "RESTORABLE UNTIL" if options.removed else "CREATED", "BY")
+    count = show_all(client, options, _API, Repository, heads, cells, removed=removed, **query)
+    if not count and not options.json and not options.removed:
         say(
             "nothing yet; make one (scr repository create NAME), or push: docker push <host>/<repository>/<image>:<tag>"
         )
@@ -175,7 +168,7 @@ def _list(client: Client, options: argparse.Namespace) -> None:
 def _show(client: Client, options: argparse.Namespace) -> None:
     one = _find(client, options)
     if options.json:
-        show_json(one)
+        show_json(read(client, f"{_API}/{one.id}").fields)
     else:
         _describe(one)
 

@@ -4,7 +4,7 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, confirm, show_list, time_text, walk
+from appliance.cli.asking import Page, confirm, show_all, show_list, time_text, walk
 from appliance.cli.client import Client, connect
 from appliance.cli.image_change import add_place, address_of
 from appliance.cli.parser import Parser
@@ -123,21 +123,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(client: Client, options: argparse.Namespace) -> int:
     sort = "-pushed" if options.sort == "pushed" else options.sort
-    found = list(
-        walk(client, "/api/v1/tags", Tag, path=options.image, name=options.name, sort=sort, registry=options.registry)
-    )
-    cells = [
-        (
-            one.name,
-            one.digest[:19],
-            size_text(one.size),
-            "locked" if one.locked else "",
-            time_text(one.pushed_at),
-            one.pushed_by,
-        )
-        for one in found
-    ]
-    show_list(options, ("TAG", "DIGEST", "SIZE", "LOCK", "PUSHED", "BY"), found, cells)
+    query = {"path": options.image, "name": options.name, "sort": sort, "registry": options.registry}
+
+    def cells(one: Tag) -> tuple[str, ...]:
+        lock = "locked" if one.locked else ""
+        return (one.name, one.digest[:19], size_text(one.size), lock, time_text(one.pushed_at), one.pushed_by)
+
+    heads = ("TAG", "DIGEST", "SIZE", "LOCK", "PUSHED", "BY")
+    show_all(client, options, "/api/v1/tags", Tag, heads, cells, **query)
     return 0
 
 
