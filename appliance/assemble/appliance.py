@@ -18,6 +18,7 @@ from appliance.assemble.bookkeeping import bounds_of, open_books
 from appliance.assemble.doors import Doors
 from appliance.assemble.feeds import add_data, make_check, open_data
 from appliance.assemble.folder import DataFolder
+from appliance.assemble.in_force import show_settings
 from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
 from appliance.assemble.measuring import add_jobs, add_sources
 from appliance.assemble.reload import Lookout, read_again
@@ -46,7 +47,7 @@ class Appliance:
     def __init__(self, sources: Sources, loaded: Loaded, log: Log, files: Files) -> None:
         """Prepare to run with what `sources` gave as `loaded`."""
         self._sources = sources
-        self._loaded = loaded
+        self._loaded = self._started = loaded
         self._log = log
         self._files = files
         self._clock = Clock(log)
@@ -134,6 +135,7 @@ class Appliance:
             urls_of=self._urls_of,
             store_state=partial(look_at_store, opened, self._folder),
             allowlists=lambda: self._doors.endpoints.allowlists,
+            configuration=lambda: show_settings(self._started, self._loaded, self._fault),
         )
         self._upkeep = Upkeep(
             lambda: self._config,

@@ -48,6 +48,7 @@ class Idle(msgspec.Struct, frozen=True):
     """A session that lies there: its image, the bytes it has, and when it was last written to (unix seconds)."""
 
     id: str
+    registry: int
     path: str
     size: int
     changed: float
@@ -59,4 +60,6 @@ def list_idle(folder: Path) -> Iterator[Idle]:
         with suppress(OSError, msgspec.DecodeError):  # it has just ended, or was never begun whole
             session = DECODER.decode(entry.read_bytes())
             status = (folder / session.id).stat()
-            yield Idle(session.id, session.path, status.st_size, max(status.st_mtime, entry.stat().st_mtime))
+            yield Idle(
+                session.id, session.registry, session.path, status.st_size, max(status.st_mtime, entry.stat().st_mtime)
+            )

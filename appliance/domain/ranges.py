@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -28,6 +28,16 @@ class Span(msgspec.Struct, frozen=True, order=True, gc=False):
         length = self.bits - (self.last - self.first).bit_length()
         make = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
         return f"{make(self.first)}/{length}" if length < self.bits else str(make(self.first))
+
+    def networks(self) -> "Iterator[Span]":
+        """Yield the networks that make it up, as few as can be."""
+        first = self.first
+        while first <= self.last:
+            size = first & -first or 1 << self.bits
+            while first + size - 1 > self.last:
+                size >>= 1
+            yield Span(self.version, first, first + size - 1)
+            first += size
 
 
 def read_span(text: str) -> Span | None:

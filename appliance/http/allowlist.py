@@ -7,7 +7,7 @@ A change that has a mistake keeps the last good list and shouts. A list that was
 
 import asyncio
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -65,6 +65,12 @@ class Guard:
         if not is_in and self.state is State.CLOSED:
             said = f"the allowlist {self.name} is missing or cannot be read, so nobody gets in"
         return Step(Stage.ALLOWLIST, is_in, said)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what is in force in its shortest form: groups by name, then networks."""
+        yield from (f"@{name}" for name in self._named)
+        for span in self._own.spans():
+            yield from map(str, span.networks())
 
     def take(self, own: Ranges, named: tuple[str, ...], groups: Groups) -> None:
         """Put a list without mistakes into force: addresses of its own, and groups by name."""

@@ -1,6 +1,6 @@
 """Membership: the answer is always the standard library's own, only faster."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from itertools import pairwise
 
 import pytest
@@ -81,3 +81,13 @@ def test_a_text_is_a_span_exactly_where_ipaddress_takes_it_as_a_network(text: st
     if found is not None:  # the library takes more: masks as addresses, lengths with zeros in front
         network = ip_network(text)
         assert (network.version, int(network[0]), int(network[-1])) == (found.version, found.first, found.last)
+
+
+@given(st.sampled_from([4, 6]), st.integers(0, 2000), st.integers(0, 2000))
+def test_a_span_is_spelled_out_in_as_few_networks_as_ipaddress_needs(version: int, first: int, more: int) -> None:
+    span = Span(version, first, first + more)
+    make = ip_address("0.0.0.0" if version == 4 else "::").__class__  # noqa: S104 - an address to begin from
+
+    told = [ip_network(str(one)) for one in span.networks()]
+
+    assert told == list(summarize_address_range(make(span.first), make(span.last)))

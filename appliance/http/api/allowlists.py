@@ -4,6 +4,7 @@ What is written is the file itself, comments and all; it is in force before the 
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -38,6 +39,7 @@ from appliance.services import allowlists as files
 from appliance.services.allowlists import Edit, mark_of
 from appliance.services.stock import Stock
 
+_KEPT = 500  # lines of the last good list that are shown
 _MAX_BODY = 2 * MAX_BYTES  # bytes; a list as a JSON string
 Mark = Annotated[
     str | None,
@@ -75,6 +77,7 @@ class AllowlistView(AllowlistRow, frozen=True, rename="camel"):
     remarks: list[Remark]
     caller_address: str | None  # yours; null through the operator's door
     admits_caller: bool | None  # whether what is written has it
+    in_force: list[str]  # where the state is kept: the last good list, in its shortest form, the first of it
 
 
 class AllowlistOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +125,7 @@ class Desk:
             remarks=[Remark(one.line, one.text) for one in found.remarks],
             caller_address=self._address,
             admits_caller=ranges.has(self._address) if self._address is not None else None,
+            in_force=list(islice(self._lists.guard(self._name).lines(), _KEPT)) if row.state is State.KEPT else [],
         )
 
     async def save(self, text: str, mark: str | None, *, may_shut_out: bool) -> Response[AllowlistView]:

@@ -39,9 +39,11 @@ from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.session import Sessions, provide_entry
+from appliance.http.api.settings import show_settings
 from appliance.http.api.snapshots import show_snapshots
 from appliance.http.api.status import show_status
 from appliance.http.api.storage import STORAGE
+from appliance.http.api.storage_use import list_use
 from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
@@ -86,6 +88,8 @@ _HANDLERS: list[ControllerRouterHandler] = [
     run_verification,
     *STORAGE,
     *VULNDB,
+    list_use,
+    show_settings,
     *ACTIVITY,
     Refusals,
     *TRAFFIC,

@@ -1,6 +1,7 @@
 """What only the assembler knows of the running process, handed to the management API."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import msgspec
 from litestar.di import NamedDependency
@@ -32,6 +33,24 @@ class Planned(msgspec.Struct, frozen=True):
     ran_at: Timestamp | None
 
 
+class SettingShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A key of scr.toml in force; secrets are left out of its value."""
+
+    key: str  # storage.recycle, user[0].name
+    value: str  # as TOML writes it
+    source: Literal["default", "file", "environment", "option"]
+    where: str  # `<file>:<line>`, a variable or an option, "" for a default
+    needs_restart: bool  # whether a change takes effect at the next start only
+    waiting: str | None  # the value that does so at the next start; null: none waits
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """Every key in force; `fault` says why the newest file is not, "" where it is."""
+
+    items: list[SettingShown]
+    fault: str
+
+
 class Running(msgspec.Struct, frozen=True):
     """The process: since when, where it listens, how it is called from outside, and how it is.
 
@@ -47,6 +66,7 @@ class Running(msgspec.Struct, frozen=True):
     urls_of: Callable[[Registry], EndpointUrls] = lambda _: EndpointUrls()
     store_state: Callable[[], Awaitable[StoreState]] = _is_well
     allowlists: Callable[[], Allowlists] = _no_lists
+    configuration: Callable[[], Configuration] = lambda: Configuration([], "")
 
 
 InRunning = NamedDependency[SkipValidation[Running]]

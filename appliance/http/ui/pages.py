@@ -15,6 +15,7 @@ from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
 from appliance.http.ui.activity import ActivityPages
+from appliance.http.ui.allowlists import AllowlistPages
 from appliance.http.ui.backend import AsgiApp, Refused
 from appliance.http.ui.charts import show_charts
 from appliance.http.ui.home import choose_language, show_home
@@ -23,8 +24,10 @@ from appliance.http.ui.jobs import JobPages
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
 from appliance.http.ui.repositories import RepositoryPages
+from appliance.http.ui.settings import show_settings
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
+from appliance.http.ui.storage import StoragePages
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
 from appliance.logs import Log
 
@@ -41,6 +44,9 @@ _PAGES: list[ControllerRouterHandler] = [
     show_charts,
     RepositoryPages,
     ImagePages,
+    StoragePages,
+    show_settings,
+    AllowlistPages,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")
