@@ -26,7 +26,7 @@ from appliance.services.course import Course
 from appliance.services.feed_reading import MADE, FeedOrder, Made
 from appliance.services.feed_source import Input
 from appliance.services.stock import Stock
-from appliance.services.vulndb import Source, VulnerabilityData
+from appliance.services.vulndb import Source, Vulndb
 
 T = TypeVar("T")
 _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # of the environment, to the child
@@ -58,9 +58,7 @@ class Imported(msgspec.Struct, frozen=True, rename="camel"):
 Find = Callable[[Path], Awaitable[Input]]  # given the folder of the job, where what must be copied goes
 
 
-async def import_feed(
-    stock: Stock, data: VulnerabilityData, find: Find, name: str, job: str, course: Course
-) -> Imported:
+async def import_feed(stock: Stock, data: Vulndb, find: Find, name: str, job: str, course: Course) -> Imported:
     """Import what `find` finds as the source `name` ("": named by its form); `job` names the folder to work in.
 
     Raises FeedInvalid, StorageFull, StoreFailed, Cancelled: then nothing has changed.
@@ -150,9 +148,7 @@ async def _listen(child: asyncio.subprocess.Process, course: Course) -> Reply:
     return reply
 
 
-def _keep(
-    stock: Stock, data: VulnerabilityData, found: Input, made: Made, name: str, digest: str, folder: Path
-) -> Imported:
+def _keep(stock: Stock, data: Vulndb, found: Input, made: Made, name: str, digest: str, folder: Path) -> Imported:
     """Sync the file that was made, name it by its digest, and let it count."""
     path, files = folder / MADE, stock.uploads.files
     path.chmod(0o600)

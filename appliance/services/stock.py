@@ -16,7 +16,7 @@ from appliance.domain.registry import BlobId, ImageId, Registry, RegistryId
 from appliance.logs import Log
 from appliance.services.held import Held
 from appliance.services.vault import Vault
-from appliance.services.vulndb import FOLDER, VulnerabilityData
+from appliance.services.vulndb import FOLDER, Vulndb
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -97,9 +97,9 @@ class Stock:
         self.declared_in = "scr.toml"  # the file that declares what is managed
 
     @cached_property
-    def vulndb(self) -> VulnerabilityData:
+    def vulndb(self) -> Vulndb:
         """The vulnerability data; the first to ask opens them (blocking)."""
-        return VulnerabilityData(self.db.path.with_name(FOLDER), self.uploads.files, self.log)
+        return Vulndb(self.db.path.with_name(FOLDER), self.uploads.files, self.log)
 
 
 async def _need_nothing(registry: Registry) -> None:
