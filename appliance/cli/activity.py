@@ -11,7 +11,7 @@ from appliance.cli.happenings import add_following, show_entries, time_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say
 
-EXAMPLES = ("scr activity --since 24h", "scr activity --kind tag.deleted --principal user:ann --json")
+EXAMPLES = ("scr activity pay/api --since 24h", "scr activity --kind tag.deleted --principal user:ann --json")
 _HEADS = ("TIME", "KIND", "WHO", "FROM", "WHAT", "DETAIL")
 _SHOWN_ELSEWHERE = frozenset({"v", "path"})
 
@@ -34,7 +34,8 @@ class Activity(msgspec.Struct, rename="camel"):
 
 def add(parser: Parser) -> None:
     """Add the options."""
-    parser.add_argument("--registry", default="", metavar="NAME", help="of this registry only")
+    parser.add_argument("path", nargs="?", default="", metavar="REPOSITORY[/IMAGE]", help="of this one only")
+    parser.add_argument("--registry", default="", metavar="NAME", help="of this registry only; where the path is")
     parser.add_argument("--kind", default="", metavar="NOUN.VERB", help="of this kind only, as tag.deleted")
     parser.add_argument("--principal", default="", metavar="WHO", help="by whom, as user:ann")
     parser.add_argument("--about", default="", metavar="WHAT", help="about what is in no registry, as user:ann")
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     """Print what happened."""
     query = {
         "registry": options.registry,
+        "path": options.path,
         "kind": options.kind,
         "principal": options.principal,
         "about": options.about,

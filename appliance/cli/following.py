@@ -24,6 +24,7 @@ class Job(msgspec.Struct, rename="camel"):
     id: str
     kind: str
     subject: str
+    about: str
     state: str
     order: dict[str, object]
     attempts: int

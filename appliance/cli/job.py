@@ -81,7 +81,7 @@ def _list(options: argparse.Namespace, client: Client) -> int:
     else:
         found = client.get("/api/v1/jobs", Page[Job], limit=str(_NEWEST), **asked).items
     rows = [
-        (job.id, job.kind, job.subject, _state(job), progress_text(job), time_text(job.created_at), job.reason)
+        (job.id, job.kind, job.about, _state(job), progress_text(job), time_text(job.created_at), job.reason)
         for job in found
     ]
     show_list(options, ("ID", "KIND", "ABOUT", "STATE", "PROGRESS", "ORDERED", "REASON"), found, rows)
@@ -139,7 +139,7 @@ def _describe(job: Job) -> None:
     rows = [
         ("job", job.id),
         ("kind", job.kind),
-        ("about", job.subject),
+        ("about", job.about),
         ("state", _state(job)),
         ("progress", progress_text(job)),
         ("attempts", str(job.attempts)),

@@ -197,6 +197,21 @@ def find_alive(reader: Reader, kind: str, subject: str) -> Job | None:
     return _job(row) if row else None
 
 
+SUBJECTS = """
+SELECT i.public_id, i.path FROM images i WHERE i.public_id IN (SELECT value FROM json_each(:ids))
+UNION ALL
+SELECT r.public_id, r.name FROM repositories r WHERE r.public_id IN (SELECT value FROM json_each(:ids))
+UNION ALL
+SELECT g.public_id, g.name FROM registries g WHERE g.public_id IN (SELECT value FROM json_each(:ids))
+"""
+
+
+def name_subjects(reader: Reader, subjects: set[str]) -> dict[str, str]:
+    """Return how images, repositories and registries among `subjects` are called, deleted ones too."""
+    ids = msgspec.json.encode(sorted(subjects - {""})).decode()
+    return {row[0]: row[1] for row in reader.rows(SUBJECTS, {"ids": ids})}
+
+
 class Filter(msgspec.Struct, frozen=True):
     """Which jobs a list shows; "" for any."""
 

@@ -57,6 +57,20 @@ def test_activity_is_narrowed_and_given_to_programs(scr: Scr, client: Client) ->
     assert "nothing of that kind" in nothing.talk
 
 
+def test_activity_of_one_repository_or_image(scr: Scr, client: Client) -> None:
+    client.push("one/app", IMAGE, "1")
+    client.push("one/web", IMAGE, "1")
+
+    def paths(*words: str) -> set[str | None]:
+        return {one["image"] for one in json.loads(scr("activity", *words, "--json").expect(0).out)}
+
+    assert paths("one/app") == {"one/app"}
+    assert paths("one") == {None, "one/app", "one/web"}
+    assert paths("one", "--kind", "image.created", "--registry", "local") == {"one/app", "one/web"}
+    assert "no repository or image one/none" in scr("activity", "one/none").expect(1).talk
+    assert "no repository or image none" in scr("activity", "none").expect(1).talk
+
+
 def test_a_refusal_is_explained_by_its_id_or_its_address(scr: Scr, client: Client, server: Server) -> None:
     refusal = refuse(client)
 

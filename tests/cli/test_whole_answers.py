@@ -44,7 +44,7 @@ def asked(client: Client, address: str) -> object:
         ("manifest show whole/api:1", f"/api/v1/images/{{image}}/manifests/{INDEX.digest}"),
         ("manifest commands whole/api:1", f"/api/v1/images/{{image}}/manifests/{INDEX.digest}/commands?tag=1"),
         ("deletion list", "/api/v1/deletions"),
-        ("job list", "/api/v1/jobs"),
+        ("job list --all", "/api/v1/jobs?limit=1000"),
     ],
 )
 def test_json_has_every_field_of_the_api(scr: Scr, client: Client, words: str, address: str) -> None:

@@ -8,11 +8,11 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.types import ControllerRouterHandler
 
-from appliance.db import activity, images, registries
+from appliance.db import activity, images, registries, repositories
 from appliance.db.activity import Happening, Wanted
 from appliance.domain.access import Action
-from appliance.domain.names import RegistryName, RepositoryName, of_repository, parse_image_path
-from appliance.errors import RegistryUnknown
+from appliance.domain.names import RegistryName, RepositoryName, of_repository, parse_image_path, parse_repository_name
+from appliance.errors import NameUnknown, RegistryUnknown
 from appliance.http.api.asking import Asking, InAsking, InStock, RegistryOf
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
@@ -42,6 +42,7 @@ async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can
     stock: InStock,
     asking: InAsking,
     registry: RegistryOf = None,
+    path: FromQuery[str | None] = None,
     kind: FromQuery[str | None] = None,
     principal: Principal = None,
     about: FromQuery[str | None] = None,
@@ -51,14 +52,22 @@ async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[Activity]:
-    """List changes and sign-ins, the newest first: of one registry, or of everything to whoever may view all."""
-    only = None
-    if registry is not None or not may_view_all(asking):
+    """List changes and sign-ins, the newest first: of one registry, or of everything to whoever may view all.
+
+    `path` is a repository (`pay`) or an image (`pay/api`).
+    """
+    only, repository, image = None, None, None
+    if path is not None:
+        asking = asking.at_name(stock, registry)
+        repository, image = _find(stock, asking, path)
+    elif registry is not None or not may_view_all(asking):
         asking = asking.at_name(stock, registry)
         asking.check(Action.VIEW_REGISTRY)
         only = asking.site.registry
     wanted = Wanted(
         registry=only,
+        repository=repository,
+        image=image,
         kind=kind,
         principal=principal,
         subject=about,
@@ -119,6 +128,22 @@ ACTIVITY: tuple[ControllerRouterHandler, ...] = (
     list_repository_activity,
     list_image_activity,
 )
+
+
+def _find(stock: Stock, asking: Asking, path: str) -> tuple[int | None, int | None]:
+    """Return the repository or the image at `path`. Raises NameInvalid, NameUnknown, AccessDenied."""
+    reader = stock.db.reader
+    if "/" in path:
+        wanted = asking.grant(parse_image_path(path), Action.VIEW_REPOSITORY).image
+        image = images.find_shown(reader, wanted)
+        found: tuple[int | None, int | None] = (None, image)
+    else:
+        name = parse_repository_name(path)
+        asking.grant(of_repository(name), Action.VIEW_REPOSITORY)
+        found = (repositories.find(reader, asking.site.registry, name), None)
+    if found == (None, None):
+        raise NameUnknown(f"there is no repository or image {path}")
+    return found
 
 
 async def _page(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -36,7 +37,8 @@ class JobShown(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     kind: str
-    subject: str  # what it is about; "" for the appliance
+    subject: str  # the id or the like of what it is about; "" for the appliance
+    about: str  # the same as people call it, where it is an image, a repository or a registry
     state: str  # waiting, running, done, failed, cancelled
     order: Json
     attempts: int
@@ -106,7 +108,7 @@ class Jobs(Controller):
             cursor,
             limit,
         )
-        return Page([show(job) for job in page.items], page.next)
+        return Page(await _name(stock, page.items), page.next)
 
     @post(status_code=202)
     async def order(self, stock: InStock, asking: InAsking, data: JSONBody[JobOrder]) -> JobShown:
@@ -125,7 +127,7 @@ class Jobs(Controller):
             if wait:
                 async with asyncio.timeout(wait):
                     await running.settled(job.id)
-        return show(_find(stock, job_id))
+        return (await _name(stock, [_find(stock, job_id)]))[0]
 
     @get("/{job_id:str}/lines")
     async def lines(
@@ -162,12 +164,13 @@ async def list_schedules(running: InRunning, asking: InAsking) -> Page[ScheduleS
     return Page(shown, None)
 
 
-def show(job: Job) -> JobShown:
-    """Return `job` as the API shows it."""
+def show(job: Job, about: str = "") -> JobShown:
+    """Return `job` as the API shows it; `about` is the name of what it is about."""
     return JobShown(
         id=job.public_id,
         kind=job.kind,
         subject=job.subject,
+        about=about or job.subject,
         state=job.state.value,
         order=msgspec.json.decode(job.detail, type=Json),
         attempts=job.attempts,
@@ -182,6 +185,13 @@ def show(job: Job) -> JobShown:
         started_at=moment_or_none(job.started_at),
         ended_at=moment_or_none(job.ended_at),
     )
+
+
+async def _name(stock: Stock, found: Sequence[Job]) -> list[JobShown]:
+    """Return jobs with the names of what they are about."""
+    subjects = {job.subject for job in found}
+    names = await stock.db.read(lambda reader: jobs.name_subjects(reader, subjects))
+    return [show(job, names.get(job.subject, "")) for job in found]
 
 
 def _find(stock: Stock, public_id: str) -> Job:

@@ -158,6 +158,17 @@ def test_a_resource_has_its_own_log_of_itself_and_what_is_in_it(admin: Client, p
     assert [(one.kind, one.image) for one in by_image] == [("image.pushed", "own/app"), ("image.created", "own/app")]
     assert {one.kind for one in by_repository} == {"repository.created", "image.created", "image.pushed"}
     assert len(by_repository) == 5
+    assert walk(admin, "/api/v1/activity?path=own/app&limit=2") == by_image
+    assert walk(admin, "/api/v1/activity?path=own&limit=2") == by_repository
+
+
+def test_the_log_of_a_resource_is_asked_for_by_who_may_view_it(admin: Client, nobody: Client) -> None:
+    admin.push("hidden/app", IMAGE, "1")
+
+    nobody.get("/api/v1/activity?path=hidden/app").expect(403)
+    nobody.get("/api/v1/activity?path=hidden").expect(403)
+    nobody.get("/api/v1/activity?path=absent").expect(403)
+    admin.get("/api/v1/activity?path=absent").expect(404)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ class State(msgspec.Struct, frozen=True):
 
 class Job(msgspec.Struct, frozen=True):
     id: str
+    about: str
     state: str
     report: dict[str, object] | None
 
@@ -116,6 +117,7 @@ def test_a_policy_is_tested_before_it_is_saved_then_saved_and_run(server: Server
     assert "tag deletion of retain/api is off" in problem(refused.body).detail
     assert job.report is not None
     assert (job.state, job.report["manifests"], job.report["tags"]) == ("done", 1, 2)
+    assert job.about == "retain/api"
     assert admin.list_tags("retain/api") == ["2"]
     assert tags_deleted(admin) == counted + 2
     admin.request("POST", f"/api/v1/deletions/{job.report['undo']}/undo", b"").expect(200)
