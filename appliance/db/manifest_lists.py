@@ -39,7 +39,10 @@ SELECT m.id, m.digest, m.media_type, m.artifact_type, m.config_media_type, m.sub
                WHERE n.image_id = m.image_id AND n.digest = m.digest AND n.kind = 2)
 FROM manifests m WHERE m.image_id = :image AND m.removed_at IS NULL
 """
-_TAGGED = "(:tagged IS NULL OR :tagged = EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id))"
+_TAGGED = (
+    "(:tagged IS NULL OR :tagged = EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)) AND (:contains = ''"
+    " OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND instr(t.name, :contains)))"
+)
 PAGES = {
     "pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) > (:at, :id) ORDER BY m.pushed_at, m.id LIMIT :limit",
     "-pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) < (:at, :id)"
@@ -48,14 +51,14 @@ PAGES = {
 
 
 def list_page(
-    reader: Reader, image: ImageId, last: str, limit: int, order: str, *, tagged: bool | None = None
+    reader: Reader, image: ImageId, last: str, limit: int, order: str, *, tagged: bool | None = None, contains: str = ""
 ) -> list[ManifestRow]:
     """Return up to `limit` live manifests of `image` after `last` (a key of `key_in`): all, or those with tags or none.
 
-    Raises QueryInvalid for a key of another list.
+    With `contains`, those that have a tag with this text in its name. Raises QueryInvalid for a key of another list.
     """
     place = lists.place_after(last, descending=order.startswith("-"))
-    values: Values = {"image": image, **place, "tagged": tagged, "limit": limit}
+    values: Values = {"image": image, **place, "tagged": tagged, "contains": contains, "limit": limit}
     return [_row(reader, row) for row in reader.rows(PAGES[order], values)]
 
 

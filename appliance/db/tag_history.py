@@ -20,15 +20,18 @@ class Past(msgspec.Struct, frozen=True):
     ended_by: str | None
     reason: str | None
     is_there: bool  # the image has a live manifest of that digest, so the tag can be put back
+    pushed_from: str  # address; "" where the activity of then is not kept any more
 
 
 _PRESENT = """
-SELECT t.seq, m.digest, t.pushed_at, t.pushed_by, NULL, NULL, NULL, m.removed_at IS NULL
+SELECT t.seq, m.digest, t.pushed_at, t.pushed_by, NULL, NULL, NULL, m.removed_at IS NULL,
+       (SELECT a.address FROM activity a WHERE a.seq = t.seq)
 FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.image_id = :image AND t.name = :tag
 """
 _PAST = """
 SELECT h.seq, h.digest, h.from_at, h.pushed_by, h.until_at, h.ended_by, h.reason, EXISTS (
-  SELECT 1 FROM manifests m WHERE m.image_id = h.image_id AND m.digest = h.digest AND m.removed_at IS NULL)
+  SELECT 1 FROM manifests m WHERE m.image_id = h.image_id AND m.digest = h.digest AND m.removed_at IS NULL),
+  (SELECT a.address FROM activity a WHERE a.seq = h.seq)
 FROM tag_history h WHERE h.image_id = :image AND h.name = :tag AND h.seq < :last
 """
 
@@ -121,6 +124,7 @@ def _past(row: Row) -> Past:
         ended_by=row[5],
         reason=row[6],
         is_there=bool(row[7]),
+        pushed_from=row[8] or "",
     )
 
 

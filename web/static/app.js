@@ -133,7 +133,7 @@
     });
   };
   const isBusy = () =>
-    document.hidden || isTyping(document.activeElement) || document.querySelector("dialog[open], details[data-closes][open]") ||
+    document.hidden || isTyping(document.activeElement) || document.querySelector("dialog[open], details[data-closes][open], :popover-open") ||
     document.querySelector("input[data-selects]:checked") || String(getSelection()).length;
   let timer = null;
   const auto = (box) => {

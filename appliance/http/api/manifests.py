@@ -31,6 +31,7 @@ from appliance.services.stock import Stock
 MAX_DIGESTS = 50  # of one deletion: manual 2.2, "Delete image tag"
 Sort = Annotated[Literal["pushed", "-pushed"], QueryParameter(description="order; `-` turns it round")]
 Tagged = Annotated[bool | None, QueryParameter(description="only those with tags, or only those without")]
+Tag = Annotated[str, QueryParameter(max_length=128, description="only those that have this text in one of their tags")]
 InDescriber = NamedDependency[SkipValidation[Describer]]
 
 
@@ -134,13 +135,14 @@ class Manifests(Controller):
     tags = ["manifests"]  # noqa: RUF012 - Litestar's way
 
     @get()
-    async def list(
+    async def list(  # noqa: PLR0913, PLR0917 - one for each thing that can be asked for
         self,
         stock: InStock,
         describer: InDescriber,
         asking: InAsking,
         image_id: FromPath[str],
         tagged: Tagged = None,
+        name: Tag = "",
         sort: Sort = "-pushed",
         cursor: Cursor = "",
         limit: Limit = 100,
@@ -149,7 +151,7 @@ class Manifests(Controller):
         image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: manifest_lists.list_page(reader, number, last, count, sort, tagged=tagged)
+                lambda reader: manifest_lists.list_page(reader, number, last, count, sort, tagged=tagged, contains=name)
             ),
             manifest_lists.key_in,
             lambda _: True,

@@ -52,6 +52,7 @@ class Named(msgspec.Struct, frozen=True, rename="camel"):
     digest: str
     since: datetime
     pushed_by: str
+    pushed_from: str  # address; "" where the activity of then is not kept any more
     until: datetime | None
     ended_by: str | None
     reason: str | None
@@ -270,6 +271,7 @@ def _named(row: Past) -> Named:
         row.digest,
         moment(row.since),
         row.pushed_by,
+        row.pushed_from,
         moment_or_none(row.until),
         row.ended_by,
         row.reason,

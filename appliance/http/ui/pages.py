@@ -28,6 +28,7 @@ from appliance.http.ui.settings import show_settings
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
 from appliance.http.ui.storage import StoragePages
+from appliance.http.ui.tags import TagPages
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
 from appliance.logs import Log
 
@@ -47,6 +48,7 @@ _PAGES: list[ControllerRouterHandler] = [
     StoragePages,
     show_settings,
     AllowlistPages,
+    TagPages,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")

@@ -148,6 +148,8 @@ def test_rows_come_in_pages_newest_first_and_can_be_told_apart_by_tags(admin: Cl
     tagged = admin.get(f"{where}?tagged=true&sort=pushed").decode(Manifests).items
     assert [row.digest for row in tagged] == [made[1].digest, made[3].digest]
     assert len(admin.get(f"{where}?tagged=false").decode(Manifests).items) == 3
+    assert [row.digest for row in admin.get(f"{where}?name=3").decode(Manifests).items] == [made[3].digest]
+    assert admin.get(f"{where}?name=%25").decode(Manifests).items == []
     admin.get(f"{where}?cursor=eA").expect(400)
 
 

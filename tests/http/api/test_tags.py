@@ -27,6 +27,7 @@ class Tags(msgspec.Struct, frozen=True):
 class Named(msgspec.Struct, frozen=True, rename="camel"):
     digest: str
     since: str
+    pushed_from: str
     until: str | None
     ended_by: str | None
     reason: str | None
@@ -79,6 +80,7 @@ def test_the_history_tells_what_a_tag_named_and_it_can_be_put_back(admin: Client
         (TWO.digest, None, True),
         (ONE.digest, "moved", True),
     ]
+    assert [one.pushed_from for one in past] == ["127.0.0.1", "127.0.0.1"]
     then = past[1].since
     assert [one.digest for one in admin.get(f"{where}/history?at={then}").decode(History).items] == [ONE.digest]
     put_back = point(admin, where, {"asOf": then}).expect(200).decode(Tag)
