@@ -22,6 +22,7 @@ from appliance.assemble.in_force import show_settings
 from appliance.assemble.jobs import list_planned, make_scheduler, sweep_after_crash
 from appliance.assemble.measuring import add_jobs, add_sources
 from appliance.assemble.reload import Lookout, read_again
+from appliance.assemble.scanning import open_scanner
 from appliance.assemble.service import ServiceManager
 from appliance.assemble.settings import declaration_of, rules_of
 from appliance.assemble.stock import Opened, look_at_store, open_stock, wait_for_replica
@@ -91,7 +92,12 @@ class Appliance:
             self._opened.stock.declared_in = str(self._sources.path or "scr.toml")
             await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
-            self._scheduler = make_scheduler(lambda: self._config, self._opened, self._books, self._clock, self._log)
+            self._scanner = await open_scanner(
+                stack, self._folder, lambda: self._config, self._opened.stock, lambda: None, self._executor
+            )
+            self._scheduler = make_scheduler(
+                lambda: self._config, self._opened, self._books, self._scanner, self._clock, self._log
+            )
             if not self._opened.was_clean:
                 await sweep_after_crash(self._opened, self._config.storage.grace)
             wait_for_replica(self._opened.stock.db, self._config)  # from here on somebody is answered

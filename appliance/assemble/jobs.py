@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance.assemble.feeds import list_works
+from appliance.assemble.scanning import ScanLabour
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
 from appliance.blobstore.s3 import S3Store
@@ -34,6 +35,7 @@ from appliance.services.backup import BackupOrder
 from appliance.services.books import Books
 from appliance.services.collect import Collected
 from appliance.services.move import MoveOrder
+from appliance.services.scanning import Scanner
 from appliance.services.scrub import ScrubOrder
 from appliance.services.verify import CheckOrder
 
@@ -42,12 +44,13 @@ _FORGOTTEN = 200  # of them forgotten in one transaction
 SOON = MINUTE  # milliseconds after the start, when what is not urgent begins
 
 
-def make_scheduler(config: Callable[[], Config], opened: Opened, books: Books, clock: Clock, log: Log) -> Scheduler:
+def make_scheduler(
+    config: Callable[[], Config], opened: Opened, books: Books, scanner: Scanner, clock: Clock, log: Log
+) -> Scheduler:
     """Return the scheduler of the appliance; `config` returns what is in force."""
-    labour = _Labour(config, opened, books, clock, log)
-    return Scheduler(
-        opened.stock.db, clock.now, labour.works(), labour.schedules(), lambda: config().jobs.parallel, log
-    )
+    labour, scans = _Labour(config, opened, books, clock, log), ScanLabour(config, opened.stock, scanner)
+    works, schedules = (*labour.works(), scans.work()), (*labour.schedules(), scans.schedule())
+    return Scheduler(opened.stock.db, clock.now, works, schedules, lambda: config().jobs.parallel, log)
 
 
 class _Labour:

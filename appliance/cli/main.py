@@ -65,7 +65,10 @@ COMMANDS = {
     "licenses": "print what is inside this program, under which licences",
     "version": "print the version of this program",
 }
-CHILDREN = {"_feed": "feed_child"}  # what the program starts itself as, and nobody types: name -> module
+CHILDREN = {  # what the program starts itself as, and nobody types: name -> module
+    "_feed": "appliance.cli.feed_child",
+    "_worker": "appliance.services.scan_worker",
+}
 _EXAMPLES = ("scr serve", "scr serve --config scr.toml")
 
 
@@ -92,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 failed or refused, 2 wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in CHILDREN:
-        return cast("Child", import_module(f"appliance.cli.{CHILDREN[given[0]]}")).run(given[1:])
+        return cast("Child", import_module(CHILDREN[given[0]])).run(given[1:])
     return _run(given)
 
 

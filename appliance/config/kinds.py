@@ -39,7 +39,9 @@ from appliance.config.sections import (
     Network,
     OwnRegistry,
     PasswordHash,
+    Pattern,
     PolicyName,
+    SecretLiteral,
     Url,
     UserName,
 )
@@ -56,6 +58,7 @@ from appliance.errors import NameInvalid, QueryInvalid
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 LONGEST_DOMAIN = 253 - 37  # characters; `<name>-<id>.` stands before it in a host name
+SHORTEST_LITERAL = 3  # characters: shorter ones are in every file
 HIDDEN = "(hidden)"  # stands for a secret wherever settings are shown
 
 
@@ -245,6 +248,20 @@ def _parse_user(text: str) -> str:
     return text
 
 
+def _parse_pattern(text: str) -> str:
+    try:
+        re.compile(text.encode())
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from None
+    return _parse_plain(text)
+
+
+def _parse_literal(text: str) -> str:
+    if len(text) < SHORTEST_LITERAL or "\0" in text:
+        raise ValueError(f"a text of {SHORTEST_LITERAL} characters or more")
+    return text
+
+
 def _parse_plain(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text")
@@ -320,6 +337,8 @@ _KINDS: dict[object, Kind] = {
         _matching(_HASH, "a hash that `scr user hash` printed ($argon2id$...)").read,
         lambda value: HIDDEN if value else "",
     ),
+    Pattern: _text(_parse_pattern),
+    SecretLiteral: _text(_parse_literal),
     Domain: _text(_parse_domain),
     OwnRegistry: _text(_parse_registry),
     GroupName: _matching(GROUP, "1 to 63 of a-z, 0-9 and '-', a letter first"),

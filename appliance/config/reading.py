@@ -6,7 +6,7 @@ Every mistake is found in one go and named with file, line, key and what is expe
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -23,6 +23,7 @@ from appliance.config.sections import (
     ManagementSection,
     PasswordHash,
     PublicSection,
+    SecretRuleSection,
     ServerSection,
     UserSection,
 )
@@ -224,6 +225,7 @@ class _Reading:
             if any(other.name == group.name for other in config.resource_group[:number]):
                 place = ("resource_group", number, "name")
                 self._wrong(place, f"there is another [[resource_group]] {group.name}; give each a name of its own")
+        self._check_rules(config.secret_rule)
         repositories = with_defaults(config.repository, self._tree.get("repository"), config.defaults.repository)
         for key, text in find_faults(config.registry, repositories, strict=config.compat.scr_strict):
             self._wrong(key, f"{key_text(key)}: {text}")
@@ -234,6 +236,15 @@ class _Reading:
             if any(other.name == user.name for other in config.user[:number]):
                 self._wrong((*path, "name"), f"there is another user {user.name}; give each a name of its own")
         return msgspec.structs.replace(config, user=tuple(users), repository=repositories)
+
+    def _check_rules(self, rules: Sequence[SecretRuleSection]) -> None:
+        """Note rules for secrets that share an id, or that name nothing to search for."""
+        for number, rule in enumerate(rules):
+            if not rule.literals or any(other.id == rule.id for other in rules[:number]):
+                place = ("secret_rule", number, "id" if rule.literals else "literals")
+                self._wrong(
+                    place, f"secret rule {rule.id} needs an id of its own, and a literal that is in every match"
+                )
 
     def _check_tls(
         self,

@@ -28,6 +28,7 @@ from appliance.domain.endpoint import Endpoint
 from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.ranges import Span
 from appliance.domain.schedule import When
+from appliance.domain.vulnerability import Severity
 
 HostName = NewType("HostName", str)  # lower case, without a port
 Domain = NewType("Domain", str)  # the same, below which registries have names of their own; "" for none
@@ -35,7 +36,9 @@ GroupName = NewType("GroupName", str)  # of a resource group, as an allowlist na
 OwnRegistry = NewType("OwnRegistry", str)  # the name of a registry; "" for none
 Url = NewType("Url", str)  # http or https, host and perhaps port, nothing behind it; "" for none
 PasswordHash = NewType("PasswordHash", str)  # argon2id, as `scr user hash` prints it; "" for none
+Pattern = NewType("Pattern", str)  # a regular expression
 PolicyName = NewType("PolicyName", str)  # of a built-in access policy
+SecretLiteral = NewType("SecretLiteral", str)  # a part of every secret of a kind, long enough to be searched for
 UserName = NewType("UserName", str)  # without a colon: Basic credentials end the name there
 Network = IPv4Network | IPv6Network
 
@@ -170,6 +173,7 @@ class ScheduleSection(msgspec.Struct, frozen=True):
     backup: When = parse_when("6h")
     roll_up: When = parse_when("1h")
     retention: When = parse_when("10m")
+    scan: When = parse_when("24h")
 
 
 class RetentionSection(msgspec.Struct, frozen=True):
@@ -197,6 +201,27 @@ class JobsSection(msgspec.Struct, frozen=True):
 
     parallel: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     keep: Duration = parse_duration("30d")
+
+
+class ScanSection(msgspec.Struct, frozen=True):
+    """`[scan]`: how images are looked into, and what that may take."""
+
+    secrets: Literal["auto", "all", "manual", "off"] = "auto"
+    secret_exclude: tuple[Pattern, ...] = ()
+    lock_files: bool = False
+    memory: Size = parse_size("1GiB")
+    cpu_time: Interval = parse_interval("10m")
+    timeout: Interval = parse_interval("2h")
+
+
+class SecretRuleSection(msgspec.Struct, frozen=True):
+    """`[[secret_rule]]`: one more kind of secret to look for."""
+
+    id: str
+    pattern: Pattern
+    literals: tuple[SecretLiteral, ...]
+    title: str = ""
+    severity: Severity = Severity.HIGH
 
 
 class LimitsSection(msgspec.Struct, frozen=True):
@@ -259,6 +284,7 @@ class Config(msgspec.Struct, frozen=True):
     backup: BackupSection = BackupSection()
     vulndb: VulndbSection = VulndbSection()
     database: DatabaseSection = DatabaseSection()
+    scan: ScanSection = ScanSection()
     limits: LimitsSection = LimitsSection()
     compat: CompatSection = CompatSection()
     log: LogSection = LogSection()
@@ -268,6 +294,7 @@ class Config(msgspec.Struct, frozen=True):
     resource_group: tuple[ResourceGroupSection, ...] = ()
     registry: tuple[RegistrySection, ...] = ()
     repository: tuple[RepositorySection, ...] = ()
+    secret_rule: tuple[SecretRuleSection, ...] = ()
     user: tuple[UserSection, ...] = ()
 
     @property

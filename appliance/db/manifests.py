@@ -67,6 +67,13 @@ def find_content(reader: Reader, image: ImageId, digest: Digest) -> tuple[Manife
     return (ManifestId(row[0]), row[1]) if row else None
 
 
+def find_anywhere(reader: Reader, digest: Digest) -> bytes | None:
+    """Return the body of the manifest `digest`, if any image has it alive, or None."""
+    sql = "SELECT body FROM manifests WHERE digest = ? AND removed_at IS NULL LIMIT 1"
+    row = reader.one(sql, (to_bytes(digest),))
+    return row[0] if row else None
+
+
 def list_holders(reader: Reader, image: ImageId, blob: Digest, limit: int) -> list[ManifestId]:
     """Return up to `limit` live manifests of `image` that need `blob`."""
     sql = (

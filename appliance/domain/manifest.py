@@ -149,6 +149,28 @@ def shape_of(body: bytes) -> Shape:
     )
 
 
+class FileSystem(msgspec.Struct, frozen=True):
+    """The layers of an image's file system, the lowest first, and where each stands among all its layers."""
+
+    config: Digest | None
+    layers: tuple[Digest, ...]
+    places: tuple[int, ...]
+
+
+def file_system_of(body: bytes) -> FileSystem:
+    """Return the file system of a manifest that `parse_manifest` took; one without layers for what has none."""
+    outline = _OUTLINE.decode(body)
+    if outline.config is not None and outline.config.media_type.startswith(_CACHE):
+        return FileSystem(None, (), ())
+    found = [
+        (place, Digest(layer.digest))
+        for place, layer in enumerate(outline.layers or ())
+        if layer.media_type.startswith(_FILES)
+    ]
+    config = None if outline.config is None else Digest(outline.config.digest)
+    return FileSystem(config, tuple(digest for _, digest in found), tuple(place for place, _ in found))
+
+
 class Kind(enum.StrEnum):
     """What a manifest is to a person."""
 

@@ -45,6 +45,15 @@ def _tags(record: Happening) -> int:
     return max(len(told.tags), told.tags_count, 1)
 
 
+class _Scans(msgspec.Struct):
+    scans: int = 0
+
+
+def _scans(record: Happening) -> int:
+    """Return how many scans were accepted to the queue with it."""
+    return msgspec.json.decode(record.detail, type=_Scans).scans
+
+
 def _images(record: Happening) -> int:
     return msgspec.json.decode(record.detail, type=_Images).images
 
@@ -53,7 +62,9 @@ def _images(record: Happening) -> int:
 _COUNTS: dict[str, tuple[tuple[Counter, Callable[[Happening], int]], ...]] = {
     "repository.created": ((Counter.REPOSITORIES_CREATED, _one),),
     "repository.deleted": ((Counter.REPOSITORIES_DELETED, _one), (Counter.IMAGES_DELETED, _images)),
-    "image.created": ((Counter.IMAGES_CREATED, _one),),
+    "image.created": ((Counter.IMAGES_CREATED, _one), (Counter.SCANS, _scans)),
+    "image.pushed": ((Counter.SCANS, _scans),),
+    "image.scan_ordered": ((Counter.SCANS, _scans),),
     "image.deleted": ((Counter.IMAGES_DELETED, _one),),
     "manifest.deleted": ((Counter.TAGS_DELETED, _tags),),
     "tag.deleted": ((Counter.TAGS_DELETED, _one),),

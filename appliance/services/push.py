@@ -18,6 +18,7 @@ from appliance.db.activity import About, Detail
 from appliance.db.database import Transaction
 from appliance.db.images import Standing
 from appliance.db.repositories import Made
+from appliance.db.scan_targets import Target
 from appliance.domain import image_policy
 from appliance.domain.admission import Grant
 from appliance.domain.image_policy import ImagePolicy
@@ -33,7 +34,7 @@ from appliance.errors import (
     StoreFailed,
     UploadUnknown,
 )
-from appliance.services import guard, pull_limit, quota
+from appliance.services import guard, pull_limit, quota, scan_orders
 from appliance.services.arrange import check_claim, claim_repository
 from appliance.services.stock import Rules, Stock, new_generation, new_public_id
 
@@ -280,7 +281,10 @@ def _record_manifest(
     if is_back or is_first or moved:
         about = About(registry=grant.image.registry, image=image)
         names: list[str] = [*moved]
-        detail: Detail = {"digest": manifest.digest, "tags": names, "path": str(grant.path)}
+        target = Target(row, manifest.digest)
+        is_scanned = is_back and scan_orders.note_push(tx, image, target, manifest.body, now, by)
+        scans = {"scans": 1} if is_scanned else {}
+        detail: Detail = {"digest": manifest.digest, "tags": names, "path": str(grant.path), **scans}
         seq = activity.record(tx, "image.created" if is_first else "image.pushed", grant.caller, about, detail, now)
         for tag in moved:
             guard.point(tx, image, tag, row, seq, by, now)

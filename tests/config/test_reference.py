@@ -103,4 +103,11 @@ def test_the_tables_of_which_there_may_be_none_name_the_codes_defaults() -> None
         "locked": False,
         "resource_tags": [],
     }
+    assert tables["secret_rule"][0] == {
+        "id": "pay-token",
+        "pattern": "pay_[a-z0-9]{32}",
+        "literals": ["pay_"],
+        "title": "",
+        "severity": "high",
+    }
     assert tables["resource_group"][0] == {"name": "build", "kind": "other", "addresses": []}

@@ -362,7 +362,7 @@ async def test_each_image_that_is_due_gets_a_job_once(house: House) -> None:
     house.now += 3 * DAY
 
     ordered = [await retention_orders.order_due(house.stock, Timestamp(house.now)) for _ in range(2)]
-    job = house.stock.db.reader.one("SELECT kind, subject FROM jobs")
+    job = house.stock.db.reader.one("SELECT kind, subject FROM jobs WHERE kind <> 'scan'")
     assert job is not None
     done = await retain.run_job(house.stock, job[1], Timestamp(house.now), UNFOLLOWED)
 

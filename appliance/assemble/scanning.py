@@ -1,0 +1,83 @@
+"""The scanner in its place: its database, what it may take, and the jobs it does."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+
+from appliance.assemble.folder import DataFolder
+from appliance.config import Config
+from appliance.db import layers, migrate
+from appliance.db.side_file import SideFile
+from appliance.domain.names import parse_digest
+from appliance.scan import prefilter
+from appliance.scheduler import Run, Schedule, Work
+from appliance.services import scan_orders
+from appliance.services.scan_protocol import OwnRule, Setup
+from appliance.services.scan_results import VulnerabilityData
+from appliance.services.scanning import Scanner, ScanOptions
+from appliance.services.stock import Stock
+
+
+async def open_scanner(
+    stack: AsyncExitStack,
+    folder: DataFolder,
+    config: Callable[[], Config],
+    stock: Stock,
+    data: Callable[[], VulnerabilityData | None],
+    executor: Executor,
+) -> Scanner:
+    """Open `scan.sqlite`; leaving `stack` closes it. What a crash left half written is dropped."""
+    file = SideFile(folder.path / "scan.sqlite", executor, stock.log, migrate.SCANS)
+    stack.callback(file.close)
+    await file.write(layers.drop_unfinished)
+    return Scanner(stock, file, lambda: options_of(config()), data)
+
+
+def options_of(config: Config) -> ScanOptions:
+    """Return what `config` says about how layers are read."""
+    scan = config.scan
+    kinds = scan.secrets
+    if kinds == "auto":
+        kinds = "all" if prefilter.has_fast() else "manual"
+    own = tuple(
+        OwnRule(rule.id, rule.title, rule.pattern, tuple(rule.literals), rule.severity) for rule in config.secret_rule
+    )
+    setup = Setup(
+        memory=int(scan.memory),
+        cpu_s=max(1, int(scan.cpu_time.seconds)),
+        lock_files=scan.lock_files,
+        rules=kinds,
+        own_rules=own,
+        excluded=tuple(scan.secret_exclude),
+    )
+    return ScanOptions(setup, scan.timeout.seconds)
+
+
+class ScanLabour:
+    """What jobs of the kind scan do: one manifest, all that a repository or registry has, or all that grew old."""
+
+    def __init__(self, config: Callable[[], Config], stock: Stock, scanner: Scanner) -> None:
+        """Work with `scanner`."""
+        self._config = config
+        self._stock = stock
+        self._scanner = scanner
+
+    def work(self) -> Work:
+        """Return who does it: one at a time, for whoever transfers comes first."""
+        return Work(scan_orders.KIND, self._scan)
+
+    def schedule(self) -> Schedule:
+        """Return when it is done by itself."""
+        return Schedule(scan_orders.KIND, lambda: self._config().schedule.scan)
+
+    async def _scan(self, run: Run) -> None:
+        subject = run.job.subject
+        if not subject:
+            stale = self._scanner.is_stale
+            run.report({"ordered": await scan_orders.order_stale(self._stock, self._scanner.file, stale, run)})
+        elif subject.startswith(scan_orders.EVERYWHERE):
+            run.report({"ordered": await scan_orders.spread(self._stock, subject, run.job.created_by, run)})
+        else:
+            done = await self._scanner.scan(parse_digest(subject), run)
+            run.report(done)
+            self._stock.log.info("scan.done", digest=done.digest, state=done.state, findings=done.findings)

@@ -1,0 +1,155 @@
+"""The server's end of a scanning child: starts it, feeds it a layer, takes its report, ends it.
+
+Nothing that comes back is believed beyond its shape, nothing is held beyond a bound, and a child that dies, stalls or
+talks nonsense becomes a sentence of the layer's `limits`.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from appliance import program
+from appliance.domain.layer import FileEntry, LayerContents
+from appliance.scan.limits import Limits
+from appliance.services import scan_protocol as protocol
+from appliance.services.scan_protocol import CONTENTS, FILES, HEAD, LENGTH, MOST, Begin, Setup
+
+_INHERITED = ("PYTHONPATH", "SCR_CARRIED", "LANG", "LC_ALL")  # where the program's own modules are; nothing else
+_FILES = Limits().members  # that are believed of one layer
+Keep = Callable[[list[FileEntry]], Awaitable[None]]
+
+
+class Failed(Exception):
+    """The child gave no report of the layer; the text is a sentence about the layer."""
+
+
+class ScanChild:
+    """A child for some layers of one image. Use it in an `async with`: leaving kills it."""
+
+    def __init__(self, setup: Setup, timeout_s: float) -> None:
+        """`timeout_s` is how long one layer may take altogether."""
+        self._setup = setup
+        self._timeout_s = timeout_s
+        self._process: Process | None = None
+        self._is_idle = False  # waits for the next layer, sound in all we know
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id of the child while there is one."""
+        return None if self._process is None else self._process.pid
+
+    async def read(self, chunks: AsyncIterator[memoryview], begin: Begin, keep: Keep) -> LayerContents:
+        """Return what the layer of the bytes `chunks` holds; its files go to `keep` as they come.
+
+        A child that is there is used again; one that failed is ended. Raises Failed, and what `chunks` raises.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                process = await self._claim()
+                await self._feed(process, chunks, begin)
+                return await self._take(process, keep)
+        except TimeoutError as error:
+            raise Failed(f"reading it took longer than {self._timeout_s:.0f} s") from error
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            raise Failed(await self._reason()) from error
+        except msgspec.MsgspecError as error:
+            raise Failed("what was read of it could not be understood") from error
+        finally:
+            if self._process is not None and not self._is_idle:
+                await self._end()
+
+    async def _claim(self) -> Process:
+        """Return the child, started if there is none."""
+        self._is_idle = False
+        if self._process is None:
+            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            self._process = await asyncio.create_subprocess_exec(
+                *program.command_line(),
+                protocol.COMMAND,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C of the terminal is for the server, which ends it in its own time
+            )
+            await self._send(self._process, protocol.encode(self._setup))
+        return self._process
+
+    async def _feed(self, process: Process, chunks: AsyncIterator[memoryview], begin: Begin) -> None:
+        await self._send(process, protocol.encode(begin))
+        async for chunk in chunks:
+            if chunk:
+                await self._send(process, chunk)
+        await self._send(process, b"")
+
+    async def _send(self, process: Process, payload: bytes | memoryview) -> None:
+        pipe = process.stdin
+        if pipe is None:
+            raise ConnectionError
+        pipe.write(LENGTH.pack(len(payload)))
+        pipe.write(bytes(payload))  # a view may change once it is given back
+        await pipe.drain()
+
+    async def _take(self, process: Process, keep: Keep) -> LayerContents:
+        """Return the report, whose files went to `keep`."""
+        pipe = process.stdout
+        if pipe is None:
+            raise ConnectionError
+        files = 0
+        while True:
+            kind, length = HEAD.unpack(await pipe.readexactly(HEAD.size))
+            if length > MOST:
+                raise Failed(f"what it holds takes more than {MOST} bytes to say")
+            payload = await pipe.readexactly(length)
+            if kind == CONTENTS:
+                contents = await asyncio.to_thread(protocol.decode_contents, payload)
+                self._is_idle = not contents.limits  # what met a limit may have taken its memory for good
+                return contents
+            if kind != FILES:
+                raise Failed("what was read of it could not be understood")
+            entries = await asyncio.to_thread(protocol.decode_files, payload)
+            files += len(entries)
+            if files > _FILES:
+                raise Failed(f"it has more than {_FILES} files")
+            await keep(entries)
+
+    async def _reason(self) -> str:
+        """Return why the child is no more."""
+        code = None if self._process is None else await self._process.wait()
+        if code == -signal.SIGXCPU:
+            return f"reading it took more than {self._setup.cpu_s} s of processor time"
+        if code is not None and code < 0:
+            return f"the process that read it was ended by {signal.Signals(-code).name}"
+        return f"the process that read it ended with {code}: it may need more memory than {self._setup.memory} bytes"
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.shield(_bury(process))
+
+
+async def _bury(process: Process) -> None:
+    """Wait until the killed child is gone, and take note that its pipe broke: nobody else would."""
+    if process.stdin is not None:
+        process.stdin.close()
+        with contextlib.suppress(OSError):
+            await process.stdin.wait_closed()
+    await process.wait()
