@@ -1,5 +1,6 @@
 """What users, roles, groups and access policies have in common: found by id or by name, listed, shown."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from appliance.services.stock import Stock
 
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 AccountName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+PolicyNames = Annotated[list[AccountName], msgspec.Meta(max_length=100)]  # attached from the beginning
 Row = TypeVar("Row", PrincipalRow, GroupRow, PolicyRow)
 
 Sort = Annotated[
@@ -109,6 +111,11 @@ async def list_rows(
         cursor,
         limit,
     )
+
+
+def having(asking: Asking, names: Sequence[str]) -> list[AccountGrant]:
+    """Return the grants to attach the policies of these names. Raises AccessDenied."""
+    return [asking.grant_for(Account(Holder.POLICY, name), Action.VIEW_POLICY) for name in dict.fromkeys(names)]
 
 
 def one_of(asking: Asking, kind: Holder, row: Row | None) -> list[Row]:

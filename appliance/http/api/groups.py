@@ -21,10 +21,12 @@ from appliance.http.api.accounts import (
     ByName,
     InWanted,
     OfPolicy,
+    PolicyNames,
     Text,
     common,
     find,
     find_principal,
+    having,
     list_rows,
     one_of,
     provide_wanted_groups,
@@ -33,7 +35,7 @@ from appliance.http.api.accounts import (
 from appliance.http.api.asking import Asking, InAsking, InStock
 from appliance.http.api.editing import IfMatch, expected, with_etag
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
-from appliance.services import groups
+from appliance.services import enrol, groups
 from appliance.services.stock import Stock
 
 
@@ -45,10 +47,11 @@ class GroupView(AccountView, frozen=True, rename="camel"):
 
 
 class GroupOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group to be made, without anybody in it yet."""
+    """A group to be made, with these policies and nobody in it yet."""
 
     name: AccountName
     description: Text = ""
+    policies: PolicyNames = []
 
 
 class GroupEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +99,8 @@ class Groups(Controller):
     async def create(self, stock: InStock, asking: InAsking, data: JSONBody[GroupOrder]) -> Response[GroupView]:
         """Make a group. One of that name that is there already is a 409 that says its id."""
         grant = asking.grant_new(Account(Holder.GROUP, data.name))
-        made = await groups.create(stock, grant, data.description, stock.clock())
+        policies = having(asking, data.policies)
+        made = await enrol.create_group(stock, grant, data.description, policies, stock.clock())
         answer = await _answer(stock, asking, made, 201)
         answer.headers["Location"] = f"/api/v1/groups/{made.id}"
         return answer

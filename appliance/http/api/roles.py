@@ -18,9 +18,11 @@ from appliance.http.api.accounts import (
     ByName,
     InWanted,
     OfPolicy,
+    PolicyNames,
     Text,
     common,
     find_principal,
+    having,
     list_rows,
     one_of,
     provide_wanted,
@@ -30,7 +32,7 @@ from appliance.http.api.asking import Asking, InAsking, InStock
 from appliance.http.api.editing import IfMatch, expected, with_etag
 from appliance.http.api.page import Cursor, Limit, Page
 from appliance.http.api.users import edit_of
-from appliance.services import accounts
+from appliance.services import accounts, enrol
 from appliance.services.accounts import NewAccount
 from appliance.services.stock import Stock
 
@@ -44,10 +46,11 @@ class RoleView(AccountView, frozen=True, rename="camel"):
 
 
 class RoleOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A role to be made, without any policy or key yet."""
+    """A role to be made, with these policies and no key yet."""
 
     name: AccountName
     description: Text = ""
+    policies: PolicyNames = []
 
 
 class RoleEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,7 +90,8 @@ class Roles(Controller):
     async def create(self, stock: InStock, asking: InAsking, data: JSONBody[RoleOrder]) -> Response[RoleView]:
         """Make a role. One of that name that is there already is a 409 that says its id."""
         grant = asking.grant_new(Account(Holder.ROLE, data.name))
-        made = await accounts.create(stock, grant, NewAccount(data.description), stock.clock())
+        new, policies = NewAccount(data.description), having(asking, data.policies)
+        made = await enrol.create_principal(stock, grant, new, policies, stock.clock())
         answer = await _answer(stock, asking, made, 201)
         answer.headers["Location"] = f"/api/v1/roles/{made.id}"
         return answer

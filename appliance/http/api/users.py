@@ -21,9 +21,11 @@ from appliance.http.api.accounts import (
     InWanted,
     OfGroup,
     OfPolicy,
+    PolicyNames,
     Text,
     common,
     find_principal,
+    having,
     list_rows,
     one_of,
     provide_wanted,
@@ -34,8 +36,9 @@ from appliance.http.api.asking import Asking, InAsking, InStock
 from appliance.http.api.editing import IfMatch, expected, with_etag
 from appliance.http.api.page import Cursor, Limit, Page, moment_or_none
 from appliance.http.api.session import InEntry
-from appliance.services import accounts
+from appliance.services import accounts, enrol
 from appliance.services.accounts import Edit, NewAccount
+from appliance.services.enrol import Imported
 from appliance.services.stock import Stock
 
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
@@ -56,12 +59,13 @@ class UserView(AccountView, frozen=True, rename="camel"):
 
 
 class UserOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A user to be made, without any policy yet. Without a password it signs in with access keys only."""
+    """A user to be made, with these policies. Without a password it signs in with access keys only."""
 
     name: AccountName
     description: Text = ""
     password: Password | None = None
     sign_in: SignIn = BY_DEFAULT
+    policies: PolicyNames = []
 
 
 class UserEdit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -70,6 +74,14 @@ class UserEdit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     description: Text | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     sign_in: SignIn | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImportOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The text of an htpasswd file (bcrypt), and the policies that its users begin with."""
+
+    htpasswd: str
+    policies: PolicyNames = []
+    dry_run: bool = False
 
 
 class PasswordOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,10 +127,24 @@ class Users(Controller):
         if data.password is not None:
             hashed = await way_in.callers.doorkeeper.verifier.hash(check_password(data.password, data.name))
         new = NewAccount(data.description, hashed, data.sign_in)
-        made = await accounts.create(stock, grant, new, stock.clock())
+        policies = having(asking, data.policies)
+        made = await enrol.create_principal(stock, grant, new, policies, stock.clock())
         answer = await _answer(stock, asking, made, 201)
         answer.headers["Location"] = f"/api/v1/users/{made.id}"
         return answer
+
+    @post("/imports", status_code=200)
+    async def import_htpasswd(self, stock: InStock, asking: InAsking, data: JSONBody[ImportOrder]) -> Imported:
+        """Make the users of an htpasswd file that are not there, all or none: they keep their passwords.
+
+        A password that was imported opens the registry, too.
+        """
+        found = enrol.parse_htpasswd(data.htpasswd)
+        logins = [(asking.grant_new(Account(Holder.USER, login.name)), login) for login in found]
+        policies = having(asking, data.policies)
+        if not found:
+            asking.grant_new(Account(Holder.USER, "*"))
+        return await enrol.import_users(stock, logins, policies, stock.clock(), dry_run=data.dry_run)
 
     @get("/{user_id:str}")
     async def show(self, stock: InStock, asking: InAsking, user_id: FromPath[str]) -> Response[UserView]:

@@ -49,12 +49,14 @@ BODIES = {  # what a route takes that needs more than an empty order
 }
 BODIES |= {
     ("POST", "/api/v1/users"): b'{"name": "other"}',
+    ("POST", "/api/v1/users/imports"): b'{"htpasswd": ""}',
     ("PUT", "/api/v1/users/{user_id:str}/password"): b'{"password": null}',
     ("POST", "/api/v1/roles"): b'{"name": "other"}',
     ("POST", "/api/v1/groups"): b'{"name": "other"}',
     ("POST", "/api/v1/policies"): b'{"name": "other", "load": {"policy": "ScrFullAccess"}}',
     ("POST", "/api/v1/access-keys"): b'{"owner": "user:other", "name": "other"}',
 }
+OPEN |= {"/api/v1/defaults"}  # the words of the documentation, for whoever signed in
 OPEN |= {
     "/api/v1/session",
     "/api/v1/self",
@@ -199,7 +201,7 @@ def test_the_description_lists_every_route_of_the_api_and_names_no_other_host(ad
     described = reply.decode(_Described)
     known = {(method.upper(), path) for path, methods in described.paths.items() for method in methods}
     of_all = {(method, path.replace(":str}", "}")) for method, path in routes() if path.startswith("/api/v1/")}
-    own = {("GET", "/api/v1/self"), ("PUT", "/api/v1/self/password")}
+    own = {("GET", "/api/v1/self"), ("PUT", "/api/v1/self/password"), ("GET", "/api/v1/defaults")}
     assert known == of_all | own | {(method, "/api/v1/session") for method in ("GET", "POST", "DELETE")}
     assert b"//" not in reply.body
 

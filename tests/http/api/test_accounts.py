@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import bcrypt
 import pytest
 
 from tests.http.api.accounts import Body, attach, detail, find, make, names, send, show
@@ -41,6 +42,54 @@ def test_a_user_is_made_shown_and_found(admin: Client) -> None:
     assert show(admin, f"users/{made['id']}") == made == find(admin, "users", "made")
     again = send(admin, "POST", "users", {"name": "made"}).expect(409)
     assert made["id"] in detail(again)
+
+
+def test_who_is_made_may_have_policies_from_the_beginning_or_is_not_made(admin: Client) -> None:
+    policies = ["ScrPullOnlyAccess", "ScrViewOnlyAccess", "ScrPullOnlyAccess"]
+
+    for kind in ("users", "roles", "groups"):
+        made = make(admin, kind, name="equipped", policies=policies)
+        assert [one["name"] for one in made["policies"]] == policies[:2]
+        send(admin, "POST", kind, {"name": "lost", "policies": ["ScrPullOnlyAccess", "none-such"]}).expect(404)
+        assert names(admin, f"{kind}?path=lost") == []
+
+
+HTPASSWD = bcrypt.hashpw(SECRET.encode(), b"$2b$04$abcdefghijklmnopqrstuu").decode()  # the same each time
+
+
+def test_users_of_another_registry_keep_their_logins(server: Server, admin: Client) -> None:
+    make(admin, "users", name="there")
+    text = f"# of the old registry\nmoved:{HTPASSWD}\n\nthere:{HTPASSWD}\n"
+    order = {"htpasswd": text, "policies": ["ScrPullOnlyAccess"]}
+
+    assert send(admin, "POST", "users/imports", {**order, "dryRun": True}).expect(200).decode(Body) == {
+        "created": ["moved"],
+        "skipped": ["there"],
+    }
+    assert names(admin, "users?path=moved") == []
+    send(admin, "POST", "users/imports", order).expect(200)
+    again = send(admin, "POST", "users/imports", order).expect(200).decode(Body)
+
+    assert again == {"created": [], "skipped": ["moved", "there"]}
+    assert status_of(server, "moved", SECRET, "/v2/") == 200
+    assert status_of(server, "moved", SECRET, "/v2/") == 200  # now as argon2id
+    assert find(admin, "users", "there")["hasPassword"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"one:{HTPASSWD}\ntwo:$apr1$x$y\n", "line 2: the hash of two is none of bcrypt"),
+        (f"one:{HTPASSWD}\none:{HTPASSWD}\n", "line 2: one stands there a second time"),
+        ("no colon\n", "line 1: 'no colon' is no name"),
+        (f"a/b:{HTPASSWD}\n", "line 1: 'a/b' is no name"),
+    ],
+)
+def test_a_file_with_a_mistake_makes_nobody(admin: Client, text: str, told: str) -> None:
+    reply = send(admin, "POST", "users/imports", {"htpasswd": text}).expect(400)
+
+    assert told in detail(reply)
+    assert names(admin, "users?path=one") == []
 
 
 @pytest.mark.parametrize(
@@ -192,7 +241,7 @@ def test_a_role_is_made_edited_and_deleted(admin: Client) -> None:
     assert edited.decode(Body)["enabled"] is False
     send(admin, "GET", f"users/{made['id']}").expect(404)  # a role is no user
     send(admin, "DELETE", f"roles/{made['id']}").expect(204)
-    assert names(admin, "roles") == []
+    assert names(admin, "roles?path=ci") == []
 
 
 def test_a_group_has_members_by_pages(admin: Client) -> None:
