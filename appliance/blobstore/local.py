@@ -20,7 +20,7 @@ from appliance.blobstore.forms import PLAIN, SUFFIXES, Forms, size_in
 from appliance.blobstore.names import BLOBS, MANIFESTS, QUARANTINE, lying_by_name, path_of
 from appliance.blobstore.reading import BlobFile, Reading
 from appliance.blobstore.salvage import salvage
-from appliance.blobstore.store import FileSpan, Lying, Salvaged
+from appliance.blobstore.store import Lying, Salvaged
 from appliance.blobstore.sums import chunk_count
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
@@ -51,10 +51,6 @@ class LocalStore:
     def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield `start` to `end` of `blob` in checked chunks. Raises BlobBroken before it gives one that changed."""
         return self._reading.chunks(blob, start, end)
-
-    def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
-        """Yield the same as spans of the file, each checked just before. What lies within one chunk comes as bytes."""
-        return self._reading.pieces(blob, start, end)
 
     async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` from the disk: the page cache is asked to forget it first, and afterwards."""

@@ -5,15 +5,13 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
-from contextlib import aclosing
 from pathlib import Path
 from typing import Self
 
 from appliance.blobstore.cipher import Content
 from appliance.blobstore.files import failed
 from appliance.blobstore.forms import PLAIN, Forms
-from appliance.blobstore.store import FileSpan
-from appliance.blobstore.sums import CHUNK, is_whole
+from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
 from appliance.errors import BlobBroken, StoreFailed
@@ -58,17 +56,6 @@ class BlobFile:
         except OSError as error:
             raise self._failed(error) from error
 
-    def check(self, index: int, scratch: bytearray) -> None:
-        """Read chunk `index` of a plain file into `scratch` (CHUNK bytes, so that it stays in the cache), checked."""
-        wanted = min(CHUNK, self.blob.size - index * CHUNK)
-        view = memoryview(scratch)[:wanted]
-        try:
-            found = os.preadv(self.descriptor, [view], index * CHUNK)
-        except OSError as error:
-            raise self._failed(error) from error
-        if found != wanted or not is_whole(view, self.blob.sums, index):
-            raise BlobBroken(f"chunk {index} of {self.blob.digest} is not what was stored")
-
     def is_cached(self, index: int) -> bool:
         """Whether both ends of a chunk are in the page cache, so that reading it will hardly wait."""
         offset, size = self._form.place(index)
@@ -103,7 +90,6 @@ class Reading:
         self._forms = forms
         self._find = find
         self.memory = ChunkCache(CACHE_BYTES)
-        self._scratch = bytearray(CHUNK)  # for checks on the loop, which are never interrupted
 
     async def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield `start` to `end` of `blob` in checked chunks."""
@@ -124,30 +110,6 @@ class Reading:
                     yield memoryview(content)[max(start - base, 0) : end - base]
             finally:
                 await ahead.stop()
-
-    async def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
-        """Yield the same as spans of the file, each checked just before; as bytes what is encrypted or in one chunk."""
-        first = start // CHUNK
-        is_one = first == (max(end, 1) - 1) // CHUNK
-        if is_one and start < end and (cached := self._cached(blob, first)) is not None:
-            yield memoryview(cached)[start - first * CHUNK : end - first * CHUNK]
-            return
-        if is_one or blob.form != PLAIN:
-            async with aclosing(self.chunks(blob, start, end)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        with BlobFile(self._find(blob), blob, self._forms) as file:
-            while start < end:
-                index = start // CHUNK
-                if file.is_cached(index):
-                    file.check(index, self._scratch)
-                else:
-                    loop = asyncio.get_running_loop()
-                    await loop.run_in_executor(self._executor, file.check, index, bytearray(CHUNK))
-                following = min((index + 1) * CHUNK, end)
-                yield FileSpan(file.descriptor, start, following - start)
-                start = following
 
     def _cached(self, blob: StoredBlob, index: int) -> Content | None:
         """Return chunk `index` from memory, or read it on the loop where it is small; None: let a thread read it."""

@@ -31,7 +31,7 @@ from appliance.blobstore.parts import Journal, Parts, open_file, read_into_pages
 from appliance.blobstore.patience import Budget, Patience
 from appliance.blobstore.reading import CACHE_BYTES, ChunkCache
 from appliance.blobstore.salvage import salvage
-from appliance.blobstore.store import FileSpan, Lying, Salvaged
+from appliance.blobstore.store import Lying, Salvaged
 from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
@@ -114,12 +114,6 @@ class S3Store:
                     self._memory.put(key, bytes(content))
                 base = index * CHUNK
                 yield memoryview(content)[max(start - base, 0) : end - base]
-
-    async def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
-        """Yield the same: nothing of it lies in a file."""
-        async with aclosing(self.chunks(blob, start, end)) as chunks:
-            async for chunk in chunks:
-                yield chunk
 
     async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` from the store."""

@@ -33,14 +33,6 @@ class Salvaged(msgspec.Struct, frozen=True):
     is_whole: bool
 
 
-class FileSpan(msgspec.Struct, frozen=True, gc=False):
-    """Checked bytes that are sent from an open file; `descriptor` is open until the next piece is asked for."""
-
-    descriptor: int
-    offset: int
-    size: int
-
-
 class BlobStore(Protocol):
     """Bytes by digest and generation.
 
@@ -54,9 +46,6 @@ class BlobStore(Protocol):
 
     def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield the bytes `start` (included) to `end` (excluded) of `blob`, each chunk checked before it is given."""
-
-    def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
-        """Yield the same, as spans of an open file where the store has one: for a socket that takes files."""
 
     def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` in checked chunks as the store has it now, never from memory: for scrub."""

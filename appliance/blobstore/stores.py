@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 from appliance.blobstore.s3 import S3Store
-from appliance.blobstore.store import BlobStore, FileSpan, Lying, Salvaged
+from appliance.blobstore.store import BlobStore, Lying, Salvaged
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
 from appliance.errors import StoreFailed
@@ -33,10 +33,6 @@ class Stores:
     def chunks(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Yield checked chunks from where the blob lies."""
         return self.of(blob.driver).chunks(blob, start, end)
-
-    def pieces(self, blob: StoredBlob, start: int, end: int) -> AsyncGenerator[memoryview | FileSpan, None]:
-        """Yield the same, as spans of a file where it lies in one."""
-        return self.of(blob.driver).pieces(blob, start, end)
 
     def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of the blob as its store has it now."""

@@ -28,7 +28,6 @@ Address = tuple[str, int]
 MAX_PIPELINED = 32  # requests waiting for the answer to an earlier one; no client of a registry sends two
 TLS_PIECE = 32 << 10  # bytes; two records. A MiB at once takes 8 % more processor time, docs/decisions/0003
 TLS_HELLO = b"\x16\x03"  # how a TLS client begins (RFC 8446, 5.1)
-_FILES: Any = {"http.response.zerocopysend": {}}
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
@@ -53,7 +52,6 @@ class Connection(HttpToolsProtocol):
         self._watch = watch
         self._told = client, server
         self._tcp = False
-        self._takes_files = False
         self._active: Exchange | None = None  # the request that is being answered
         self._queue: deque[Exchange] = deque()
         self._is_head = True  # the parser expects a request or is in its head
@@ -74,7 +72,6 @@ class Connection(HttpToolsProtocol):
         self.app_state["transport"] = transport
         self.client, self.server = self._told[0] or self.client, self._told[1] or self.server
         self._tcp = self.client is not None
-        self._takes_files = False
         self._watch.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,8 +144,6 @@ class Connection(HttpToolsProtocol):
         scope["raw_path"], _, scope["query_string"] = target_of(self.url, fields).partition(b"?")
         path = scope["raw_path"].decode("ascii")
         scope["path"] = unquote(path) if "%" in path else path
-        if self._takes_files:
-            scope["extensions"] = _FILES
         scope["scr.headers"] = fields  # type: ignore[typeddict-unknown-key]
         exchange = Exchange(
             self._watch.log,

@@ -1,21 +1,18 @@
 """One request and its answer: the ASGI server's cycle with a `send` of our own.
 
 It writes head and body in one system call: two writes wake the client twice, which on a small answer costs as much as
-all the rest of the request together (a GET of a manifest: 14 000 a second with two writes, 24 000 with one). And it
-sends files without copying them (ASGI's extension `http.response.zerocopysend`). Figures: docs/decisions/0003.
+all the rest of the request together (a GET of a manifest: 14 000 a second with two writes, 24 000 with one). Figures:
+docs/decisions/0003.
 """
 
-import asyncio
-import os
 import time
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 JOIN = 64 << 10  # bytes; a body up to this size is copied behind its head, a larger one is written as it is
-STALL_S = 60.0  # seconds without a byte taken; the client is gone or means harm
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -32,8 +29,6 @@ class Cycle(RequestResponseCycle):
             return
         if not self.response_started:
             self._start(message)
-        elif message["type"] == "http.response.zerocopysend":
-            await self._file(message["file"], message["offset"], message["count"], more=message.get("more_body", False))
         elif self.response_complete:
             raise RuntimeError("the answer is complete already")
         else:
@@ -103,71 +98,11 @@ class Cycle(RequestResponseCycle):
             if part:
                 self.transport.write(part)
 
-    async def _file(self, file: int, offset: int, count: int, *, more: bool) -> None:
-        """Send `count` bytes of the open file `file` from `offset`, from the page cache to the socket."""
-        if count > self.expected_content_length:
-            raise RuntimeError("the answer is longer than its Content-Length")
-        head, self._head = self._head, b""
-        if head:
-            self.transport.write(head)
-        while self.transport.get_write_buffer_size():  # what was written must be on the wire before we pass it by
-            await asyncio.sleep(0) if not self.flow.write_paused else await self.flow.drain()
-            if self.disconnected or self.transport.is_closing():
-                return
-        end = offset + count
-        with _Outlet(self.transport, asyncio.get_running_loop()) as outlet:
-            while offset < end:
-                try:
-                    sent = os.sendfile(outlet.descriptor, file, offset, end - offset)
-                except BlockingIOError:
-                    await outlet.wait()
-                    continue
-                except OSError:  # the client left
-                    sent = 0
-                if not sent or self.disconnected:  # 0: the file is shorter than its row says
-                    self.transport.abort()
-                    return
-                offset += sent
-        self.expected_content_length -= count
-        if more:
-            await asyncio.sleep(0)  # a fast client must not keep the loop from the others
-        else:
-            self._body(b"", more=False)
-
 
 def _chunked(body: bytes | memoryview, *, is_last: bool) -> bytes:
     """Return `body` as a chunk, and the end of the chunks behind the last one (RFC 9112, 7.1)."""
     chunk = b"%x\r\n%b\r\n" % (len(body), bytes(body)) if len(body) else b""
     return chunk + b"0\r\n\r\n" if is_last else chunk
-
-
-class _Outlet:
-    """The socket of a transport by a descriptor of its own, which the loop lets us wait for."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.descriptor = os.dup(transport.get_extra_info("socket").fileno())
-        self._loop = loop
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.descriptor)
-
-    async def wait(self) -> None:
-        """Return when the client has made room. Raises TimeoutError when it takes nothing for STALL_S seconds."""
-        room: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(self.descriptor, _wake, room)
-        try:
-            async with asyncio.timeout(STALL_S):
-                await room
-        finally:
-            self._loop.remove_writer(self.descriptor)
-
-
-def _wake(room: asyncio.Future[None]) -> None:
-    if not room.done():
-        room.set_result(None)
 
 
 _dated: tuple[int, bytes] = (0, b"")

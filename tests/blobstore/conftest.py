@@ -22,7 +22,7 @@ from appliance.blobstore.patience import Budget
 from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.session import Session
 from appliance.blobstore.staging import stage
-from appliance.blobstore.store import BlobStore, FileSpan
+from appliance.blobstore.store import BlobStore
 from appliance.blobstore.upload import Uploads
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
@@ -238,14 +238,3 @@ async def read(store: BlobStore, blob: StoredBlob, start: int = 0, end: int | No
     """Return the bytes `start` to `end` as the store yields them."""
     chunks = [bytes(chunk) async for chunk in store.chunks(blob, start, blob.size if end is None else end)]
     return b"".join(chunks)
-
-
-async def read_pieces(store: BlobStore, blob: StoredBlob, start: int = 0, end: int | None = None) -> bytes:
-    """Return the same from spans of the file."""
-    content = b""
-    async for piece in store.pieces(blob, start, blob.size if end is None else end):
-        if isinstance(piece, FileSpan):
-            content += os.pread(piece.descriptor, piece.size, piece.offset)
-        else:
-            content += piece
-    return content

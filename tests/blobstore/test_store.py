@@ -13,7 +13,7 @@ from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import parse_digest
 from appliance.domain.registry import StoredBlob
 from appliance.errors import BlobBroken
-from tests.blobstore.conftest import Bench, read, read_pieces
+from tests.blobstore.conftest import Bench, read
 
 pytestmark = pytest.mark.anyio
 LARGE = bytes(range(256)) * (3 * CHUNK // 256) + b"the last, short chunk"
@@ -26,7 +26,6 @@ async def test_what_was_sealed_is_read_byte_for_byte(bench: Bench, size: int, al
     blob = await bench.seal(LARGE[:size], algorithm=algorithm)
 
     assert await read(bench.store, blob) == LARGE[:size]
-    assert await read_pieces(bench.store, blob) == LARGE[:size]
 
 
 @given(span=st.tuples(st.integers(0, len(LARGE)), st.integers(0, len(LARGE))).map(sorted))
@@ -35,7 +34,6 @@ async def test_any_range_is_the_same_bytes(bench: Bench, span: list[int]) -> Non
     blob = await bench.seal(LARGE)
 
     assert await read(bench.store, blob, *span) == LARGE[span[0] : span[1]]
-    assert await read_pieces(bench.store, blob, *span) == LARGE[span[0] : span[1]]
 
 
 @pytest.mark.parametrize("index", range(4))
@@ -45,8 +43,8 @@ async def test_a_chunk_that_changed_is_never_given(bench: Bench, index: int, whe
     end = min((index + 1) * CHUNK, blob.size)
     bench.flip(blob, index * CHUNK if where == "first" else end - 1)
 
-    for given_so_far in (await given_before_the_error(bench, blob), await pieces_before_the_error(bench, blob)):
-        assert given_so_far == LARGE[: index * CHUNK]
+    assert await given_before_the_error(bench, blob) == LARGE[: index * CHUNK]
+    assert await given_one_by_one(bench, blob) == LARGE[: index * CHUNK]
     with pytest.raises(BlobBroken):  # a range inside of it
         await read(bench.store, blob, index * CHUNK + 1, index * CHUNK + 2)
 
@@ -61,18 +59,15 @@ async def given_before_the_error(bench: Bench, blob: StoredBlob) -> bytes:
     raise AssertionError("a broken blob was given whole")
 
 
-async def pieces_before_the_error(bench: Bench, blob: StoredBlob) -> bytes:
-    """Read one chunk after another by spans, up to the one that is refused."""
+async def given_one_by_one(bench: Bench, blob: StoredBlob) -> bytes:
+    """Read one chunk after another by ranges, up to the one that is refused."""
     found, start = b"", 0
     while True:
         try:
-            found += await read_pieces(bench.store, blob, start, min(start + CHUNK, blob.size))
+            found += await read(bench.store, blob, start, min(start + CHUNK, blob.size))
         except BlobBroken:
-            break
+            return found
         start += CHUNK
-    with pytest.raises(BlobBroken):
-        await read_pieces(bench.store, blob)
-    return found
 
 
 @pytest.mark.parametrize("left", [0, 1, CHUNK, CHUNK + 1, len(LARGE) - 1])
@@ -97,8 +92,6 @@ async def test_bytes_that_are_gone_are_a_broken_blob(bench: Bench) -> None:
 
     with pytest.raises(BlobBroken, match="are gone"):
         await read(bench.store, blob)
-    with pytest.raises(BlobBroken, match="are gone"):
-        await read_pieces(bench.store, blob)
 
 
 async def test_reading_nothing_touches_nothing(bench: Bench) -> None:
@@ -178,9 +171,6 @@ async def test_a_reader_that_leaves_early_closes_the_file(bench: Bench) -> None:
     chunks = bench.store.chunks(blob, 0, blob.size)
     assert bytes(await anext(chunks)) == LARGE[:CHUNK]
     await chunks.aclose()
-    pieces = bench.store.pieces(blob, 0, blob.size)
-    await anext(pieces)
-    await pieces.aclose()
 
     assert not any(blob.generation in path for path in open_files())
 

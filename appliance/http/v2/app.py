@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
 
-from appliance.blobstore.store import FileSpan
 from appliance.db import blobs, manifests
 from appliance.domain.access import ANONYMOUS, Action
 from appliance.domain.admission import Caller, Grant, Site, admit_sign_in
@@ -183,19 +182,14 @@ class DistributionApi:
             # the connection ends here, before the broken chunk: the client sees a short body, never wrong bytes
 
     async def _send(self, call: Call, blob: StoredBlob, span: tuple[int, int], answer: tuple[int, Headers]) -> None:
-        """Send the bytes of `span`, each chunk checked just before; by the file itself where the connection can."""
-        store = self.stock.store
-        start, end = span
-        async with aclosing((store.pieces if call.takes_files else store.chunks)(blob, start, end)) as pieces:
-            async for piece in pieces:
+        """Send the bytes of `span`, each chunk checked just before."""
+        left = span[1] - span[0]
+        async with aclosing(self.stock.store.chunks(blob, *span)) as chunks:
+            async for chunk in chunks:
                 if not call.is_started:  # only now: a first chunk that is broken still gets a proper answer
                     await call.begin(*answer)
-                if isinstance(piece, FileSpan):
-                    start += piece.size
-                    await call.send_file(piece.descriptor, piece.offset, piece.size, more=start < end)
-                else:
-                    start += len(piece)
-                    await call.send(piece, more=start < end)
+                left -= len(chunk)
+                await call.send(chunk, more=left > 0)
                 if call.is_lost():
                     return
 

@@ -159,23 +159,6 @@ class Call:
         self.sent += len(piece)
         await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
-    @property
-    def takes_files(self) -> bool:
-        """Whether the connection can send from an open file (plain TCP)."""
-        return "http.response.zerocopysend" in self._scope.get("extensions", ())
-
-    async def send_file(self, descriptor: int, offset: int, size: int, *, more: bool) -> None:
-        """Send `size` bytes of an open file from `offset`; `takes_files` must be true."""
-        message = {
-            "type": "http.response.zerocopysend",
-            "file": descriptor,
-            "offset": offset,
-            "count": size,
-            "more_body": more,
-        }
-        self.sent += size
-        await self._send(message)
-
     def is_lost(self) -> bool:
         """Whether the connection is gone, so that sending more is in vain."""
         transport = self._scope["state"]["transport"]
