@@ -1,7 +1,8 @@
 """What is inside the packed program: `files/build.json`, `files/sbom.json` (CycloneDX) and `files/notices.txt`.
 
 Called by `tree.py`. It reads what pip installed (names, versions, hashes, licences, the SBOMs that wheels bring), the
-source packages of `inputs.txt`, the crates that PyOxidizer links, and `bundled.json`: C libraries inside wheels.
+source packages of `inputs.txt`, the crates that PyOxidizer links, what the console ships of others (its ORIGIN.md), and
+`bundled.json`: C libraries inside wheels.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 _LICENCE_FILE = re.compile(r"(?i)^(licen[cs]e|copying|notice|authors|unlicense|copyright)")
 _UNKNOWN = "see the notice"
+_SPDX = {"BSD-0-Clause": "0BSD"}  # how a package calls it -> its name
 
 
 class Part(NamedTuple):
@@ -140,6 +142,18 @@ def crates(metadata: Path) -> Iterator[Part]:
         yield Part(name, version, f"pkg:cargo/{name}@{version}", package["license"].replace("/", " OR "), texts)
     told = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     yield Part("rust-std", told, f"pkg:generic/rust@{told}", "MIT OR Apache-2.0", ())
+
+
+def console(origin: Path) -> Iterator[Part]:
+    """Yield the npm packages of which the console ships files, from the page that tells where they come from."""
+    text = origin.read_text()
+    notices = dict(re.findall(r"(?ms)^## (\S+)\n\n```text\n(.*?)\n```$", text))
+    for name, version, licence in dict.fromkeys(re.findall(r"(?m)^\| `[^`]+` \| (\S+) (\S+) \| (\S+) \|", text)):
+        own = HERE / "notices" / name.removeprefix("@").replace("/", "-")  # of one that is published without its text
+        notice = own.read_text() if own.is_file() else notices[name]
+        yield Part(
+            name, version, f"pkg:npm/{name.replace('@', '%40')}@{version}", _SPDX.get(licence, licence), (notice,)
+        )
 
 
 def sbom(parts: list[Part], version: str, moment: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ done
 
 # one time for everything inside, so that equal sources give equal bytes
 commit=$(git rev-parse HEAD)
-[ -z "$(git status --porcelain -- appliance)" ] || commit=$commit-changed
+[ -z "$(git status --porcelain -- appliance web)" ] || commit=$commit-changed
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
@@ -38,7 +38,7 @@ say "libraries of the program"
 }
 rm -rf "$work/build/source"
 mkdir -p "$work/build/source"
-git ls-files -z --cached --others --exclude-standard -- appliance LICENSE | tar -c --null -T - | tar -x -C "$work/build/source"
+git ls-files -z --cached --others --exclude-standard -- appliance web LICENSE | tar -c --null -T - | tar -x -C "$work/build/source"
 
 inside() { "$here/inside.sh" "$work" "$@"; }
 say "static libraries (minutes, once)"

@@ -12,8 +12,9 @@ from test.libregrtest import main
 TRAINED = Path("scr-trained")
 
 if not TRAINED.exists():
+    sys.argv[1:] = ["--pgo", "--timeout=1200"]
     try:
-        main(pgo=True, timeout=1200)
+        main()
     except SystemExit as ended:
         print(f"the training ended with {ended.code}", file=sys.stderr)  # noqa: T201 - into the log of the build
     TRAINED.touch()

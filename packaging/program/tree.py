@@ -1,8 +1,8 @@
 """Inside the old Debian: lay out what goes into the one file, from the program's sources and the installed libraries.
 
-`tree.py SITE SOURCE TREE TOOL`: SITE is pip's target, SOURCE holds `appliance/`, TREE becomes a folder of packages,
-TOOL is the packer's name. For pyoxidizer compiled modules are stripped, packed and put into `scr_carrier` with their
-sums, and with the libraries they need that a bare host lacks; pyinstaller finds them where they lie.
+`tree.py SITE SOURCE TREE TOOL`: SITE is pip's target, SOURCE holds the program's packages, TREE becomes a folder of
+packages, TOOL is the packer's name. For pyoxidizer compiled modules are stripped, packed and put into `scr_carrier`
+with their sums, and with the libraries they need that a bare host lacks; pyinstaller finds them where they lie.
 """
 
 import fnmatch
@@ -21,6 +21,8 @@ from pathlib import Path
 import facts
 
 HERE = Path(__file__).resolve().parent
+PROGRAM = ("appliance", "web")  # the program's own packages
+_NOT_RUN = ("__pycache__", "*.pyi", "*.po", "*.pot", "*.md")
 _SUFFIX = re.compile(r"\.(?:cpython-311-[a-z0-9_-]+|abi3)?\.?so$")
 # what every host with this C library has
 _GLIBC = re.compile(r"(?:libc|libm|libdl|libpthread|librt|libutil|ld-linux-.*)\.so\.\d+")
@@ -135,7 +137,8 @@ def write_facts(tree: Path, tool: str, build: str, parts: list[facts.Part], own:
 def lay_out(site: Path, source: Path, tree: Path, tool: str) -> None:
     """Write the tree."""
     shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source / "appliance", tree / "appliance", ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
+    for package in PROGRAM:
+        shutil.copytree(source / package, tree / package, ignore=shutil.ignore_patterns(*_NOT_RUN))
     carried = Carried(tree / "scr_carrier") if tool == "pyoxidizer" else None
     packed = set()
     for path in packed_files(site):
@@ -146,7 +149,7 @@ def lay_out(site: Path, source: Path, tree: Path, tool: str) -> None:
             carried.add(name, path)
         else:
             copy(path, tree / place)
-    parts = [*facts.sources(), *facts.libraries(site, packed)]
+    parts = [*facts.sources(), *facts.libraries(site, packed), *facts.console(source / "web/static/ORIGIN.md")]
     if not carried:  # PyInstaller's own recipes for libraries ask for their versions
         for path in site.glob("*.dist-info/METADATA"):
             copy(path, tree / path.relative_to(site))

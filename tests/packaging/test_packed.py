@@ -8,6 +8,7 @@ import pytest
 
 from tests import make
 from tests.make.server import ROOT
+from tests.packaging.console import look_at_console
 
 PACKED = (sys.executable, "-m", "tests.packaging.packed")
 
@@ -48,6 +49,7 @@ def test_it_serves_what_is_pushed_and_answers_its_operator(tmp_path: Path) -> No
         with server.client() as client:
             client.push("pay/api", image, "1")
             pulled = client.get("/v2/pay/api/manifests/1")
+            look_at_console(client)
         assert pulled.body == image.body
         assert '"ready"' in run("status", "--json", "--data-dir", str(server.data), folder=tmp_path)
         assert "pay/api" in run("image", "list", "--data-dir", str(server.data), folder=tmp_path)

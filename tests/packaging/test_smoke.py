@@ -17,6 +17,7 @@ from appliance import __version__
 from appliance.cli.main import COMMANDS
 from tests import make
 from tests.make.server import ROOT
+from tests.packaging.console import look_at_console
 
 FACTS = {"version": __version__, "commit": "c0ffee", "tool": "pyinstaller", "id": "", "libraries": {"cpython": "3"}}
 
@@ -25,7 +26,8 @@ FACTS = {"version": __version__, "commit": "c0ffee", "tool": "pyinstaller", "id"
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The frozen program."""
     folder = tmp_path_factory.mktemp("frozen")
-    shutil.copytree(ROOT / "appliance", folder / "source" / "appliance", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("appliance", "web"):
+        shutil.copytree(ROOT / package, folder / "source" / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "source" / "appliance" / "files" / "build.json").write_text(json.dumps(FACTS))
     words = ["--noconfirm", "--log-level=WARN", f"--distpath={folder / 'out'}", f"--workpath={folder / 'work'}"]
     ended = subprocess.run(
@@ -70,6 +72,7 @@ def test_it_serves_and_answers_its_operator(program: Path, tmp_path: Path) -> No
         client.assert_holds("pay/api", "1", image)
         assert json.loads(run(program, "status", "--json", "--data-dir", str(server.data)))["version"] == __version__
         assert "pay/api" in run(program, "image", "list", "--data-dir", str(server.data))
+        look_at_console(client)
 
 
 def test_it_makes_what_is_made_of_files(program: Path, tmp_path: Path) -> None:
