@@ -60,6 +60,30 @@ def put(tx: Transaction, scan: Scan) -> None:
     _index(tx, ScanId(row), scan)
 
 
+def judge(tx: Transaction, row: ScanId, scan: Scan) -> bool:
+    """Write down the verdict of `scan`, which was loaded as `row`. False: another scan has taken its place."""
+    values: Values = {
+        "id": row,
+        "matcher": scan.matcher,
+        "data": scan.data.digest if scan.data else "",
+        "built": scan.data.built_at if scan.data else None,
+        "matched_at": scan.matched_at,
+        "complete": scan.report.is_complete,
+        "inventory": _pack(scan.inventory),
+        "verdict": _pack(scan.verdict),
+    }
+    changed = tx.execute(
+        "UPDATE scans SET matcher = :matcher, data = :data, data_built_at = :built, matched_at = :matched_at,"
+        " is_complete = :complete, inventory = :inventory, verdict = :verdict WHERE id = :id",
+        values,
+    )
+    if changed:
+        for table in ("scan_packages", "scan_findings"):
+            tx.execute(f"DELETE FROM {table} WHERE scan_id = ?", (row,))
+        _index(tx, row, scan)
+    return changed == 1
+
+
 def _index(tx: Transaction, row: ScanId, scan: Scan) -> None:
     """Let the search find the scan by its packages and findings."""
     packages = {(one.name.lower(), one.version, one.ecosystem.value) for one in scan.inventory.packages}

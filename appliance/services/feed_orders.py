@@ -30,7 +30,7 @@ from appliance.errors import (
     QueryInvalid,
     RegistryUnknown,
 )
-from appliance.services import feed_source
+from appliance.services import feed_source, rematch
 from appliance.services.course import Course
 from appliance.services.feed_import import Imported, check_name, import_feed
 from appliance.services.feed_source import Input
@@ -82,9 +82,14 @@ async def order_import(stock: Stock, caller: Caller, order: ImportOrder, grant: 
 
 
 async def run_import(stock: Stock, order: ImportOrder, job: str, course: Course) -> Imported:
-    """Do what was ordered. Raises what `import_feed` does, and Unknown where the image is gone."""
+    """Do what was ordered, and let every image be matched again.
+
+    Raises what `import_feed` does, and Unknown where the image is gone.
+    """
     find = partial(_find_path, stock, order) if order.path else partial(_find_image, stock, order)
-    return await import_feed(stock, stock.vulndb, find, order.name, job, course)
+    done = await import_feed(stock, stock.vulndb, find, order.name, job, course)
+    await stock.db.write(partial(rematch.ask, stock=stock))  # also by a second attempt, whose data are there already
+    return done
 
 
 async def remove(stock: Stock, caller: Caller, name: str) -> Source:
@@ -92,7 +97,12 @@ async def remove(stock: Stock, caller: Caller, name: str) -> Source:
     removed = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, stock.vulndb.remove, name)
     detail = {"form": removed.form, "origin": removed.origin, "advisories": removed.advisories}
     about = About(subject=f"vulndb:{name}")
-    await stock.db.write(lambda tx: activity.record(tx, "vulndb.removed", caller, about, detail, stock.clock()))
+
+    def record(tx: Transaction) -> None:
+        activity.record(tx, "vulndb.removed", caller, about, detail, stock.clock())
+        rematch.ask(tx, stock)
+
+    await stock.db.write(record)
     stock.log.info("vulndb.removed", source=name)
     return removed
 
