@@ -93,7 +93,12 @@ class Appliance:
             await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
             self._scanner = await open_scanner(
-                stack, self._folder, lambda: self._config, self._opened.stock, lambda: None, self._executor
+                stack,
+                self._folder,
+                lambda: self._config,
+                self._opened.stock,
+                self._opened.stock.vulndb.hold,
+                self._executor,
             )
             self._scheduler = make_scheduler(
                 lambda: self._config, self._opened, self._books, self._scanner, self._clock, self._log

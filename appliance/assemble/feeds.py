@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack
 
 from appliance import metrics
 from appliance.assemble.stock import Opened
+from appliance.db.side_file import SideFile
 from appliance.domain.moment import DAY, SECOND
 from appliance.http.health import Check, Look
 from appliance.http.meter import Meter
 from appliance.metrics import Family, Sample
 from appliance.scheduler import Run, Work
-from appliance.services import feed_orders
+from appliance.services import feed_orders, rematch
 from appliance.services.feed_orders import IMPORT, ImportOrder
 from appliance.services.stock import Stock
 from appliance.services.vulndb import age_of
@@ -28,13 +29,19 @@ async def open_data(stack: AsyncExitStack, opened: Opened) -> None:
         stock.log.warn("vulndb.missing", cure="scr vulndb import; until then scans find packages and secrets only")
 
 
-def list_works(stock: Stock) -> tuple[Work, ...]:
-    """Return who does the jobs about them."""
+def list_works(stock: Stock, scans: SideFile) -> tuple[Work, ...]:
+    """Return who does the jobs about them; `scans` is what they are matched with."""
 
     async def run_import(run: Run) -> None:
         run.report(await feed_orders.run_import(stock, run.order(ImportOrder), run.job.public_id, run))
 
-    return (Work(IMPORT, run_import),)
+    async def run_match(run: Run) -> None:
+        done = await rematch.match_again(stock, scans, run)
+        run.report(done)
+        if done.images:
+            stock.log.info("scan.matched_again", images=done.images, new=done.new, gone=done.gone)
+
+    return Work(IMPORT, run_import), Work(rematch.KIND, run_match)
 
 
 def make_check(stock: Stock, max_age: Callable[[], int]) -> Look:

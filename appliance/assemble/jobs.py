@@ -49,7 +49,8 @@ def make_scheduler(
 ) -> Scheduler:
     """Return the scheduler of the appliance; `config` returns what is in force."""
     labour, scans = _Labour(config, opened, books, clock, log), ScanLabour(config, opened.stock, scanner)
-    works, schedules = (*labour.works(), scans.work()), (*labour.schedules(), scans.schedule())
+    works = (*labour.works(), scans.work(), *list_works(opened.stock, scanner.file))
+    schedules = (*labour.schedules(), scans.schedule())
     return Scheduler(opened.stock.db, clock.now, works, schedules, lambda: config().jobs.parallel, log)
 
 
@@ -77,7 +78,6 @@ class _Labour:
             Work("retention", self._retain),
             *(Work(kind, self._let_go) for kind in deletion.KINDS),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
-            *list_works(self._stock),
         )
 
     def schedules(self) -> tuple[Schedule, ...]:

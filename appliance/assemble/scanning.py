@@ -11,7 +11,7 @@ from appliance.db.side_file import SideFile
 from appliance.domain.names import parse_digest
 from appliance.scan import prefilter
 from appliance.scheduler import Run, Schedule, Work
-from appliance.services import scan_orders
+from appliance.services import rematch, scan_orders
 from appliance.services.scan_protocol import OwnRule, Setup
 from appliance.services.scan_results import VulnerabilityData
 from appliance.services.scanning import Scanner, ScanOptions
@@ -26,10 +26,11 @@ async def open_scanner(
     data: Callable[[], VulnerabilityData | None],
     executor: Executor,
 ) -> Scanner:
-    """Open `scan.sqlite`; leaving `stack` closes it. What a crash left half written is dropped."""
+    """Open `scan.sqlite`; leaving `stack` closes it. What a crash left half written is dropped, or asked for again."""
     file = SideFile(folder.path / "scan.sqlite", executor, stock.log, migrate.SCANS)
     stack.callback(file.close)
     await file.write(layers.drop_unfinished)
+    await rematch.ask_if_stale(stock, file)
     return Scanner(stock, file, lambda: options_of(config()), data)
 
 

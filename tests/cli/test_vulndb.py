@@ -9,7 +9,9 @@ import pytest
 from tests.cli.conftest import Scr
 from tests.make.client import Client
 from tests.make.server import Server
+from tests.scan.expected import FIXTURES, dense_rows
 from tests.scan.feeds import feed_files
+from tests.services.scanned import image_of
 
 
 @pytest.fixture
@@ -94,3 +96,35 @@ def test_an_import_can_be_left_to_itself(scr: Scr, carried: Path) -> None:
 
     assert "done" in scr("job", "show", job, "--follow").expect(0).out
     assert "trivy" in scr("vulndb", "list").expect(0).out
+
+
+def jobs_of(scr: Scr, kind: str) -> list[dict[str, object]]:
+    """Return the jobs of that kind, the newest first, when all of them have ended."""
+    while True:
+        found: list[dict[str, object]] = json.loads(scr("job", "list", "--kind", kind, "--json").expect(0).out)
+        running = [job for job in found if job["endedAt"] is None]
+        if not running:
+            return found
+        scr("job", "show", str(running[0]["id"]), "--follow").expect(0)
+
+
+def test_images_that_were_scanned_before_are_matched_when_data_come(scr: Scr, client: Client, carried: Path) -> None:
+    client.push("pay/api", image_of(FIXTURES / "recon/oci/alpine-310.tar.gz"), "1")
+    scanned = jobs_of(scr, "scan")[0]["report"]
+
+    scr("vulndb", "import", str(carried)).expect(0)
+    matched = jobs_of(scr, "scan.match")[0]["report"]
+
+    assert isinstance(scanned, dict)
+    assert (scanned["state"], scanned["findings"]) == ("no data", 0)
+    assert matched == {"images": 1, "new": 0, "gone": 0}
+
+
+def test_a_new_image_is_matched_with_the_data_there_are(scr: Scr, client: Client, carried: Path) -> None:
+    scr("vulndb", "import", str(carried)).expect(0)
+
+    client.push("pay/shop", image_of(FIXTURES / "recon/oci/photon-30.tar.gz"), "1")
+
+    scanned = jobs_of(scr, "scan")[0]["report"]
+    assert isinstance(scanned, dict)
+    assert (scanned["state"], scanned["findings"]) == ("complete", dense_rows("photon-30").total())
