@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 
-from appliance.db import images, manifest_lists, referrer_tree, registries
+from appliance.db import images, manifest_lists, manifests, referrer_tree, registries
 from appliance.db.manifest_lists import ManifestRow
 from appliance.db.referrer_tree import Node
 from appliance.domain.access import Action
@@ -178,6 +178,18 @@ class Manifests(Controller):
             chart=found.chart,
             notes=found.notes,
         )
+
+    @get("/{digest:str}/content")
+    async def content(
+        self, stock: InStock, asking: InAsking, image_id: FromPath[str], digest: FromPath[str]
+    ) -> Response[bytes]:
+        """Show the manifest itself, byte for byte, to whoever may view the image: it is no pull, and no limit acts."""
+        image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
+        row = await _find_row(stock, image, number, digest)
+        loaded = await stock.db.read(lambda reader: manifests.load(reader, row.id))
+        if loaded is None:
+            raise ManifestUnknown(f"{image} has no manifest {row.digest} any more")
+        return Response(loaded[4], media_type="application/json", headers={"X-Content-Type-Options": "nosniff"})
 
     @get("/{digest:str}/commands")
     async def commands(

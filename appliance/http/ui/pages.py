@@ -21,6 +21,7 @@ from appliance.http.ui.charts import show_charts
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.images import ImagePages
 from appliance.http.ui.jobs import JobPages
+from appliance.http.ui.manifests import show_manifest
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
 from appliance.http.ui.repositories import RepositoryPages
@@ -49,6 +50,7 @@ _PAGES: list[ControllerRouterHandler] = [
     show_settings,
     AllowlistPages,
     TagPages,
+    show_manifest,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")

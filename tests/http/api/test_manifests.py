@@ -300,3 +300,16 @@ def test_a_deleted_image_is_listed_and_comes_back(admin: Client, viewer: Client)
     admin.assert_holds("back/api", "1", INDEX)
     assert admin.get("/api/v1/deletions?path=back/api").decode(List).items == []
     admin.request("POST", f"/api/v1/deletions/{listed[0].id}/undo", b"").expect(404)
+
+
+def test_the_manifest_itself_is_shown_byte_for_byte_to_whoever_may_view_the_image(
+    admin: Client, viewer: Client, nobody: Client
+) -> None:
+    admin.push("bytes/api", INDEX, "1")
+    where = f"{manifests_of(admin, 'bytes/api')}/{INDEX.digest}/content"
+
+    reply = viewer.get(where).expect(200)
+
+    assert reply.body == INDEX.body
+    assert reply.headers["content-type"].startswith("application/json")
+    assert nobody.get(where).status == 404
