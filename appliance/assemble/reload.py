@@ -77,7 +77,7 @@ def read_again(sources: Sources, current: Loaded) -> Change:
     effective = merge(current.config, found.config)
     check_safety(effective)
     different = set(_differing(current, found))
-    if found.config.user != current.config.user:
+    if found.config.user != current.config.user:  # a hash is hidden among the settings
         different.add("user")
     waiting = {key for key in different if key.startswith(RESTART)}
     return Change(

@@ -3,12 +3,22 @@
 from urllib.parse import urlsplit
 
 from appliance.config import Config
+from appliance.config.accounts import PolicySection
 from appliance.config.declared import RegistrySection, TagText
+from appliance.domain.access import BUILT_IN
+from appliance.domain.accounts import SignIn
 from appliance.domain.names import RegistryName, RepositoryName
+from appliance.domain.policy_document import Document, narrow
 from appliance.domain.registry import RegistrySettings, RepositorySettings
 from appliance.http.watch import Limits
 from appliance.services.declare import Declaration, DeclaredRegistry, DeclaredRepository
-from appliance.services.declare_accounts import DeclaredUser
+from appliance.services.declare_accounts import (
+    DeclaredAccounts,
+    DeclaredGroup,
+    DeclaredPolicy,
+    DeclaredRole,
+    DeclaredUser,
+)
 from appliance.services.stock import Rules
 
 
@@ -51,8 +61,38 @@ def declaration_of(config: Config) -> Declaration:
             )
             for one in config.repository
         ),
-        tuple(DeclaredUser(one.name, one.password_hash, one.policies) for one in config.user),
+        _accounts_of(config),
     )
+
+
+def _accounts_of(config: Config) -> DeclaredAccounts:
+    """Return whom `config` declares."""
+    return DeclaredAccounts(
+        tuple(
+            DeclaredUser(
+                name=one.name,
+                password_hash=one.password_hash,
+                policies=one.policies,
+                description=one.description,
+                sign_in=SignIn(one.sign_in.registry, one.sign_in.api, one.sign_in.console),
+            )
+            for one in config.user
+        ),
+        tuple(DeclaredRole(one.name, one.policies, one.description) for one in config.role),
+        tuple(DeclaredGroup(one.name, one.members, one.policies, one.description) for one in config.group),
+        tuple(DeclaredPolicy(one.name, _document_of(one), one.description) for one in config.policy),
+    )
+
+
+def _document_of(section: PolicySection) -> Document:
+    """Return what a policy says: its own statements, or those of the one it loads."""
+    if not section.load:
+        return Document(section.statements)
+    loaded = BUILT_IN[section.load]
+    if not (section.registries or section.repositories):
+        return Document(loaded.statements)
+    places = [(registry, name) for registry, _, name in (place.partition("/") for place in section.repositories)]
+    return narrow(loaded, section.registries, places)
 
 
 def _settings_of(section: RegistrySection) -> RegistrySettings:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance.config.accounts import AccountName, PasswordHash, Place, Statements, UserName
 from appliance.config.declared import DeclaredRegistry, DeclaredRepository, TagText
 from appliance.config.quantities import (
     Address,
@@ -38,22 +39,19 @@ from appliance.config.sections import (
     HostName,
     Network,
     OwnRegistry,
-    PasswordHash,
     Pattern,
-    PolicyName,
     SecretLiteral,
     Url,
-    UserName,
 )
-from appliance.domain.access import BUILT_IN
-from appliance.domain.accounts import is_user_name
+from appliance.domain.accounts import check_name, is_user_name
 from appliance.domain.allowlist import GROUP, explain, read_entry
 from appliance.domain.meant import near
 from appliance.domain.names import parse_registry_name, parse_repository_name
+from appliance.domain.policy_document import convert_form
 from appliance.domain.ranges import Span
 from appliance.domain.resource_tags import check_tags
 from appliance.domain.schedule import When
-from appliance.errors import NameInvalid, QueryInvalid
+from appliance.errors import AccountInvalid, NameInvalid, PolicyInvalid, QueryInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
@@ -262,6 +260,32 @@ def _parse_literal(text: str) -> str:
     return text
 
 
+def _parse_account(text: str) -> str:
+    try:
+        return check_name(text, "account")
+    except AccountInvalid:
+        raise ValueError(
+            "1 to 128 letters, digits, '.', '_', '@', '+' or '-', a letter or digit at both ends"
+        ) from None
+
+
+def _parse_place(text: str) -> str:
+    registry, slash, repository = text.partition("/")
+    if not slash:
+        raise ValueError('a repository with its registry, like "local/pay"')
+    return f"{_parse_declared_registry(registry)}/{_parse_declared_repository(repository)}"
+
+
+def _read_statements(raw: object, folder: Path) -> Statements:
+    del folder
+    if raw == []:
+        return Statements(())
+    try:
+        return Statements(convert_form({"statements": raw}).statements)
+    except PolicyInvalid as error:
+        raise Wrong("statements of a policy", f"; {error.message}") from None
+
+
 def _parse_plain(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text")
@@ -331,7 +355,9 @@ _KINDS: dict[object, Kind] = {
     ),
     HostName: _matching(_HOST, 'a host name like "registry.example.com", without a port', fold=True),
     UserName: _text(_parse_user),
-    PolicyName: _choice(list(BUILT_IN)),
+    AccountName: _text(_parse_account),
+    Place: _text(_parse_place),
+    Statements: Kind("array", _read_statements, msgspec.to_builtins),
     PasswordHash: Kind(
         "secret",
         _matching(_HASH, "a hash that `scr user hash` printed ($argon2id$...)").read,

@@ -12,7 +12,8 @@ from typing import Literal, TypeVar, cast
 
 import msgspec
 
-from appliance.config import safety, stores
+from appliance.config import accounts, safety, stores
+from appliance.config.accounts import PasswordHash, UserSection
 from appliance.config.declared import find_faults, with_defaults
 from appliance.config.keys import VARIABLES, dotted, key_text, section_of, unknown_key, unknown_variable
 from appliance.config.kinds import Kind, Wrong, from_variable, kind_of, shown, text_of
@@ -21,11 +22,9 @@ from appliance.config.sections import (
     Config,
     ListenerSection,
     ManagementSection,
-    PasswordHash,
     PublicSection,
     SecretRuleSection,
     ServerSection,
-    UserSection,
 )
 from appliance.domain.endpoint import Endpoint
 from appliance.errors import ConfigInvalid
@@ -229,13 +228,10 @@ class _Reading:
         repositories = with_defaults(config.repository, self._tree.get("repository"), config.defaults.repository)
         for key, text in find_faults(config.registry, repositories, strict=config.compat.scr_strict):
             self._wrong(key, f"{key_text(key)}: {text}")
-        users = []
-        for number, user in enumerate(config.user):
-            path = ("user", number)
-            users.append(self._with_password(user, path))
-            if any(other.name == user.name for other in config.user[:number]):
-                self._wrong((*path, "name"), f"there is another user {user.name}; give each a name of its own")
-        return msgspec.structs.replace(config, user=tuple(users), repository=repositories)
+        for key, text in accounts.find_faults(config.user, config.role, config.group, config.policy):
+            self._wrong(key, text)
+        users = tuple(self._with_password(user, ("user", number)) for number, user in enumerate(config.user))
+        return msgspec.structs.replace(config, user=users, repository=repositories)
 
     def _check_rules(self, rules: Sequence[SecretRuleSection]) -> None:
         """Note rules for secrets that share an id, or that name nothing to search for."""

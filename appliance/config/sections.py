@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NewType
 
 import msgspec
 
+from appliance.config.accounts import GroupSection, PolicySection, RoleSection, UserSection
 from appliance.config.declared import RegistrySection, RepositorySection
 from appliance.config.quantities import (
     Address,
@@ -35,11 +36,8 @@ Domain = NewType("Domain", str)  # the same, below which registries have names o
 GroupName = NewType("GroupName", str)  # of a resource group, as an allowlist names it behind its @
 OwnRegistry = NewType("OwnRegistry", str)  # the name of a registry; "" for none
 Url = NewType("Url", str)  # http or https, host and perhaps port, nothing behind it; "" for none
-PasswordHash = NewType("PasswordHash", str)  # argon2id, as `scr user hash` prints it; "" for none
 Pattern = NewType("Pattern", str)  # a regular expression
-PolicyName = NewType("PolicyName", str)  # of a built-in access policy
 SecretLiteral = NewType("SecretLiteral", str)  # a part of every secret of a kind, long enough to be searched for
-UserName = NewType("UserName", str)  # without a colon: Basic credentials end the name there
 Network = IPv4Network | IPv6Network
 
 
@@ -264,15 +262,6 @@ class ResourceGroupSection(msgspec.Struct, frozen=True):
     addresses: tuple[Span, ...] = ()
 
 
-class UserSection(msgspec.Struct, frozen=True):
-    """`[[user]]`: somebody who signs in with a password. Once read, `password_hash` is never empty."""
-
-    name: UserName
-    password_hash: PasswordHash = PasswordHash("")
-    password_file: Path | None = None
-    policies: tuple[PolicyName, ...] = (PolicyName("ScrPullPushOnlyAccess"),)
-
-
 class Config(msgspec.Struct, frozen=True):
     """The whole of `scr.toml`."""
 
@@ -295,7 +284,10 @@ class Config(msgspec.Struct, frozen=True):
     registry: tuple[RegistrySection, ...] = ()
     repository: tuple[RepositorySection, ...] = ()
     secret_rule: tuple[SecretRuleSection, ...] = ()
+    policy: tuple[PolicySection, ...] = ()
     user: tuple[UserSection, ...] = ()
+    role: tuple[RoleSection, ...] = ()
+    group: tuple[GroupSection, ...] = ()
 
     @property
     def listeners(self) -> tuple[ListenerSection, ...]:

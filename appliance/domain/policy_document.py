@@ -58,6 +58,21 @@ def convert_document(tree: object, appliance: str) -> Document:
         raise PolicyInvalid(f"the policy cannot be read: {error}") from error
 
 
+def convert_form(tree: object) -> Document:
+    """Return the document of a parsed value, checked but for its resources: whose they are is not known yet.
+
+    Raises PolicyInvalid.
+    """
+    try:
+        document = msgspec.convert(tree, Document)
+    except msgspec.ValidationError as error:
+        raise PolicyInvalid(f"the policy cannot be read: {error}") from error
+    _check_count(document)
+    for number, one in enumerate(document.statements, 1):
+        _check_form(one, f"statement {number}")
+    return document
+
+
 def encode_document(document: Document) -> str:
     """Return the JSON that is kept."""
     return msgspec.json.encode(document).decode()
@@ -77,13 +92,23 @@ def statements_of(name: str, document: str, *, enabled: bool) -> tuple[Statement
 
 def check_document(document: Document, appliance: str) -> Document:
     """Return `document` with its resources written out for `appliance`. Raises PolicyInvalid."""
+    _check_count(document)
+    return Document(tuple(_check(one, number, appliance) for number, one in enumerate(document.statements, 1)))
+
+
+def _check_count(document: Document) -> None:
     if not 1 <= len(document.statements) <= MAX_STATEMENTS:
         raise PolicyInvalid(f"a policy has 1 to {MAX_STATEMENTS} statements, this one {len(document.statements)}")
-    return Document(tuple(_check(one, number, appliance) for number, one in enumerate(document.statements, 1)))
 
 
 def _check(statement: Statement, number: int, appliance: str) -> Statement:
     where = f"statement {number}"
+    _check_form(statement, where)
+    resources = tuple(_resource(text, where, appliance) for text in statement.resources)
+    return msgspec.structs.replace(statement, resources=resources)
+
+
+def _check_form(statement: Statement, where: str) -> None:
     if statement.effect not in ("allow", "deny"):
         raise PolicyInvalid(f'{where}: effect is {statement.effect[:40]!r}; write "allow" or "deny"')
     if not 1 <= len(statement.actions) <= MAX_ACTIONS:
@@ -93,8 +118,6 @@ def _check(statement: Statement, number: int, appliance: str) -> Statement:
     if not 1 <= len(statement.resources) <= MAX_RESOURCES:
         raise PolicyInvalid(f"{where}: write 1 to {MAX_RESOURCES} resources")
     _check_conditions(statement.conditions, where)
-    resources = tuple(_resource(text, where, appliance) for text in statement.resources)
-    return msgspec.structs.replace(statement, resources=resources)
 
 
 def _check_action(text: str, where: str) -> None:

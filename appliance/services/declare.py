@@ -7,27 +7,24 @@ cannot differ from the run. A registry or a repository that leaves the file stay
 Another kind of resource joins by a table of its own in Declaration and a function that takes the transaction.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import msgspec
 
 from appliance.db import activity, registries, repositories
 from appliance.db.activity import Happening, Wanted
 from appliance.db.database import Database, Transaction
-from appliance.domain.access import Principal, PrincipalKind
-from appliance.domain.admission import FULL_ACCESS, Caller
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName, parse_registry_name, parse_repository_name
 from appliance.domain.registry import RegistryId, RegistrySettings, RepositorySettings
 from appliance.domain.resource_tags import check_tags
-from appliance.errors import ConfigInvalid, RegistryUnknown, ScrError
+from appliance.errors import RegistryUnknown
 from appliance.services.arrange import insert_repository, update_repository
-from appliance.services.declare_accounts import DeclaredUser, declare_users
+from appliance.services.declare_accounts import DeclaredAccounts, declare_accounts
+from appliance.services.declaring import FILE, naming
 from appliance.services.provision import insert_registry, update_registry
 from appliance.services.stock import Stock
 
-FILE = Caller(Principal(PrincipalKind.OPERATOR, "scr.toml"), FULL_ACCESS, "local")
 _MOST = 100_000  # changes of one plan; a file of 4 MiB declares fewer
 
 
@@ -51,7 +48,7 @@ class Declaration(msgspec.Struct, frozen=True):
 
     registries: tuple[DeclaredRegistry, ...] = ()
     repositories: tuple[DeclaredRepository, ...] = ()
-    users: tuple[DeclaredUser, ...] = ()
+    accounts: DeclaredAccounts = DeclaredAccounts()
 
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,13 +91,13 @@ def declare_in(tx: Transaction, declaration: Declaration, now: Timestamp) -> Non
     """Do it in `tx`. Raises ConfigInvalid."""
     _declare_registries(tx, declaration.registries, now)
     _declare_repositories(tx, declaration.repositories, now)
-    declare_users(tx, declaration.users, now)
+    declare_accounts(tx, declaration.accounts, now)
 
 
 def _declare_registries(tx: Transaction, declared: Sequence[DeclaredRegistry], now: Timestamp) -> None:
     kept: set[RegistryId] = set()
     for one in declared:
-        with _naming(f"[[registry]] {one.settings.name}"):
+        with naming(f"[[registry]] {one.settings.name}"):
             parse_registry_name(one.settings.name)
             check_tags(one.tags)
             found = registries.find(tx, one.settings.name)
@@ -118,7 +115,7 @@ def _declare_repositories(tx: Transaction, declared: Sequence[DeclaredRepository
     kept = set()
     for one in declared:
         name = one.settings.name
-        with _naming(f"[[repository]] {name}"):
+        with naming(f"[[repository]] {name}"):
             parse_repository_name(name)
             check_tags(one.tags)
             registry = registries.find(tx, one.registry)
@@ -133,15 +130,6 @@ def _declare_repositories(tx: Transaction, declared: Sequence[DeclaredRepository
     for left in repositories.list_managed(tx):
         if left.id not in kept:
             update_repository(tx, FILE, left, msgspec.structs.replace(left.settings, managed=False), None, now)
-
-
-@contextmanager
-def _naming(table: str) -> Iterator[None]:
-    """Say of whatever is refused which table of the file it is about."""
-    try:
-        yield
-    except ScrError as error:
-        raise ConfigInvalid(f"{table}: {error.message}") from error
 
 
 def _change(one: Happening) -> Change:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.services.keys import hash_password
@@ -25,6 +26,14 @@ def users(*wanted: tuple[str, str, str]) -> str:
 
 
 ADMIN = ("admin", FIRST, "ScrFullAccess")
+JSON = {"Content-Type": "application/json"}
+
+
+class Told(msgspec.Struct, frozen=True, rename="camel"):
+    """A new access key."""
+
+    access_key: str
+    secret_key: str
 
 
 @pytest.fixture
@@ -123,3 +132,31 @@ def test_the_changes_stand_in_the_activity_log_as_the_files(server: Server) -> N
     for word in (b"user.created", b"user.edited", b"policy.attached", b"operator:scr.toml"):
         assert word in told
     assert b"argon2" not in told
+
+
+ROLES = """
+[[policy]]
+name = "pay"
+load = "ScrPullOnlyAccess"
+repositories = ["local/pay"]
+
+[[role]]
+name = "ci"
+policies = ["pay"]
+"""
+
+
+def test_a_role_of_the_file_has_its_policies_until_they_leave_it(server: Server) -> None:
+    change(server, users(ADMIN) + ROLES)
+    order = b'{"owner": "role:ci", "name": "build"}'
+    with server.client(user="admin", password=FIRST) as admin:
+        key = msgspec.json.decode(admin.request("POST", "/api/v1/access-keys", order, JSON).expect(201).body, type=Told)
+    with server.client(user=key.access_key, password=key.secret_key) as ci, server.client() as client:
+        ci.get("/v2/").expect(200)
+        token = ask_token(ci, "repository:pay/api:pull").token
+        client.get("/v2/pay/api/tags/list", bearer(token)).expect(404)  # allowed, and not there
+        ci.get("/v2/web/api/tags/list").expect(403)
+        change(server, users(ADMIN) + ROLES.partition("[[role]]")[0] + '[[role]]\nname = "ci"\n')
+        client.get("/v2/pay/api/tags/list", bearer(token)).expect(403)
+        change(server, users(ADMIN))
+        ci.get("/v2/").expect(401)

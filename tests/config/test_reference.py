@@ -69,10 +69,22 @@ def test_the_tables_of_which_there_may_be_none_name_the_codes_defaults() -> None
     tables = tomllib.loads(KEY_LINE.sub("", REFERENCE.read_text()))
 
     assert tables["user"][0] == {
-        "name": "ci",
+        "name": "ann",
+        "description": "",
         "password_hash": "",
         "password_file": "",
         "policies": ["ScrPullPushOnlyAccess"],
+        "sign_in": {place: ["access-key", "password"] for place in ("registry", "api", "console")},
+    }
+    assert tables["role"][0] == {"name": "ci", "description": "", "policies": []}
+    assert tables["group"][0] == {"name": "ops", "description": "", "members": [], "policies": []}
+    assert tables["policy"][0] == {
+        "name": "pull-pay",
+        "description": "",
+        "load": "",
+        "registries": [],
+        "repositories": [],
+        "statements": [],
     }
     assert tables["listener"][0] == {
         "address": "127.0.0.1:5443",

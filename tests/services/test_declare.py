@@ -14,7 +14,7 @@ from appliance.domain.revision import ANY
 from appliance.errors import ConfigInvalid, Managed
 from appliance.services import arrange, provision, terminate
 from appliance.services.declare import Declaration, DeclaredRegistry, DeclaredRepository, declare, plan
-from appliance.services.declare_accounts import DeclaredUser
+from appliance.services.declare_accounts import DeclaredAccounts, DeclaredUser
 from appliance.services.delete import delete_repository
 from appliance.services.keys import hash_password
 from tests.services.conftest import House
@@ -81,7 +81,7 @@ async def test_a_plan_tells_what_a_run_does_and_changes_nothing(house: House) ->
     await create(house, "till", quota_bytes=7)
     rows = [house.count(table) for table in ("activity", "registries", "repositories", "resource_tags", "principals")]
     users = (DeclaredUser("ann", hash_password("secret"), ("ScrFullAccess",)),)
-    declaration = msgspec.structs.replace(BOTH, users=users)
+    declaration = msgspec.structs.replace(BOTH, accounts=DeclaredAccounts(users))
 
     planned = await plan(house.stock.db, declaration, Timestamp(house.now))
 
