@@ -22,7 +22,7 @@ OUTSIDE = frozenset(
         *(f"{name}.sqlite{tail}" for name in ("scr", "logs") for tail in ("", "-wal", "-shm")),
     }
 )
-ROOMS = ("keys", "tls", "allowlists", "backups", "cache")  # whose files no row owns
+ROOMS = ("keys", "tls", "allowlists", "backups", "cache", "vulndb")  # whose files no row owns
 
 
 async def inspect(folder: Path, allowed: dict[Key, set[str]], damaged: set[str], blobs_known: dict[str, Blob]) -> None:

@@ -14,6 +14,7 @@ from tests.crash.server import CrashingServer
 from tests.make import images, stores
 from tests.make.client import Client
 from tests.make.images import Blob, Manifest
+from tests.scan.feeds.feed_files import osv_zip
 
 _ENDED = ("done", "failed", "cancelled")
 
@@ -44,6 +45,7 @@ class Ground:
         self.kept: dict[str, Manifest] = {}
         self.blobs = 0
         self.encrypts = False
+        self.feeds = 0
 
     def keep(self, client: Client, name: str) -> None:
         """Push an image that no job may touch."""
@@ -178,6 +180,44 @@ def _check_moved(ground: Ground, laid: object, report: dict[str, object]) -> Non
     assert (report["blobs"], report["manifests"], report["left"]) == (ground.blobs, len(ground.kept), 0)
 
 
+def _lay_feed(ground: Ground, client: Client, name: str) -> Path:
+    """Write an archive of advisories, other ones than the last time."""
+    del client
+    ground.feeds += 1
+    path = ground.outside.parent / f"{name}.zip"
+    path.write_bytes(osv_zip("pypi" if ground.feeds % 2 else "go"))
+    return path
+
+
+def _import(client: Operator, task: "Task", ground: Ground, laid: object) -> Job:
+    del task, ground
+    return client.post("/api/v1/vulndb/imports", {"path": str(laid), "name": "feed"}, Job)
+
+
+def _check_feed(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    with operator(ground.server) as client:
+        sources = client.get("/api/v1/vulndb/sources", Sources).items
+    assert isinstance(laid, Path)
+    whole = hashlib.sha256(laid.read_bytes()).hexdigest()
+    assert [(one.name, one.input, one.advisories) for one in sources] == [("feed", whole, report["advisories"])]
+    lying = sorted(path.suffix for path in (ground.server.data / "vulndb").iterdir())
+    assert lying == [".json", ".sqlite"]
+
+
+class Source(msgspec.Struct):
+    """A source of vulnerability data as the API shows it."""
+
+    name: str
+    input: str
+    advisories: int
+
+
+class Sources(msgspec.Struct):
+    """All of them."""
+
+    items: list[Source]
+
+
 class _Leaving(msgspec.Struct):
     """What is to be deleted, and the blobs that must go with it."""
 
@@ -245,6 +285,7 @@ TASKS = {
     "check": Task("check", _lay_image, _check_check),
     "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
     "move": Task("move", _lay_elsewhere, _check_moved),
+    "vulndb.import": Task("vulndb.import", _lay_feed, _check_feed, begin=_import),
     "repository-deletion": Task("repository-deletion", _lay_repository, _check_left, begin=_delete),
     "registry-deletion": Task("registry-deletion", _lay_registry, _check_left, begin=_delete),
     "snapshot": Task("backup", _lay_image, _check_snapshot),
