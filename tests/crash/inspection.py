@@ -19,7 +19,7 @@ OUTSIDE = frozenset(
         "format",
         "lock",
         "ballast",
-        *(f"{name}.sqlite{tail}" for name in ("scr", "logs") for tail in ("", "-wal", "-shm")),
+        *(f"{name}.sqlite{tail}" for name in ("scr", "logs", "scan") for tail in ("", "-wal", "-shm")),
     }
 )
 ROOMS = ("keys", "tls", "allowlists", "backups", "cache", "vulndb")  # whose files no row owns
