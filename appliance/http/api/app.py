@@ -38,6 +38,7 @@ from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
+from appliance.http.api.search import find
 from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.settings import show_settings
 from appliance.http.api.snapshots import show_snapshots
@@ -89,6 +90,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *STORAGE,
     *VULNDB,
     list_use,
+    find,
     show_settings,
     *ACTIVITY,
     Refusals,

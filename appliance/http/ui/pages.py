@@ -14,21 +14,16 @@ from appliance.http.api import problem
 from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
-from appliance.http.ui.activity import ActivityPages
-from appliance.http.ui.allowlists import AllowlistPages
 from appliance.http.ui.backend import AsgiApp, Refused
-from appliance.http.ui.charts import show_charts
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.images import ImagePages
-from appliance.http.ui.jobs import JobPages
+from appliance.http.ui.index import INDEX
 from appliance.http.ui.manifests import show_manifest
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
 from appliance.http.ui.repositories import RepositoryPages
-from appliance.http.ui.settings import show_settings
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
-from appliance.http.ui.storage import StoragePages
 from appliance.http.ui.tags import TagPages
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
 from appliance.logs import Log
@@ -41,18 +36,13 @@ _PAGES: list[ControllerRouterHandler] = [
     sign_in,
     sign_out,
     RegistryPages,
-    JobPages,
-    ActivityPages,
-    show_charts,
+    *INDEX,
     RepositoryPages,
     ImagePages,
-    StoragePages,
-    show_settings,
-    AllowlistPages,
     TagPages,
     show_manifest,
 ]
-_NO_PAGES = ("/api/", "/health/", "/metrics", "/token", "/why/")
+_NO_PAGES = ("/api/", "/health/", "/metrics", "/token")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language")
 _HEADINGS = {
     401: "Sign in first",
@@ -69,10 +59,17 @@ def make_console(api: AsgiApp, noting: Noting, log: Log) -> AsgiApp:
     console = _make_pages(api, noting, log)
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own loosely typed values
-        path: str = scope["path"]
-        await (api if path.startswith(_NO_PAGES) or path == "/api" else console)(scope, receive, send)
+        await (console if _is_page(scope) else api)(scope, receive, send)
 
     return serve
+
+
+def _is_page(scope: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether the request is for a page. `/why/` is one for a browser, and a text for every other client."""
+    path: str = scope["path"]
+    if path.startswith("/why/"):
+        return b"text/html" in scope["scr.headers"].get(b"accept", b"")
+    return not path.startswith(_NO_PAGES) and path != "/api"
 
 
 def _make_pages(api: AsgiApp, noting: Noting, log: Log) -> Litestar:

@@ -74,6 +74,13 @@ class View(msgspec.Struct, frozen=True):
         return self.request.headers.get("host", "")
 
     @property
+    def link(self) -> str:
+        """The address of this page as the browser asked for it, to be sent on."""
+        asked = self.request.scope["query_string"].decode("latin-1")
+        path = quote(self.request.scope["path"])
+        return f"{'https' if self.is_tls else 'http'}://{self.endpoint}{path}" + (f"?{asked}" if asked else "")
+
+    @property
     def is_tls(self) -> bool:
         """Whether the browser came by TLS."""
         door = self.request.scope["state"].get("door")

@@ -75,3 +75,10 @@ def until(is_so: Callable[[], bool]) -> bool:
         if time.monotonic() > end:
             return False
     return True
+
+
+def sign_in(server: Server, name: str, password: str) -> str:
+    """Return the cookie of a session of the user `name`."""
+    answer = send(server, "/sign-in", name=name, secret=password, next="/")
+    assert answer.status == 303, answer.text
+    return answer.headers["set-cookie"].partition(";")[0]
