@@ -6,14 +6,16 @@ from contextlib import AsyncExitStack
 
 from appliance import metrics
 from appliance.assemble.stock import Opened
+from appliance.config import Config
+from appliance.db.database import Reader
 from appliance.db.side_file import SideFile
-from appliance.domain.moment import DAY, SECOND
+from appliance.domain.moment import DAY, SECOND, Timestamp
 from appliance.http.health import Check, Look
 from appliance.http.meter import Meter
 from appliance.metrics import Family, Sample
-from appliance.scheduler import Run, Work
+from appliance.scheduler import Run, Schedule, Work
 from appliance.services import feed_orders, rematch
-from appliance.services.feed_orders import IMPORT, ImportOrder
+from appliance.services.feed_orders import FETCH, IMPORT, ImportOrder
 from appliance.services.stock import Stock
 from appliance.services.vulndb import age_of
 
@@ -35,13 +37,29 @@ def list_works(stock: Stock, scans: SideFile) -> tuple[Work, ...]:
     async def run_import(run: Run) -> None:
         run.report(await feed_orders.run_import(stock, run.order(ImportOrder), run.job.public_id, run))
 
+    async def run_fetch(run: Run) -> None:
+        if run.job.subject:
+            run.report(await feed_orders.run_fetch(stock, run.job.subject, run.job.public_id, run))
+        else:
+            run.report({"ordered": await feed_orders.spread_fetch(stock)})
+
     async def run_match(run: Run) -> None:
         done = await rematch.match_again(stock, scans, run)
         run.report(done)
         if done.images:
             stock.log.info("scan.matched_again", images=done.images, new=done.new, gone=done.gone)
 
-    return Work(IMPORT, run_import), Work(rematch.KIND, run_match)
+    return Work(IMPORT, run_import), Work(FETCH, run_fetch), Work(rematch.KIND, run_match)
+
+
+def list_schedules(config: Callable[[], Config], stock: Stock) -> tuple[Schedule, ...]:
+    """Return what is done about them by itself: nothing, unless scr.toml says when and from where."""
+
+    def has_sources(now: Timestamp, reader: Reader) -> bool:
+        del now, reader
+        return bool(stock.rules.feeds)
+
+    return (Schedule(FETCH, lambda: config().schedule.vulndb_fetch, has_sources),)
 
 
 def make_check(stock: Stock, max_age: Callable[[], int]) -> Look:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from appliance.assemble.feeds import list_works
+from appliance.assemble.feeds import list_schedules, list_works
 from appliance.assemble.scanning import ScanLabour
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Clock
@@ -50,7 +50,7 @@ def make_scheduler(
     """Return the scheduler of the appliance; `config` returns what is in force."""
     labour, scans = _Labour(config, opened, books, clock, log), ScanLabour(config, opened.stock, scanner)
     works = (*labour.works(), scans.work(), *list_works(opened.stock, scanner.file))
-    schedules = (*labour.schedules(), scans.schedule())
+    schedules = (*labour.schedules(), scans.schedule(), *list_schedules(config, opened.stock))
     return Scheduler(opened.stock.db, clock.now, works, schedules, lambda: config().jobs.parallel, log)
 
 
@@ -209,7 +209,7 @@ def list_planned(scheduler: Scheduler) -> tuple[Planned, ...]:
     found = []
     for kind, entry in sorted(scheduler.calendar.entries.items()):
         due = scheduler.calendar.due_of(kind)
-        setting = f"schedule.{kind.replace('-', '_')}"
+        setting = f"schedule.{kind.replace('-', '_').replace('.', '_')}"
         found.append(
             Planned(kind, setting, when_text(entry.when()), due.due_at if due else None, due.ran_at if due else None)
         )

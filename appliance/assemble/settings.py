@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from appliance.config import Config
 from appliance.config.accounts import PolicySection
 from appliance.config.declared import RegistrySection, TagText
+from appliance.config.sections import VulndbSourceSection
 from appliance.domain.access import BUILT_IN
 from appliance.domain.accounts import SignIn
 from appliance.domain.names import RegistryName, RepositoryName
@@ -19,6 +20,7 @@ from appliance.services.declare_accounts import (
     DeclaredRole,
     DeclaredUser,
 )
+from appliance.services.feed_fetch import FeedAddress
 from appliance.services.stock import Rules
 
 
@@ -46,7 +48,12 @@ def rules_of(config: Config) -> Rules:
         retention_every=config.retention.every,
         restore_window=config.backup.restore_window,
         default_policy=config.defaults.repository,
+        feeds=tuple(_feed_of(one) for one in config.vulndb_source),
     )
+
+
+def _feed_of(section: VulndbSourceSection) -> FeedAddress:
+    return FeedAddress(section.name, section.address, section.user, section.password_file, section.authority)
 
 
 def declaration_of(config: Config) -> Declaration:

@@ -46,7 +46,7 @@ COMMANDS = {
     "metrics": "show the manual's counters over time",
     "gc": "delete the bytes that nobody needs any more",
     "scrub": "read and hash every blob, and put aside what is broken",
-    "vulndb": "the vulnerability data that scans are matched with: import, status, list, remove",
+    "vulndb": "the vulnerability data that scans are matched with: import, status, list, remove, fetch",
     "storage": "the stores in use, checks of the bucket, moves, keys, Litestream",
     "tls": "make a local certificate authority and a server certificate",
     "trust": "make a client trust this registry: its exact file, printed or installed",

@@ -1,4 +1,4 @@
-"""`scr vulndb`: the vulnerability data that scans are matched with: import, status, list, remove."""
+"""`scr vulndb`: the vulnerability data that scans are matched with: import, status, list, remove, fetch."""
 
 import argparse
 from pathlib import Path
@@ -73,6 +73,10 @@ def add(parser: Parser) -> None:
     add_asking(verbs.add_parser("status", help="show how old the data are and what they cover", examples=examples))
     examples = ("scr vulndb list", "scr vulndb list --json")
     add_asking(verbs.add_parser("list", help="list the sources of the data", examples=examples))
+    examples = ("scr vulndb fetch", "scr vulndb fetch trivy --json")
+    fetching = verbs.add_parser("fetch", help="fetch from the sources that scr.toml names, now", examples=examples)
+    fetching.add_argument("name", nargs="?", default="", help="of the [[vulndb_source]]; else each of them")
+    add_asking(fetching)
     examples = ("scr vulndb remove osv-pypi", "scr vulndb remove osv-pypi --yes")
     removing = verbs.add_parser("remove", help="let a source count no more", examples=examples)
     removing.add_argument("name", help="what the source is called")
@@ -81,7 +85,8 @@ def add(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the verb says."""
-    return {"import": _import, "status": _status, "list": _list, "remove": _remove}[options.verb](options)
+    verbs = {"import": _import, "status": _status, "list": _list, "remove": _remove, "fetch": _fetch}
+    return verbs[options.verb](options)
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -102,19 +107,37 @@ def _import(options: argparse.Namespace) -> int:
     if options.detach:
         say(f"job {job.id} imports it; follow it: scr job show {job.id} --follow")
         return 0
-    done = report_of(job)
+    done = _report_of(job)
     if options.json:
         show_json(done)
-    elif done.is_new:
-        held = f"{done.advisories:,} advisories" if done.form != "java" else "names of Java archives"
-        show(f"imported {done.name}: {held}, made {time_text(done.built_at) if done.built_at else 'nobody says when'}")
-        say("images that were scanned are matched again now; see: scr vulndb status")
-    else:
-        show(f"{done.name} was imported before; nothing has changed")
+        return 0
+    _tell(done)
+    if done.is_new:
+        say("images that were scanned are matched again now; see: scr job list --kind scan.match")
     return 0
 
 
-def report_of(job: Job) -> _Imported:
+def _fetch(options: argparse.Namespace) -> int:
+    with connect(options) as client:
+        ordered = client.post("/api/v1/vulndb/fetches", {"name": options.name}, Page[Job]).items
+        done = [_report_of(following.follow(client, job)) for job in ordered]
+    if options.json:
+        show_json(done)
+    for one in () if options.json else done:
+        _tell(one)
+    return 0
+
+
+def _tell(done: _Imported) -> None:
+    """Say what an import has done."""
+    if done.is_new:
+        held = f"{done.advisories:,} advisories" if done.form != "java" else "names of Java archives"
+        show(f"imported {done.name}: {held}, made {time_text(done.built_at) if done.built_at else 'nobody says when'}")
+    else:
+        show(f"{done.name} was imported before; nothing has changed")
+
+
+def _report_of(job: Job) -> _Imported:
     """Return what an import that has ended did. Raises Unavailable, Conflict."""
     if job.state == "done":
         return msgspec.convert(job.report, _Imported)

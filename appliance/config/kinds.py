@@ -35,6 +35,8 @@ from appliance.config.quantities import (
 )
 from appliance.config.sections import (
     Domain,
+    FeedName,
+    FeedUrl,
     GroupName,
     HostName,
     Network,
@@ -55,6 +57,8 @@ from appliance.errors import AccountInvalid, NameInvalid, PolicyInvalid, QueryIn
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
+_FEED = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_FEED_SCHEMES = ("https", "http", "oci", "scr")
 LONGEST_DOMAIN = 253 - 37  # characters; `<name>-<id>.` stands before it in a host name
 SHORTEST_LITERAL = 3  # characters: shorter ones are in every file
 HIDDEN = "(hidden)"  # stands for a secret wherever settings are shown
@@ -240,6 +244,13 @@ def _parse_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _parse_feed(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in _FEED_SCHEMES or not parts.hostname or parts.username or not parts.path.strip("/"):
+        raise ValueError
+    return text
+
+
 def _parse_user(text: str) -> str:
     if not is_user_name(text):
         raise ValueError("1 to 128 characters without : * or /, with no space at either end")
@@ -366,6 +377,10 @@ _KINDS: dict[object, Kind] = {
     Pattern: _text(_parse_pattern),
     SecretLiteral: _text(_parse_literal),
     Domain: _text(_parse_domain),
+    FeedName: _matching(_FEED, "up to 40 of a-z, 0-9 and -"),
+    FeedUrl: _text(
+        _parse_feed, expected='an address as "https://...", "oci://<host>/<repository>:<tag>" or "scr://..."'
+    ),
     OwnRegistry: _text(_parse_registry),
     GroupName: _matching(GROUP, "1 to 63 of a-z, 0-9 and '-', a letter first"),
     DeclaredRegistry: _text(_parse_declared_registry),

@@ -220,10 +220,8 @@ class _Reading:
             self._check_tls(listener, ("listener", number))
             if listener.registry and listener.endpoint is Endpoint.MANAGEMENT:
                 self._wrong(("listener", number, "registry"), "a management listener serves no registry; take it out")
-        for number, group in enumerate(config.resource_group):
-            if any(other.name == group.name for other in config.resource_group[:number]):
-                place = ("resource_group", number, "name")
-                self._wrong(place, f"there is another [[resource_group]] {group.name}; give each a name of its own")
+        self._check_names("resource_group", [one.name for one in config.resource_group])
+        self._check_names("vulndb_source", [one.name for one in config.vulndb_source])
         self._check_rules(config.secret_rule)
         repositories = with_defaults(config.repository, self._tree.get("repository"), config.defaults.repository)
         for key, text in find_faults(config.registry, repositories, strict=config.compat.scr_strict):
@@ -232,6 +230,14 @@ class _Reading:
             self._wrong(key, text)
         users = tuple(self._with_password(user, ("user", number)) for number, user in enumerate(config.user))
         return msgspec.structs.replace(config, user=users, repository=repositories)
+
+    def _check_names(self, table: str, names: Sequence[str]) -> None:
+        """Note entries of an array of tables that have the name of another."""
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                self._wrong(
+                    (table, number, "name"), f"there is another [[{table}]] {name}; give each a name of its own"
+                )
 
     def _check_rules(self, rules: Sequence[SecretRuleSection]) -> None:
         """Note rules for secrets that share an id, or that name nothing to search for."""

@@ -33,6 +33,8 @@ from appliance.domain.vulnerability import Severity
 
 HostName = NewType("HostName", str)  # lower case, without a port
 Domain = NewType("Domain", str)  # the same, below which registries have names of their own; "" for none
+FeedName = NewType("FeedName", str)  # of a source of vulnerability data
+FeedUrl = NewType("FeedUrl", str)  # https, oci (an artifact of a registry) or scr (one of a registry here)
 GroupName = NewType("GroupName", str)  # of a resource group, as an allowlist names it behind its @
 OwnRegistry = NewType("OwnRegistry", str)  # the name of a registry; "" for none
 Url = NewType("Url", str)  # http or https, host and perhaps port, nothing behind it; "" for none
@@ -171,6 +173,7 @@ class ScheduleSection(msgspec.Struct, frozen=True):
     backup: When = parse_when("6h")
     roll_up: When = parse_when("1h")
     retention: When = parse_when("10m")
+    vulndb_fetch: When = parse_when("")
     scan: When = parse_when("24h")
 
 
@@ -185,6 +188,16 @@ class VulndbSection(msgspec.Struct, frozen=True):
     """`[vulndb]`: the vulnerability data that scans are matched with."""
 
     max_age: Duration = parse_duration("14d")
+
+
+class VulndbSourceSection(msgspec.Struct, frozen=True):
+    """`[[vulndb_source]]`: where vulnerability data may be fetched from."""
+
+    name: FeedName
+    address: FeedUrl
+    user: str = ""
+    password_file: Path | None = None
+    authority: Path | None = None
 
 
 class BackupSection(msgspec.Struct, frozen=True):
@@ -285,6 +298,7 @@ class Config(msgspec.Struct, frozen=True):
     repository: tuple[RepositorySection, ...] = ()
     secret_rule: tuple[SecretRuleSection, ...] = ()
     policy: tuple[PolicySection, ...] = ()
+    vulndb_source: tuple[VulndbSourceSection, ...] = ()
     user: tuple[UserSection, ...] = ()
     role: tuple[RoleSection, ...] = ()
     group: tuple[GroupSection, ...] = ()

@@ -55,7 +55,7 @@ class Imported(msgspec.Struct, frozen=True, rename="camel"):
     built_at: str | None
 
 
-Find = Callable[[Path], Awaitable[Input]]  # given the folder of the job, where what must be copied goes
+Find = Callable[[Path], Awaitable[Input | None]]  # given the job's folder for copies; None: it is what is known
 
 
 async def import_feed(stock: Stock, data: Vulndb, find: Find, name: str, job: str, course: Course) -> Imported:
@@ -67,6 +67,8 @@ async def import_feed(stock: Stock, data: Vulndb, find: Find, name: str, job: st
     try:
         await _do(stock, _begin, stock, folder)
         found = await find(folder)
+        if found is None:
+            return _shown(next(one for one in data.sources if one.name == name), is_new=False)
         digest = await _do(stock, feed_source.digest_of, found.path)
         if found.sha256 and digest != found.sha256.lower():
             raise FeedInvalid(
@@ -170,6 +172,7 @@ def _keep(stock: Stock, data: Vulndb, found: Input, made: Made, name: str, diges
         imported_at=now,
         advisories=made.advisories,
         vulnerabilities=made.vulnerabilities,
+        mark=found.mark,
     )
     is_new = data.put(source, path)
     stock.log.info("vulndb.imported", source=source.name, form=made.form, advisories=made.advisories, new=is_new)

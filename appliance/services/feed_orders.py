@@ -1,6 +1,7 @@
 """Orders about vulnerability data: import this, remove that; who asked is written down, and a job does it."""
 
 import asyncio
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -26,18 +27,20 @@ from appliance.errors import (
     AccessDenied,
     BlobUnknown,
     Conflict,
+    FeedUnknown,
     ManifestUnknown,
     QueryInvalid,
     RegistryUnknown,
 )
 from appliance.services import feed_source, rematch
 from appliance.services.course import Course
+from appliance.services.feed_fetch import HERE, FeedAddress, Fetcher
 from appliance.services.feed_import import Imported, check_name, import_feed
 from appliance.services.feed_source import Input
 from appliance.services.stock import Stock
 from appliance.services.vulndb import Source
 
-IMPORT = "vulndb.import"  # the kind of job
+IMPORT, FETCH = "vulndb.import", "vulndb.fetch"  # kinds of jobs
 _LONGEST = 1024  # characters of a path
 
 
@@ -90,6 +93,68 @@ async def run_import(stock: Stock, order: ImportOrder, job: str, course: Course)
     done = await import_feed(stock, stock.vulndb, find, order.name, job, course)
     await stock.db.write(partial(rematch.ask, stock=stock))  # also by a second attempt, whose data are there already
     return done
+
+
+async def order_fetch(stock: Stock, caller: Caller, name: str) -> list[Job]:
+    """Let the source of `scr.toml` of that name be fetched soon, "" for each; return the jobs.
+
+    Raises FeedUnknown where none of that name, or none at all, is configured.
+    """
+    feeds = [one for one in stock.rules.feeds if name in ("", one.name)]
+    if not feeds:
+        raise _not_configured(name)
+
+    def record(tx: Transaction) -> list[Job]:
+        by = str(caller.principal)
+        numbers = [jobs.enqueue(tx, FETCH, one.name, {}, stock.clock(), by=by) for one in feeds]
+        detail = {"sources": [one.name for one in feeds]}
+        activity.record(tx, "vulndb.fetch_ordered", caller, About(subject="vulndb"), detail, stock.clock())
+        return [job for number in numbers if (job := jobs.find_by_id(tx, number)) is not None]
+
+    return await stock.db.write(record)
+
+
+async def spread_fetch(stock: Stock) -> int:
+    """Let each configured source be fetched soon; return how many there are."""
+    feeds = stock.rules.feeds
+    await stock.db.write(
+        lambda tx: [jobs.enqueue(tx, FETCH, one.name, {}, stock.clock(), by="scheduler") for one in feeds]
+    )
+    return len(feeds)
+
+
+async def run_fetch(stock: Stock, name: str, job: str, course: Course) -> Imported:
+    """Fetch a configured source and import it. Raises FeedUnknown, StoreDown, and what `run_import` does."""
+    feed = next((one for one in stock.rules.feeds if one.name == name), None)
+    if feed is None:
+        raise _not_configured(name)
+    if feed.scheme == HERE:
+        registry, _, image = feed.address.removeprefix(f"{HERE}://").partition("/")
+        return await run_import(stock, ImportOrder(image=image, registry=registry, name=name), job, course)
+    done = await import_feed(stock, stock.vulndb, partial(_fetch, stock, feed, course), name, job, course)
+    await stock.db.write(partial(rematch.ask, stock=stock))
+    return done
+
+
+async def _fetch(stock: Stock, feed: FeedAddress, course: Course, folder: Path) -> Input | None:
+    known = next((one for one in stock.vulndb.sources if (one.name, one.origin) == (feed.name, feed.address)), None)
+    loop = asyncio.get_running_loop()
+
+    def go_on(done: int, total: int) -> None:
+        course.check()
+        loop.call_soon_threadsafe(course.progress, done, total)
+
+    def run() -> Input | None:
+        with closing(Fetcher(feed, go_on)) as fetcher:
+            return fetcher.fetch(folder, known.input if known else "", known.mark if known else "")
+
+    course.say(f"fetching {feed.address}")
+    return await loop.run_in_executor(stock.uploads.executor, run)
+
+
+def _not_configured(name: str) -> FeedUnknown:
+    what = f"no [[vulndb_source]] is called {name[:80]!r}" if name else "there is no [[vulndb_source]]"
+    return FeedUnknown(f"{what} in scr.toml, and scr fetches from nowhere else; add one, or import a file")
 
 
 async def remove(stock: Stock, caller: Caller, name: str) -> Source:

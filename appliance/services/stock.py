@@ -14,6 +14,7 @@ from appliance.domain.image_policy import DEFAULT_POLICY, ImagePolicy
 from appliance.domain.moment import DAY, HOUR, Timestamp
 from appliance.domain.registry import BlobId, ImageId, Registry, RegistryId
 from appliance.logs import Log
+from appliance.services.feed_fetch import FeedAddress
 from appliance.services.held import Held
 from appliance.services.vault import Vault
 from appliance.services.vulndb import FOLDER, Vulndb
@@ -37,6 +38,7 @@ class Rules(msgspec.Struct, frozen=True):
     retention_first: int = 2 * DAY
     retention_every: int = DAY
     default_policy: ImagePolicy = DEFAULT_POLICY
+    feeds: tuple[FeedAddress, ...] = ()  # where vulnerability data may be fetched from
 
 
 class Leases:

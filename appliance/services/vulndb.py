@@ -50,6 +50,7 @@ class Source(msgspec.Struct, frozen=True, rename="camel"):
     imported_at: Timestamp
     advisories: int
     vulnerabilities: int
+    mark: str = ""  # by which the server that it was fetched from knows it again
 
 
 class _Current(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.main import main
 from tests.cli.conftest import Scr
 from tests.make.client import Client
 from tests.make.server import Server
 from tests.scan.expected import FIXTURES, dense_rows
 from tests.scan.feeds import feed_files
 from tests.services.scanned import image_of
+
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -128,3 +131,24 @@ def test_a_new_image_is_matched_with_the_data_there_are(scr: Scr, client: Client
     scanned = jobs_of(scr, "scan")[0]["report"]
     assert isinstance(scanned, dict)
     assert (scanned["state"], scanned["findings"]) == ("complete", dense_rows("photon-30").total())
+
+
+def test_data_are_fetched_from_another_registry_and_by_a_timetable(tmp_path: Path, capsys: Capture) -> None:
+    with Server(tmp_path / "there") as there:
+        with there.client() as client:
+            client.push("aquasec/trivy-db", feed_files.dense_artifact(), "2")
+        source = f'[[vulndb_source]]\nname = "daily"\naddress = "oci://{there.address}/aquasec/trivy-db:2"\n'
+        with Server(tmp_path / "here", f'{source}\n[schedule]\nvulndb_fetch = "1h"\n') as here:
+            folder = ("--data-dir", str(here.data))
+
+            assert main(["vulndb", "fetch", *folder]) == 0
+            assert "imported daily: 5,911 advisories" in capsys.readouterr().out
+            assert main(["vulndb", "fetch", "daily", *folder]) == 0
+            assert "nothing has changed" in capsys.readouterr().out
+            assert main(["vulndb", "fetch", "weekly", *folder]) == 1
+            assert main(["job", "schedule", *folder]) == 0
+            assert "schedule.vulndb_fetch" in capsys.readouterr().out
+
+
+def test_without_a_source_nothing_is_fetched(scr: Scr) -> None:
+    assert "fetches from nowhere else" in scr("vulndb", "fetch").expect(1).talk

@@ -2,7 +2,7 @@
 
 `localhost:5000` in an example is a server without configuration, whose data is in `data` of the working folder.
 `registry.example.com` is one with TLS by the authority in `ca.crt` and the user ann, whose password is in
-`password.txt`. `/mnt/backup` is an empty folder.
+`password.txt`. `/mnt/backup` is an empty folder, `db.tar.gz` a vulnerability database.
 """
 
 import os
@@ -15,6 +15,7 @@ from tests import make
 from tests.clients.programs import BIN, Program
 from tests.docs.pages import ROOT, Example
 from tests.make.server import SCR
+from tests.scan.feeds import feed_files
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for one module
 _RUN_S = 240
@@ -38,6 +39,7 @@ class Shell:
         (self.folder / "data").symlink_to(plain.data)
         (self.folder / "ca.crt").write_text((secure.folder / "tls" / "ca.crt").read_text())
         (self.folder / "password.txt").write_text(PASSWORD + "\n")
+        (self.folder / "db.tar.gz").write_bytes(feed_files.dense_archive())
         self._add("scr", f'exec env PYTHONPATH="{ROOT}" {shlex.join(SCR)} "$@"')
 
     def knows(self, name: str) -> bool:

@@ -25,6 +25,7 @@ NOT_RUN = {
     "scr storage litestream": "it needs a bucket; tests/stores has one",
     "scr rebuild": "it works on a folder that nobody serves; tests/services and tests/cli run it",
     "scr restore": "the same; tests/cli runs it",
+    "scr vulndb fetch": "it needs a source in scr.toml; tests/cli fetches from one",
     "sudo scr trust": "it writes into the host's /etc; tests/cli writes the same files below a folder",
     "sudo ctr": "it asks a containerd of the host's; tests/cli compares the file that containerd reads",
     "sudo ./scr install": "it makes a user and a unit of the host's; tests/cli installs below a folder",

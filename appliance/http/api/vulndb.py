@@ -49,6 +49,12 @@ class SourceShown(msgspec.Struct, frozen=True, rename="camel"):
     vulnerabilities: int
 
 
+class FetchOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which `[[vulndb_source]]` to fetch; "" for each."""
+
+    name: str = ""
+
+
 class Scored(msgspec.Struct, frozen=True, rename="camel"):
     """A score by one source."""
 
@@ -118,6 +124,14 @@ async def import_data(stock: InStock, asking: InAsking, data: JSONBody[ImportOrd
     return show_job(await feed_orders.order_import(stock, asking.caller, order, grant))
 
 
+@post("/api/v1/vulndb/fetches", status_code=202, tags=["vulnerability data"])
+async def fetch_data(stock: InStock, asking: InAsking, data: JSONBody[FetchOrder]) -> Page[JobShown]:
+    """Let a configured source be fetched soon, or each; answer the jobs."""
+    everywhere(asking).check(Action.MANAGE_REGISTRY)
+    ordered = await feed_orders.order_fetch(stock, asking.caller, data.name)
+    return Page([show_job(job) for job in ordered], None)
+
+
 @get("/api/v1/vulndb/vulnerabilities/{vulnerability:str}", tags=["vulnerability data"])
 async def show_vulnerability(stock: InStock, asking: InAsking, vulnerability: FromPath[str]) -> VulnerabilityShown:
     """Show all that the data say of an id as CVE-2024-3094."""
@@ -167,4 +181,4 @@ def _vulnerability(told: Vulnerability) -> VulnerabilityShown:
     )
 
 
-VULNDB = (show_data, list_sources, remove_source, import_data, show_vulnerability)
+VULNDB = (show_data, list_sources, remove_source, import_data, fetch_data, show_vulnerability)
