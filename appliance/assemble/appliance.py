@@ -202,7 +202,10 @@ class Appliance:
             change = await asyncio.get_running_loop().run_in_executor(
                 self._executor, read_again, self._sources, self._loaded
             )
-            await declare(self._opened.stock, declaration_of(change.loaded.config), self._clock.now())
+            config = change.loaded.config
+            await declare(
+                self._opened.stock, declaration_of(config), self._clock.now(), needs_somebody=config.is_exposed
+            )
         except ScrError as error:
             self._fault = error.message
             self._log.error("config.refused", reason=error.message, cure="mend it; what was in force stays in force")

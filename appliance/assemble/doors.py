@@ -13,7 +13,7 @@ from appliance.assemble.reload import LOOK_S
 from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Entry
-from appliance.assemble.urls import Listened, urls_of
+from appliance.assemble.urls import Listened, console_url, urls_of
 from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
 from appliance.domain.registry import EndpointUrls, Registry
@@ -34,6 +34,7 @@ from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.token import TokenApi
 from appliance.logs import Log
 from appliance.services.books import Books
+from appliance.services.first_link import PATH
 
 _DAY_S = 86_400.0
 
@@ -54,6 +55,7 @@ class Doors:
         """Make the front and the listeners; `open` opens them. `config` returns what is in force."""
         self._config = config
         self._access = access
+        self._stock = opened.stock
         self._log = log
         self._certificates: dict[tuple[Path, Path], Certificate] = {}
         self._trusted = TrustedProxies(config().server.trusted_proxies)
@@ -149,13 +151,18 @@ class Doors:
     def say_ready(self) -> None:
         """Say on stderr what is served where."""
         config = self._config()
+        if not config.is_open and not self._access.callers.doorkeeper.is_anybody():
+            self._log.warn("access.nobody", cure="make an administrator: scr user create NAME --admin, or by the link")
+            self._say_first_link(config)
         for place in self.places():
             sys.stderr.write(f"scr {__version__} serving {place.url} ({self._meaning(place)})\n")
         sys.stderr.flush()
-        if not config.is_open and not self._access.callers.doorkeeper.is_anybody():
-            self._log.warn(
-                "access.nobody", cure="add a [[user]] to scr.toml: behind a proxy nobody gets in without one"
-            )
+
+    def _say_first_link(self, config: Config) -> None:
+        """Print the link that makes the first administrator: to stderr as it is, for a log would keep its secret."""
+        secret = self._access.callers.first_link.make(self._stock.clock())
+        link = f"{console_url(config, self.places())}{PATH}{secret}"
+        sys.stderr.write(f"scr: nobody can sign in yet; make the first administrator, once and within a day: {link}\n")
 
     async def _open_listener(self, listener: ListenerSection, checks: Checks) -> None:
         certificate = self._certificate(listener, checks)

@@ -35,6 +35,15 @@ def urls_of(registry: Registry, default: RegistryName, config: Config, places: S
     return EndpointUrls(*(tuple(dict.fromkeys(found[one])) for one in (Endpoint.PRIVATE, Endpoint.PUBLIC)))
 
 
+def console_url(config: Config, places: Sequence[Listened]) -> str:
+    """Return how people call the console; "" where nothing is listened on."""
+    wanted = Endpoint.MANAGEMENT if config.has_management else Endpoint.PRIVATE
+    if config.server.public_url and wanted is Endpoint.PRIVATE:
+        return config.server.public_url
+    own = [place for place in places if not place.registry and place.listener and place.listener.endpoint is wanted]
+    return _url(own[0].url, _shown(own[0].url, config, config.endpoint.private.domain)) if own else ""
+
+
 def _at(
     registry: Registry, default: RegistryName, config: Config, place: Listened, endpoint: Endpoint
 ) -> Iterator[str]:

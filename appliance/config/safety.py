@@ -1,7 +1,8 @@
 """What is refused at start because it would let strangers in (DESIGN 4, "Zero configuration").
 
-An address that other machines reach needs TLS and somebody to sign in; a refusal names the lines of `scr.toml` that
-give it both. `allow_insecure` is the operator's word that the network around is trusted.
+An address that other machines reach needs TLS; a refusal names the lines of `scr.toml` that give it. `allow_insecure`
+is the operator's word that the network around is trusted. Whoever calls such an address has to sign in: where nobody
+can yet, the start prints a link for the first administrator.
 """
 
 import json
@@ -14,12 +15,6 @@ _TLS = """\
 tls_certificate = {folder}/tls/server.crt"  # scr tls init makes both
 tls_key = {folder}/tls/server.key"
 """
-_USER = """\
-[[user]]
-name = "admin"
-password_file = "admin.hash"  # scr user hash > admin.hash
-policies = ["ScrFullAccess"]
-"""
 _INSECURE = """\
 [server]
 allow_insecure = true
@@ -27,7 +22,7 @@ allow_insecure = true
 
 
 def check(config: Config) -> None:
-    """Raise ConfigInvalid where an address that is not loopback lacks TLS or authentication."""
+    """Raise ConfigInvalid where an address that is not loopback lacks TLS."""
     if config.server.allow_insecure:
         return
     for listener in config.listeners:
@@ -40,9 +35,6 @@ def check(config: Config) -> None:
             cure.append(_TLS.format(folder=folder))
         elif listener.allow_plain:
             lacks.append("with plain HTTP beside TLS (allow_plain)")
-        if not config.user:
-            lacks.append("without authentication")
-            cure.append(_USER)
         if lacks:
             raise ConfigInvalid(_refusal(str(listener.address), " and ".join(lacks), cure))
 

@@ -330,8 +330,13 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether this machine is served without asking who calls: no user and no proxy is configured."""
-        return not self.user and not self.server.trusted_proxies
+        """Whether this machine is served without asking who calls: it alone can call, no user or proxy is declared."""
+        return not (self.user or self.server.trusted_proxies or self.is_exposed)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach any address that is listened on."""
+        return any(not listener.address.is_loopback for listener in self.listeners)
 
     def _listener(
         self, address: Address, endpoint: Endpoint, section: ServerSection | PublicSection | ManagementSection

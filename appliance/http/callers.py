@@ -14,6 +14,7 @@ from appliance.errors import Denied, Unauthorized
 from appliance.http.admit import Doorkeeper
 from appliance.http.challenge import PLAIN_ONLY, Challenger
 from appliance.http.v2.call import Scope
+from appliance.services.first_link import FirstLink
 
 _FORWARDING = (b"forwarded", b"via", b"x-real-ip")
 _SAME = (b"same-origin", b"none")
@@ -21,6 +22,8 @@ _REMEMBERED = 1000  # header names and arrivals; they are few, and whoever sends
 _NO_BROWSER_PATHS = ("/v2", "/api", "/token", "/metrics")
 _READING = ("GET", "HEAD", "OPTIONS")
 SESSION_PATH = "/api/v1/session"
+FIRST_PATH = "/api/v1/first-administrator"
+_STRANGERS = (SESSION_PATH, FIRST_PATH)  # whoever posts there shows who it is in the body
 CSRF = b"scr-csrf"
 SECURE_COOKIE, PLAIN_COOKIE = "__Host-scr", "scr"  # browsers keep a __Host- name over TLS only
 
@@ -35,6 +38,7 @@ class Callers:
         self.doorkeeper = doorkeeper
         self.challenger = challenger
         self.may_be_open = may_be_open
+        self.first_link = FirstLink()
         self._harmless: set[bytes] = set()  # names of headers that say nothing about forwarding
         self._open: dict[Arrival, Caller] = {}
 
@@ -69,7 +73,7 @@ class Callers:
 
     def _by_session(self, scope: Scope, headers: Fields, address: str, site: Site) -> Caller:
         self._check_page(scope, headers, site)
-        if scope["path"] == SESSION_PATH and scope["method"] == "POST":  # whatever session there was
+        if scope["path"] in _STRANGERS and scope["method"] == "POST":  # whatever session there was
             return self.doorkeeper.anonymous(address)
         secret = _cookie(headers, self.cookie_name(scope, site))
         known = self.doorkeeper.know_session(secret, address) if secret else None

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.db import activity, registries, repositories
+from appliance.db import activity, principals, registries, repositories
 from appliance.db.activity import Happening, Wanted
 from appliance.db.database import Database, Transaction
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName, parse_registry_name, parse_repository_name
 from appliance.domain.registry import RegistryId, RegistrySettings, RepositorySettings
 from appliance.domain.resource_tags import check_tags
-from appliance.errors import RegistryUnknown
+from appliance.errors import ConfigInvalid, RegistryUnknown
 from appliance.services.arrange import insert_repository, update_repository
 from appliance.services.declare_accounts import DeclaredAccounts, declare_accounts
 from appliance.services.declaring import FILE, naming
@@ -59,9 +59,22 @@ class Change(msgspec.Struct, frozen=True, rename="camel"):
     detail: msgspec.Raw  # of an edit: what was before and is after
 
 
-async def declare(stock: Stock, declaration: Declaration, now: Timestamp) -> None:
-    """Make what is there match `declaration`. Raises ConfigInvalid, and then nothing has changed."""
-    await stock.db.write(lambda tx: declare_in(tx, declaration, now))
+async def declare(stock: Stock, declaration: Declaration, now: Timestamp, *, needs_somebody: bool = False) -> None:
+    """Make what is there match `declaration`. Raises ConfigInvalid, and then nothing has changed.
+
+    With `needs_somebody` it may not take away the last one who can sign in: other machines are served.
+    """
+
+    def run(tx: Transaction) -> None:
+        was_anybody = principals.is_any_in_force(tx)
+        declare_in(tx, declaration, now)
+        if needs_somebody and was_anybody and not principals.is_any_in_force(tx):
+            raise ConfigInvalid(
+                "other machines are served, and nobody could sign in any more; leave a [[user]] in scr.toml, or make"
+                " an administrator first: scr user create NAME --admin"
+            )
+
+    await stock.db.write(run)
 
 
 async def plan(db: Database, declaration: Declaration, now: Timestamp) -> list[Change]:

@@ -145,10 +145,10 @@ def test_an_address_in_use_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert "choose another with --listen" in said
 
 
-def test_other_machines_are_not_served_without_tls_and_users(tmp_path: Path) -> None:
+def test_other_machines_are_not_served_without_tls(tmp_path: Path) -> None:
     said = refusal(tmp_path, "--listen", ":0")
 
-    assert "would be served without TLS and without authentication" in said
+    assert "would be served without TLS" in said
     assert not (tmp_path / "data").exists()
 
 

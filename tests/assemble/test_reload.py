@@ -73,7 +73,7 @@ def test_a_file_that_lost_its_text_changes_nothing(tmp_path: Path, text: str | N
         read_again(sources, current)
 
 
-def test_users_cannot_leave_while_other_machines_are_served(tmp_path: Path) -> None:
+def test_where_other_machines_are_served_the_file_cannot_say_otherwise_without_a_restart(tmp_path: Path) -> None:
     sources = Sources(tmp_path / "scr.toml")
     for name in ("c.pem", "k.pem"):
         (tmp_path / name).write_text("")
@@ -81,10 +81,11 @@ def test_users_cannot_leave_while_other_machines_are_served(tmp_path: Path) -> N
     (tmp_path / "scr.toml").write_text(f'{tls}[":5000"]\n{user()}')
     current = load(sources)
 
-    (tmp_path / "scr.toml").write_text(f'{tls}["127.0.0.1:5000"]\n')  # safe as it is written, not as it is served
+    (tmp_path / "scr.toml").write_text(f'{tls}["127.0.0.1:5000"]\n')  # open as it is written, not as it is served
+    change = read_again(sources, current)
 
-    with pytest.raises(ConfigInvalid, match=":5000 is reached by other machines"):
-        read_again(sources, current)
+    assert change.loaded.config.is_exposed
+    assert not change.loaded.config.is_open
 
 
 def test_a_proxy_that_is_believed_ends_the_open_mode(tmp_path: Path) -> None:

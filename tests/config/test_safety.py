@@ -31,14 +31,12 @@ def test_the_lines_of_the_refusal_cure_it(tmp_path: Path) -> None:
     message = refusal(path)
 
     assert ":5000 is reached by other machines" in message
-    assert "without TLS and without authentication" in message
+    assert "would be served without TLS" in message
     path.write_text(lines_of(message))
     (tmp_path / "data" / "tls").mkdir(parents=True)
     (tmp_path / "data" / "tls" / "server.crt").write_text("")
     (tmp_path / "data" / "tls" / "server.key").write_text("")
-    (tmp_path / "admin.hash").write_text(HASH)
-    config = load(Sources(path, {}, (EVERYWHERE,))).config
-    assert config.user[0].policies == ("ScrFullAccess",)
+    assert load(Sources(path, {}, (EVERYWHERE,))).config.is_exposed
 
 
 def test_the_last_resort_of_the_refusal_works(tmp_path: Path) -> None:
@@ -59,18 +57,12 @@ def certified(folder: Path, rest: str) -> Path:
     return path
 
 
-def test_tls_without_users_is_refused_for_what_it_lacks(tmp_path: Path) -> None:
-    message = refusal(certified(tmp_path, ""))
+@pytest.mark.parametrize("rest", ["", 'trusted_proxies = ["10.0.0.0/8"]\n', "allow_insecure = true\n"])
+def test_where_other_machines_are_served_nobody_is_let_in_without_asking(tmp_path: Path, rest: str) -> None:
+    config = load(Sources(certified(tmp_path, rest), {}, (EVERYWHERE,))).config
 
-    assert "without authentication" in message
-    assert "without TLS" not in message
-    assert lines_of(message).startswith("[[user]]")
-
-
-def test_a_trusted_proxy_alone_is_no_authentication(tmp_path: Path) -> None:
-    message = refusal(certified(tmp_path, 'trusted_proxies = ["10.0.0.0/8"]'))
-
-    assert "without authentication" in message
+    assert config.is_exposed
+    assert not config.is_open
 
 
 def test_plain_http_beside_tls_is_refused_too(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ SPOILABLE = [  # in the path, every text is an id
     if "requestBody" in DOCUMENT["paths"][path][method]
     or any(one["in"] == "query" for one in DOCUMENT["paths"][path][method].get("parameters", []))
 ]
+SLOWED = (  # wrong secrets wait longer each time
+    "/api/v1/session",
+    "/api/v1/self/password",
+    "/api/v1/first-administrator",
+)
 IMAGE = images.image([{"etc/motd": b"hello"}])
 
 
@@ -103,7 +108,7 @@ def _ask(server: Server, ids: dict[str, str], method: str, path: str, mode: Gene
     """Send requests of that mode to the route; every answer is as described, and the log has no mistake of ours."""
     operation = SCHEMA[path][method]
 
-    slowed = path in ("/api/v1/session", "/api/v1/self/password")  # wrong passwords wait longer each time
+    slowed = path in SLOWED
 
     @settings(sized(2, 3) if slowed else sized(3, 100), phases=[Phase.generate], suppress_health_check=[*HealthCheck])
     @given(case=operation.as_strategy(generation_mode=mode), is_there=st.booleans())

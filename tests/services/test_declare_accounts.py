@@ -211,3 +211,17 @@ async def test_what_cannot_be_is_refused_whole(house: House, declared: DeclaredA
 
     assert house.count("activity") == before
     assert principals.find(house.stock.db.reader, PrincipalKind.USER, "ann") is None
+
+
+async def test_where_other_machines_are_served_the_last_one_cannot_leave(house: House) -> None:
+    await apply(house, ALL)
+    nobody = Declaration(accounts=DeclaredAccounts())
+
+    with pytest.raises(ConfigInvalid, match="nobody could sign in any more"):
+        await declare(house.stock, nobody, now(house), needs_somebody=True)
+    await accounts.create(house.stock, grant("user", "root"), NewAccount(password_hash="x"), now(house))  # noqa: S106
+    await declare(house.stock, nobody, now(house), needs_somebody=True)
+
+    ann = principals.find(house.stock.db.reader, PrincipalKind.USER, "ann")
+    assert ann is not None
+    assert not ann.enabled

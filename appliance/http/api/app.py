@@ -24,6 +24,7 @@ from appliance.http.api.defaults import show_defaults
 from appliance.http.api.deletions import Deletions
 from appliance.http.api.description import make_document
 from appliance.http.api.explain import explain
+from appliance.http.api.first import make_first
 from appliance.http.api.groups import Groups
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
@@ -82,6 +83,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Policies,
     AccessKeys,
     Self,
+    make_first,
     explain,
     list_leaving,
     run_collection,

@@ -61,6 +61,7 @@ OPEN |= {
     "/api/v1/session",
     "/api/v1/self",
     "/api/v1/self/password",
+    "/api/v1/first-administrator",
 }  # everybody's own: it needs no right, and shows and ends nothing of others
 
 
@@ -201,7 +202,12 @@ def test_the_description_lists_every_route_of_the_api_and_names_no_other_host(ad
     described = reply.decode(_Described)
     known = {(method.upper(), path) for path, methods in described.paths.items() for method in methods}
     of_all = {(method, path.replace(":str}", "}")) for method, path in routes() if path.startswith("/api/v1/")}
-    own = {("GET", "/api/v1/self"), ("PUT", "/api/v1/self/password"), ("GET", "/api/v1/defaults")}
+    own = {
+        ("GET", "/api/v1/self"),
+        ("PUT", "/api/v1/self/password"),
+        ("GET", "/api/v1/defaults"),
+        ("POST", "/api/v1/first-administrator"),
+    }
     assert known == of_all | own | {(method, "/api/v1/session") for method in ("GET", "POST", "DELETE")}
     assert b"//" not in reply.body
 
