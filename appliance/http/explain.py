@@ -98,7 +98,7 @@ class Explainer:
             steps.append(step)
             if not step.allowed:
                 return Answer(subject.name, tuple(steps))
-        if question.action is Action.PUSH and (full := await self._quota(site)):
+        if question.action is Action.PUSH and (full := await self._quota(question, site)):
             steps = [step for step in steps if step.stage is not Stage.LOCK]
             steps.append(Step(Stage.LOCK, allowed=False, reason=full))
         return Answer(subject.name, tuple(steps))
@@ -190,10 +190,12 @@ class Explainer:
         held = self._lock(ref, question)
         yield Step(Stage.LOCK, allowed=held is None, reason=held or "no quota and no lock is in the way")
 
-    async def _quota(self, site: Site) -> str | None:
-        """Return which quota of the registry has no room for a single byte, or None."""
+    async def _quota(self, question: Question, site: Site) -> str | None:
+        """Return which quota of the registry has no room for a single byte, or for an image more, or None."""
         try:
             await quota.check_start(self._stock, site.registry, 0)
+            if question.path is not None and question.path.image:
+                quota.check_new_image(self._reader, ImageRef(site.registry, question.path))
         except QuotaExceeded as error:
             return error.message
         return None

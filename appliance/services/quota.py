@@ -9,9 +9,9 @@ the earlier checks spare a client the way.
 from collections.abc import AsyncIterator
 
 from appliance.blobstore.upload import Upload
-from appliance.db import registries
+from appliance.db import images, registries
 from appliance.db.database import Reader, Transaction
-from appliance.domain.registry import Registry, RegistryId
+from appliance.domain.registry import ImageRef, Registry, RegistryId
 from appliance.domain.sizes import size_text
 from appliance.errors import QuotaExceeded
 from appliance.services.stock import Stock
@@ -66,10 +66,20 @@ def check_kept(tx: Transaction, registry: RegistryId, before: int) -> None:
 
 def check_images(tx: Transaction, registry: RegistryId) -> None:
     """Raise QuotaExceeded where the registry shows more images than it may: one of them was made just now."""
-    found = registries.get(tx, registry)
+    _check_count(tx, registry, another=0)
+
+
+def check_new_image(reader: Reader, image: ImageRef) -> None:
+    """Raise QuotaExceeded where a push to `image` would make one image more than the registry may hold."""
+    if images.find_shown(reader, image) is None:
+        _check_count(reader, image.registry, another=1)
+
+
+def _check_count(reader: Reader, registry: RegistryId, *, another: int) -> None:
+    found = registries.get(reader, registry)
     if found is None or found.settings.quota_images is None:
         return
-    count = registries.count_images(tx, registry)
+    count = registries.count_images(reader, registry) + another
     if count > found.settings.quota_images:
         raise QuotaExceeded(
             f"registry {found.name} has {count - 1} images, and its quota is {found.settings.quota_images};"

@@ -140,6 +140,22 @@ def test_a_full_quota_is_a_step(admin: Client) -> None:
     assert "quota" in last.reason
 
 
+def test_a_full_quota_of_images_is_a_step_for_new_ones(admin: Client) -> None:
+    admin.push("pay/there", IMAGE, "1")
+    registry = find(admin, "registries", "local")
+    content = {"Content-Type": "application/json"}
+    admin.request("PATCH", f"/api/v1/registries/{registry}", b'{"quotaImages": 1}', content).expect(200)
+    try:
+        last = explained(admin, "admin", "push", "pay/another:1").steps[-1]
+        may_push_again = explained(admin, "admin", "push", "pay/there:2").allowed
+    finally:
+        admin.request("PATCH", f"/api/v1/registries/{registry}", b'{"quotaImages": null}', content).expect(200)
+
+    assert (last.stage, last.allowed) == ("quota and lock", False)
+    assert "its quota is 1" in last.reason
+    assert may_push_again
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
