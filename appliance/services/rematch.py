@@ -1,7 +1,8 @@
 """Matches every known image again after an update of the vulnerability data, from what is kept: no blob is read.
 
 A page of scans is judged and written at a time, each in the place of the one that was loaded: what a scan has written
-meanwhile is newer and stays. A job that dies goes on where it was, for what is done was matched with the data of now.
+meanwhile is newer and stays. A job that dies goes on where it was, for what is done was matched with the data of now;
+it tells the pull limit of its last page again, for it may have died in between.
 """
 
 import asyncio
@@ -22,6 +23,12 @@ from appliance.services.vulndb import DataSet
 
 KIND = "scan.match"  # the kind of job
 _PAGE = 16  # scans judged and written at a time
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """The scans under way: what a death leaves judged, and the pull limit not told."""
+
+    rows: list[ScanId]
 
 
 class Rematched(msgspec.Struct, frozen=True):
@@ -50,8 +57,12 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
     data, after, done = stock.vulndb.hold(), ScanId(0), Rematched()
     if data is None:
         return done
+    if (left := course.checkpoint(_Page)) is not None:
+        found = await file.read(partial(_load, page=left.rows))
+        await stock.db.write(partial(_summarise, kept=[scan for _, scan in found]))
     while page := await file.read(partial(_list, data=data, after=after, limit=_PAGE)):
         course.check()
+        await stock.db.write(partial(course.keep_in, checkpoint=_Page(page)))
         loaded = await file.read(partial(_load, page=page))
         judged = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, _judge, stock, data, loaded)
         kept = await file.write(partial(_keep, judged=judged))

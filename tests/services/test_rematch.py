@@ -1,13 +1,15 @@
 """After an update of the data every known image is matched again from what is kept, and what is new is told apart."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from appliance.db import jobs, manifests, migrate, scan_summaries, scans
+from appliance.db.database import Transaction
 from appliance.db.side_file import SideFile
 from appliance.domain.access import Principal, PrincipalKind
 from appliance.domain.admission import FULL_ACCESS, Caller
@@ -18,6 +20,7 @@ from appliance.domain.names import Digest, Tag
 from appliance.domain.registry import ManifestId
 from appliance.domain.scan import Scan
 from appliance.domain.vulnerability import Inventory
+from appliance.errors import StoreFailed
 from appliance.services import feed_orders, rematch, scan_results
 from appliance.services.course import UNFOLLOWED
 from appliance.services.feed_orders import ImportOrder
@@ -30,6 +33,7 @@ from tests.scan.layouts import inventory
 from tests.services.conftest import House
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 OPERATOR = Caller(Principal(PrincipalKind.OPERATOR, "root"), FULL_ACCESS, "")
 IMAGE = make.image()
 
@@ -137,6 +141,53 @@ async def test_the_pull_limit_hears_of_it_last(house: House, file: SideFile, alp
     assert told.state is ScanState.COMPLETE
     assert told.summary is not None
     assert sum(count.findings for count in told.summary.counts) == dense_rows("alpine-310").total()
+
+
+class Kept:
+    """The course of a job: the next attempt finds what the last has kept."""
+
+    say, progress, check = UNFOLLOWED.say, UNFOLLOWED.progress, UNFOLLOWED.check
+
+    def __init__(self) -> None:
+        self.kept: object = None
+
+    def checkpoint(self, shape: type[T]) -> T | None:
+        assert self.kept is None or isinstance(self.kept, shape)
+        return self.kept
+
+    def keep_in(self, tx: Transaction, checkpoint: object) -> None:
+        del tx
+        self.kept = checkpoint
+
+
+async def test_the_pull_limit_hears_of_what_a_dead_attempt_has_judged(
+    house: House, file: SideFile, alpine: Inventory, tmp_path: Path
+) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    found = manifests.find(house.stock.db.reader, house.image("pay/api"), Tag("1"))
+    assert found is not None
+    number = found.id
+    await house.stock.db.write(lambda tx: scan_summaries.put(tx, number, Scanned(ScanState.NO_DATA)))
+    scan = scanned(house, alpine, IMAGE.digest)
+    await file.write(lambda tx: scans.put(tx, scan))
+    await do_import(house, tmp_path, "db.tar.gz", feed_files.dense_archive())
+    course, write = Kept(), file.write
+
+    async def die_after(function: Callable[[Transaction], T]) -> T:
+        await write(function)
+        raise StoreFailed("the process is no more")
+
+    file.write = die_after  # type: ignore[method-assign]  # a double
+    with pytest.raises(StoreFailed):
+        await rematch.match_again(house.stock, file, course)
+    file.write = write  # type: ignore[method-assign]  # as before
+
+    done = await rematch.match_again(house.stock, file, course)
+
+    told = scan_summaries.find(house.stock.db.reader, number)
+    assert done == Rematched()  # nothing was left to judge
+    assert told is not None
+    assert told.state is ScanState.COMPLETE
 
 
 async def test_a_scan_that_overtakes_stays(house: House, file: SideFile, alpine: Inventory) -> None:
