@@ -9,6 +9,7 @@ import pytest
 from appliance.errors import Unavailable
 from tests.crash.faults import Plan, Step
 from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator, order
+from tests.crash.scan_labour import SCANNING
 from tests.crash.server import PATIENCE_S, CrashingServer, check_folder
 
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -27,6 +28,7 @@ scrub = ""
 check = ""
 backup = ""
 roll_up = ""
+scan = ""
 retention = ""
 """
 
@@ -84,7 +86,7 @@ def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
 
 
 @pytest.mark.timeout(PATIENCE_S)
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [*TASKS, *SCANNING])
 def test_killed_at_a_step(ground: Ground, name: str, *, is_long: bool) -> None:
     if is_long:
         numbers = list(range(1, MOST))
@@ -94,7 +96,7 @@ def test_killed_at_a_step(ground: Ground, name: str, *, is_long: bool) -> None:
 
     killed = []
     for number in numbers:
-        killed.append(survive(ground, TASKS[name], f"{name}{number}", number))
+        killed.append(survive(ground, (TASKS | SCANNING)[name], f"{name}{number}", number))
         if not killed[-1]:
             break
 
