@@ -63,6 +63,10 @@ class FeedUnknown(Unknown):
     """No source of vulnerability data of that name."""
 
 
+class ScanUnknown(Unknown):
+    """The manifest was never scanned, or its result is not there any more."""
+
+
 class PageUnknown(Unknown):
     """No such path or route."""
 

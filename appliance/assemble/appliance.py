@@ -93,12 +93,7 @@ class Appliance:
             await declare(self._opened.stock, declaration_of(self._config), self._clock.now())
             self._add_checks()
             self._scanner = await open_scanner(
-                stack,
-                self._folder,
-                lambda: self._config,
-                self._opened.stock,
-                self._opened.stock.vulndb.hold,
-                self._executor,
+                stack, self._folder, lambda: self._config, self._opened.stock, self._executor
             )
             self._scheduler = make_scheduler(
                 lambda: self._config, self._opened, self._books, self._scanner, self._clock, self._log
@@ -146,6 +141,7 @@ class Appliance:
             urls_of=self._urls_of,
             store_state=partial(look_at_store, opened, self._folder),
             allowlists=lambda: self._doors.endpoints.allowlists,
+            scanner=lambda: self._scanner,
             configuration=lambda: show_settings(self._started, self._loaded, self._fault),
         )
         self._upkeep = Upkeep(

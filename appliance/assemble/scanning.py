@@ -13,7 +13,6 @@ from appliance.scan import prefilter
 from appliance.scheduler import Run, Schedule, Work
 from appliance.services import rematch, scan_orders
 from appliance.services.scan_protocol import OwnRule, Setup
-from appliance.services.scan_results import VulnerabilityData
 from appliance.services.scanning import Scanner, ScanOptions
 from appliance.services.stock import Stock
 
@@ -23,7 +22,6 @@ async def open_scanner(
     folder: DataFolder,
     config: Callable[[], Config],
     stock: Stock,
-    data: Callable[[], VulnerabilityData | None],
     executor: Executor,
 ) -> Scanner:
     """Open `scan.sqlite`; leaving `stack` closes it. What a crash left half written is dropped, or asked for again."""
@@ -31,7 +29,7 @@ async def open_scanner(
     stack.callback(file.close)
     await file.write(layers.drop_unfinished)
     await rematch.ask_if_stale(stock, file)
-    return Scanner(stock, file, lambda: options_of(config()), data)
+    return Scanner(stock, file, lambda: options_of(config()), stock.vulndb.hold)
 
 
 def options_of(config: Config) -> ScanOptions:

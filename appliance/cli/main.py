@@ -37,6 +37,7 @@ COMMANDS = {
     "manifest": "list, show and delete the digests of an image, and what refers to them",
     "tag": "list, show, add, rename, put back, lock and delete tags, and tell their history",
     "deletion": "list what was deleted, and bring it back",
+    "scan": "look for vulnerabilities and secrets in an image, an archive or a folder",
     "retention": "test, simulate and run the deletion of tags by policy",
     "job": "list, follow, run and cancel work in the background",
     "allowlist": "say by address who may use an endpoint of a registry, or management",

@@ -139,6 +139,15 @@ def list_folder(reader: Reader, layer: LayerId, folder: str) -> list[FileEntry]:
     return [_entry(folder, row) for row in reader.rows(sql, (layer, folder))]
 
 
+def list_searched(reader: Reader, layer: LayerId) -> list[str]:
+    """Return the paths of the files of the layer that were searched for secrets."""
+    sql = (
+        "SELECT iif(d.path = '', n.name, d.path || '/' || n.name) FROM files f JOIN names n ON n.id = f.name_id"
+        " JOIN folders d ON d.id = f.folder_id WHERE f.layer_id = ? AND f.is_searched"
+    )
+    return [row[0] for row in reader.rows(sql, (layer,))]
+
+
 def walk(reader: Reader, layer: LayerId) -> Iterator[FileEntry]:
     """Yield all files of the layer that it names itself, folder by folder."""
     sql = "SELECT DISTINCT f.folder_id, d.path FROM files f JOIN folders d ON d.id = f.folder_id WHERE f.layer_id = ?"

@@ -10,12 +10,13 @@ from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, from_bytes, to_bytes
 from appliance.domain.scan import Scan, Verdict
-from appliance.domain.vulnerability import DataVersion, Inventory, Severity
+from appliance.domain.vulnerability import DataVersion, Inventory, Severity, Summary, summarise
 
 ScanId = NewType("ScanId", int)
 
 _INVENTORY = msgspec.msgpack.Decoder(Inventory)
 _VERDICT = msgspec.msgpack.Decoder(Verdict)
+_SUMMARY = msgspec.json.Decoder(Summary)
 _COLUMNS = "id, digest, reader, read_at, matcher, data, data_built_at, matched_at, inventory, verdict"
 
 
@@ -28,6 +29,7 @@ class Standing(msgspec.Struct, frozen=True):
     data: str  # digest of the vulnerability data; "" for none
     matched_at: Timestamp
     is_complete: bool
+    summary: Summary  # before any exclusion; of packages and secrets alone where there were no data
 
 
 def put(tx: Transaction, scan: Scan) -> None:
@@ -44,13 +46,14 @@ def put(tx: Transaction, scan: Scan) -> None:
         "built": scan.data.built_at if scan.data else None,
         "matched_at": scan.matched_at,
         "complete": scan.report.is_complete,
+        "summary": msgspec.json.encode(summarise(scan.report)).decode(),
         "inventory": _pack(scan.inventory),
         "verdict": _pack(scan.verdict),
     }
     row = tx.insert(
-        "INSERT INTO scans (digest, reader, read_at, matcher, data, data_built_at, matched_at, is_complete, inventory,"
-        " verdict) VALUES (:digest, :reader, :read_at, :matcher, :data, :built, :matched_at, :complete, :inventory,"
-        " :verdict)",
+        "INSERT INTO scans (digest, reader, read_at, matcher, data, data_built_at, matched_at, is_complete, summary,"
+        " inventory, verdict) VALUES (:digest, :reader, :read_at, :matcher, :data, :built, :matched_at, :complete,"
+        " :summary, :inventory, :verdict)",
         values,
     )
     tx.execute_many(
@@ -69,12 +72,13 @@ def judge(tx: Transaction, row: ScanId, scan: Scan) -> bool:
         "built": scan.data.built_at if scan.data else None,
         "matched_at": scan.matched_at,
         "complete": scan.report.is_complete,
+        "summary": msgspec.json.encode(summarise(scan.report)).decode(),
         "inventory": _pack(scan.inventory),
         "verdict": _pack(scan.verdict),
     }
     changed = tx.execute(
         "UPDATE scans SET matcher = :matcher, data = :data, data_built_at = :built, matched_at = :matched_at,"
-        " is_complete = :complete, inventory = :inventory, verdict = :verdict WHERE id = :id",
+        " is_complete = :complete, summary = :summary, inventory = :inventory, verdict = :verdict WHERE id = :id",
         values,
     )
     if changed:
@@ -115,14 +119,14 @@ def find(reader: Reader, digest: Digest) -> Scan | None:
 
 def find_standing(reader: Reader, digest: Digest) -> Standing | None:
     """Return with what the manifest was scanned, or None."""
-    sql = "SELECT reader, read_at, matcher, data, matched_at, is_complete FROM scans WHERE digest = ?"
+    sql = "SELECT reader, read_at, matcher, data, matched_at, is_complete, summary FROM scans WHERE digest = ?"
     row = reader.one(sql, (to_bytes(digest),))
     return _standing(row) if row else None
 
 
 def standings_of(reader: Reader, digests: Collection[Digest]) -> dict[Digest, Standing]:
     """Return the same for many; nothing for those never scanned."""
-    sql = "SELECT reader, read_at, matcher, data, matched_at, is_complete FROM scans WHERE digest = ?"
+    sql = "SELECT reader, read_at, matcher, data, matched_at, is_complete, summary FROM scans WHERE digest = ?"
     found = {}
     for digest in digests:
         if (row := reader.one(sql, (to_bytes(digest),))) is not None:
@@ -164,7 +168,7 @@ def _scan(reader: Reader, row: Row) -> Scan:
 
 
 def _standing(row: Row) -> Standing:
-    return Standing(row[0], Timestamp(row[1]), row[2], row[3], Timestamp(row[4]), bool(row[5]))
+    return Standing(row[0], Timestamp(row[1]), row[2], row[3], Timestamp(row[4]), bool(row[5]), _SUMMARY.decode(row[6]))
 
 
 def _pack(value: object) -> bytes:

@@ -1,12 +1,13 @@
 """The policy of an image: scan, pull limit, lock, tag deletion. A repository holds the template of new images."""
 
 import enum
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 
 from appliance.domain.moment import Timestamp
-from appliance.domain.vulnerability import Severity, Summary
+from appliance.domain.vulnerability import Count, Severity, Summary
 
 MAX_FINDINGS = 9_999_999  # manual 2.1, "Image Pull limit"
 MAX_DAYS = 3_650
@@ -141,13 +142,18 @@ def pull_refusal(policy: ImagePolicy, scanned: Scanned | None) -> str | None:
 
 def count_limited(policy: ImagePolicy, summary: Summary, severity: Severity) -> int:
     """Return how many vulnerabilities of `severity` the pull limit counts, after the image's exclusions."""
-    scan = policy.scan
+    only_fixable = policy.pull_limit.ignore_unfixed
+    return count_left(policy.scan, summary.counts, severity, only_fixable=only_fixable)
+
+
+def count_left(scan: ScanPolicy, counts: Iterable[Count], severity: Severity, *, only_fixable: bool = False) -> int:
+    """Return how many findings of `severity` the scan policy leaves of `counts`."""
     if scan.exclude_severity is not Severity.NONE and severity <= scan.exclude_severity:
         return 0
-    needs_fix = scan.exclude_unfixed or policy.pull_limit.ignore_unfixed
+    needs_fix = scan.exclude_unfixed or only_fixable
     return sum(
         one.findings
-        for one in summary.counts
+        for one in counts
         if one.severity is severity
         and not (scan.exclude_language_packages and one.is_language)
         and (one.is_fixable or not needs_fix)

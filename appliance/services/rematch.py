@@ -14,6 +14,7 @@ from appliance.db import jobs, scans
 from appliance.db.database import Reader, Transaction
 from appliance.db.scans import ScanId
 from appliance.db.side_file import SideFile
+from appliance.domain.moment import Timestamp
 from appliance.domain.scan import Scan
 from appliance.scan import match
 from appliance.services.course import Course
@@ -66,7 +67,7 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
         loaded = await file.read(partial(_load, page=page))
         judged = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, _judge, stock, data, loaded)
         kept = await file.write(partial(_keep, judged=judged))
-        await stock.db.write(partial(_summarise, kept=kept))
+        await stock.db.write(partial(_summarise, kept=kept, now=stock.clock()))
         after = page[-1]
         done = Rematched(
             done.images + len(kept),
@@ -94,6 +95,6 @@ def _keep(tx: Transaction, *, judged: list[tuple[ScanId, Scan]]) -> list[Scan]:
     return [scan for row, scan in judged if scans.judge(tx, row, scan)]
 
 
-def _summarise(tx: Transaction, *, kept: list[Scan]) -> None:
+def _summarise(tx: Transaction, *, kept: list[Scan], now: Timestamp) -> None:
     for scan in kept:
-        summarise_in(tx, scan)
+        summarise_in(tx, scan, now)

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-from appliance.db import scan_summaries, scans
+from appliance.db import acceptances, scan_summaries, scans
 from appliance.db.database import Transaction
 from appliance.db.side_file import SideFile
 from appliance.domain import scan as scanned
+from appliance.domain.exclusion import Accepted
 from appliance.domain.image_policy import Scanned, ScanState
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
@@ -83,15 +84,19 @@ def judge_again(scan: Scan, data: VulnerabilityData | None, now: Timestamp) -> S
 async def record(stock: Stock, file: SideFile, scan: Scan) -> None:
     """Write down `scan`, then tell the pull limit: a crash in between leaves the older, never half of this one."""
     await file.write(lambda tx: scans.put(tx, scan))
-    await stock.db.write(lambda tx: summarise_in(tx, scan))
+    await stock.db.write(lambda tx: summarise_in(tx, scan, stock.clock()))
 
 
-def summarise_in(tx: Transaction, scan: Scan) -> None:
-    """Tell the pull limit of every image that asked for it what `scan` came to."""
+def summarise_in(tx: Transaction, scan: Scan, now: Timestamp) -> None:
+    """Tell the pull limit of every image that asked for it what `scan` came to, without what is accepted there."""
     report = scan.report
     state = state_of(report)
-    summary = summarise(report) if state is ScanState.COMPLETE else None
-    for manifest, _image, _state in scan_summaries.list_asked(tx, scan.digest):
+    for manifest, image, _state in scan_summaries.list_asked(tx, scan.digest):
+        summary = None
+        if state is ScanState.COMPLETE:
+            accepted = Accepted(acceptances.list_of_image(tx, image, now))
+            counted = tuple(finding for finding in report.findings if accepted.find(finding) is None)
+            summary = summarise(msgspec.structs.replace(report, findings=counted))
         scan_summaries.put(tx, manifest, Scanned(state, summary, scan.matched_at))
 
 

@@ -227,6 +227,22 @@ def path_of(folder: Path, source: Source) -> Path:
     return folder / f"{source.digest}.sqlite"
 
 
+def open_folder(folder: Path) -> DataSet | None:
+    """Return the data that lie in `folder`, or None, for a program that only reads: nothing there is changed.
+
+    Raises FeedInvalid where they cannot be read.
+    """
+    try:
+        current = msgspec.json.decode((folder / CURRENT).read_bytes(), type=_Current)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise FeedInvalid(f"{folder / CURRENT} cannot be read: {error}; import them again") from error
+    if all(one.form == JAVA for one in current.sources):
+        return None
+    return DataSet(folder, current.sources)
+
+
 def age_of(version: DataVersion, now: Timestamp) -> int | None:
     """Return how old the data are, in milliseconds; None where nobody says."""
     return max(0, now - version.built_at) if version.built_at else None

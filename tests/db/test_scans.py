@@ -16,7 +16,16 @@ from appliance.domain import scan as scanned
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
 from appliance.domain.scan import Flaw, Scan, Verdict
-from appliance.domain.vulnerability import DataVersion, Distribution, Ecosystem, Finding, Inventory, Package, Severity
+from appliance.domain.vulnerability import (
+    DataVersion,
+    Distribution,
+    Ecosystem,
+    Finding,
+    Inventory,
+    Package,
+    Severity,
+    summarise,
+)
 from appliance.logs import Log
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +101,10 @@ async def test_with_what_a_manifest_was_scanned_is_told_without_reading_it(file:
 
     found = await file.read(lambda reader: scans.find_standing(reader, scan().digest))
 
-    assert found == scans.Standing("1", NOON, 1, "sha256:d", Timestamp(NOON + 1), is_complete=True)
+    assert found is not None
+    assert (found.reader, found.read_at, found.matcher, found.data) == ("1", NOON, 1, "sha256:d")
+    assert (found.matched_at, found.is_complete) == (NOON + 1, True)
+    assert found.summary == summarise(scan().report)
 
 
 def test_what_is_new_and_what_is_gone_is_told() -> None:

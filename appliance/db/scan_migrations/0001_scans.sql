@@ -53,6 +53,7 @@ CREATE TABLE scans (
   data_built_at INTEGER, -- when these were made
   matched_at INTEGER NOT NULL,
   is_complete INTEGER NOT NULL,
+  summary TEXT NOT NULL, -- JSON: counts by severity, language and fix, before any exclusion
   inventory BLOB NOT NULL, -- Inventory: MessagePack, zlib
   verdict BLOB NOT NULL -- Verdict: MessagePack, zlib
 ) STRICT;

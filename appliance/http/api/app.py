@@ -39,6 +39,8 @@ from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
+from appliance.http.api.scanning import SCAN_ORDERS
+from appliance.http.api.scans import Scans
 from appliance.http.api.search import find
 from appliance.http.api.session import Sessions, provide_entry
 from appliance.http.api.settings import show_settings
@@ -73,6 +75,8 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Tags,
     Deletions,
     Retention,
+    Scans,
+    *SCAN_ORDERS,
     Jobs,
     list_schedules,
     show_snapshots,

@@ -1,11 +1,12 @@
 """`/api/v1/images/<id>/manifests`: a row a digest, all of one, its tags, deletion of up to 50 together."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 
 from appliance.db import images, manifest_lists, manifests, referrer_tree, registries
@@ -20,9 +21,10 @@ from appliance.errors import ManifestUnknown, NameUnknown
 from appliance.http.api.asking import InAsking, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
-from appliance.http.api.running import InRunning
+from appliance.http.api.running import InRunning, Running
+from appliance.http.api.scan_shapes import ScanBrief, show_brief
 from appliance.services import delete as deleting
-from appliance.services import freeing, tagging
+from appliance.services import freeing, scan_view, tagging
 from appliance.services.build_history import Build
 from appliance.services.chart import Chart
 from appliance.services.describe import Describer, Layer, Outline, Platform
@@ -62,6 +64,7 @@ class ManifestOfImage(msgspec.Struct, frozen=True, rename="camel"):
     modified_at: datetime
     pulls: int
     last_pulled_at: datetime | None
+    scan: ScanBrief | None  # null for what has nothing to scan itself, as an index
 
 
 class ManifestInFull(ManifestOfImage, frozen=True, rename="camel"):
@@ -128,10 +131,37 @@ class DeletionReport(msgspec.Struct, frozen=True, rename="camel"):
     undo: str  # the id by which it can be undone; "" where it cannot
 
 
+class Briefs(msgspec.Struct, frozen=True):
+    """Tells of the scans of manifests in few words."""
+
+    stock: Stock
+    running: Running
+
+    async def of(
+        self, image: ImageId, rows: Sequence[ManifestRow], outlines: Sequence[Outline]
+    ) -> Sequence[ScanBrief | None]:
+        """Return what is known of the scans of `rows`; None for what has nothing to scan itself."""
+        wanted = [(row.id, row.digest) for row in rows]
+        known = await scan_view.find_known(self.stock, self.running.scanner(), image, wanted)
+        return [
+            show_brief(one) if one.scanned is not None or outline.kind is Kind.IMAGE else None
+            for one, outline in zip(known, outlines, strict=True)
+        ]
+
+
+def provide_briefs(stock: InStock, running: InRunning) -> Briefs:
+    """Return who tells of scans."""
+    return Briefs(stock, running)
+
+
+InBriefs = NamedDependency[SkipValidation[Briefs]]
+
+
 class Manifests(Controller):
     """Manifests: list, show, tag, delete; their referrers."""
 
     path = "/api/v1/images/{image_id:str}/manifests"
+    dependencies = {"briefs": Provide(provide_briefs, sync_to_thread=False)}  # noqa: RUF012 - Litestar's way
     tags = ["manifests"]  # noqa: RUF012 - Litestar's way
 
     @get()
@@ -139,6 +169,7 @@ class Manifests(Controller):
         self,
         stock: InStock,
         describer: InDescriber,
+        briefs: InBriefs,
         asking: InAsking,
         image_id: FromPath[str],
         tagged: Tagged = None,
@@ -159,18 +190,26 @@ class Manifests(Controller):
             limit,
         )
         outlines = await describer.outline(image, number, page.items)
-        return Page([_show(row, outline) for row, outline in zip(page.items, outlines, strict=True)], page.next)
+        scans = await briefs.of(number, page.items, outlines)
+        return Page([_show(*one) for one in zip(page.items, outlines, scans, strict=True)], page.next)
 
     @get("/{digest:str}")
     async def show(
-        self, stock: InStock, describer: InDescriber, asking: InAsking, image_id: FromPath[str], digest: FromPath[str]
+        self,
+        stock: InStock,
+        describer: InDescriber,
+        briefs: InBriefs,
+        asking: InAsking,
+        image_id: FromPath[str],
+        digest: FromPath[str],
     ) -> ManifestInFull:
         """Show all of a manifest: config, layers, platforms, history of the build, chart."""
         image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
         row = await _find_row(stock, image, number, digest)
         found = await describer.describe(image, number, row)
+        (scan,) = await briefs.of(number, [row], [found.outline])
         return ManifestInFull(
-            **msgspec.structs.asdict(_show(row, found.outline)),
+            **msgspec.structs.asdict(_show(row, found.outline, scan)),
             config=found.config,
             layers=found.layers,
             annotations=found.annotations,
@@ -234,6 +273,7 @@ class Manifests(Controller):
         self,
         stock: InStock,
         describer: InDescriber,
+        briefs: InBriefs,
         asking: InAsking,
         image_id: FromPath[str],
         digest: FromPath[str],
@@ -247,7 +287,9 @@ class Manifests(Controller):
         await tagging.edit_tags(stock, grant, parse_digest(digest), add, remove, stock.clock())
         image, number = _find(stock, grant.image)
         row = await _find_row(stock, image, number, digest)
-        return _show(row, (await describer.outline(image, number, [row]))[0])
+        outlines = await describer.outline(image, number, [row])
+        (scan,) = await briefs.of(number, [row], outlines)
+        return _show(row, outlines[0], scan)
 
     @delete("/{digest:str}")
     async def delete(self, stock: InStock, asking: InAsking, image_id: FromPath[str], digest: FromPath[str]) -> None:
@@ -296,7 +338,7 @@ async def _find_row(stock: Stock, image: ImageRef, number: ImageId, text: str) -
     return row
 
 
-def _show(row: ManifestRow, outline: Outline) -> ManifestOfImage:
+def _show(row: ManifestRow, outline: Outline, scan: ScanBrief | None) -> ManifestOfImage:
     return ManifestOfImage(
         digest=row.digest,
         kind=outline.kind,
@@ -315,6 +357,7 @@ def _show(row: ManifestRow, outline: Outline) -> ManifestOfImage:
         modified_at=moment(row.changed_at),
         pulls=row.pulls,
         last_pulled_at=moment_or_none(row.last_pulled_at),
+        scan=scan,
     )
 
 

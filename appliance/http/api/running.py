@@ -13,10 +13,15 @@ from appliance.domain.registry import EndpointUrls, Registry, StoreState
 from appliance.errors import Unavailable
 from appliance.http.allowlist import Allowlists
 from appliance.http.health import Health
+from appliance.services.scanning import Scanner
 
 
 async def _is_well() -> StoreState:
     return StoreState.WELL
+
+
+def _no_scanner() -> Scanner:
+    raise Unavailable("the scanner is not there yet; try again in a moment")
 
 
 def _no_lists() -> Allowlists:
@@ -66,6 +71,7 @@ class Running(msgspec.Struct, frozen=True):
     urls_of: Callable[[Registry], EndpointUrls] = lambda _: EndpointUrls()
     store_state: Callable[[], Awaitable[StoreState]] = _is_well
     allowlists: Callable[[], Allowlists] = _no_lists
+    scanner: Callable[[], Scanner] = _no_scanner
     configuration: Callable[[], Configuration] = lambda: Configuration([], "")
 
 

@@ -19,6 +19,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.UploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),
     errors.RefusalUnknown: (404, "NAME_UNKNOWN"),
     errors.JobUnknown: (404, "NAME_UNKNOWN"),
+    errors.ScanUnknown: (404, "NAME_UNKNOWN"),
     errors.FeedUnknown: (404, "NAME_UNKNOWN"),
     errors.PageUnknown: (404, "NAME_UNKNOWN"),
     errors.AccountUnknown: (404, "NAME_UNKNOWN"),

@@ -1,0 +1,209 @@
+"""What the management API tells of a scan: by vulnerability, by package, by secret, and in few words for lists."""
+
+from datetime import datetime
+
+import msgspec
+
+from appliance.domain.exclusion import Tally
+from appliance.domain.vulnerability import Ecosystem, Secret
+from appliance.http.api.page import moment_or_none
+from appliance.services.scan_links import links_of
+from appliance.services.scan_view import Judged, JudgedPackage, Known
+
+CATEGORIES = {True: "language", False: "os"}  # of a package
+
+
+class SeverityCount(msgspec.Struct, frozen=True):
+    """How many findings of one severity there are, how many are excluded, and how many count."""
+
+    severity: str
+    found: int
+    excluded: int
+    counted: int
+
+
+class ScanBrief(msgspec.Struct, frozen=True, rename="camel"):
+    """A scan in few words. `state` is never, queued, failed, partial, no data or complete."""
+
+    state: str
+    scanned_at: datetime | None
+    is_stale: bool  # newer data, detectors or rules have not been applied yet
+    counts: tuple[SeverityCount, ...]
+    secrets: int
+
+
+class CvssShown(msgspec.Struct, frozen=True):
+    """A score and what it was made from."""
+
+    source: str
+    version: str
+    score: float | None
+    vector: str
+
+
+class AcceptanceBrief(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a finding is accepted, by whom, until when."""
+
+    id: str
+    reason: str
+    created_by: str
+    expires_at: datetime | None
+
+
+class VulnerabilityFound(msgspec.Struct, frozen=True, rename="camel"):
+    """A vulnerability of a package. `excluded` is why it does not count, null where it does."""
+
+    id: str
+    links: tuple[str, ...]
+    title: str
+    severity: str
+    severity_source: str
+    cvss: CvssShown | None
+    category: str  # os, language
+    type: str  # which distribution or language
+    package: str
+    version: str
+    fixed: str
+    is_fixable: bool
+    status: str
+    vendor_ids: tuple[str, ...]
+    path: str
+    layer: str
+    epss: float | None
+    known_exploited: bool
+    is_new: bool
+    excluded: str | None
+    acceptance: AcceptanceBrief | None
+
+
+class UpgradeShown(msgspec.Struct, frozen=True):
+    """To which version a package would have to go, and how many findings that mends."""
+
+    version: str
+    fixes: int
+
+
+class PackageFound(msgspec.Struct, frozen=True, rename="camel"):
+    """A package, and how many findings it has."""
+
+    name: str
+    version: str
+    category: str
+    type: str
+    purl: str
+    licences: tuple[str, ...]
+    arch: str
+    source: str
+    path: str
+    layer: str
+    counts: tuple[SeverityCount, ...]
+    findings: int
+    unjudged: int  # advisories that its version could not be compared with
+    upgrade: UpgradeShown | None
+
+
+class SecretFile(msgspec.Struct, frozen=True, rename="camel"):
+    """A file that was searched for secrets, and one that was found in it; without one there is none."""
+
+    file: str
+    rule: str
+    category: str
+    title: str
+    severity: str | None
+    line: int | None
+    match: str  # with all that is secret hidden
+    layer: str
+    is_excluded: bool
+
+
+def show_counts(tallies: tuple[Tally, ...]) -> tuple[SeverityCount, ...]:
+    """Return counts as the API shows them."""
+    return tuple(SeverityCount(one.severity.value, one.found, one.excluded, one.counted) for one in tallies)
+
+
+def show_brief(known: Known) -> ScanBrief:
+    """Return what lists show of a scan."""
+    scanned = known.scanned
+    if scanned is None:
+        return ScanBrief("never", None, is_stale=False, counts=(), secrets=0)
+    at = known.standing.matched_at if known.standing is not None else scanned.scanned_at
+    return ScanBrief(scanned.state.value, moment_or_none(at), known.is_stale, show_counts(known.tallies), known.secrets)
+
+
+def type_of(ecosystem: Ecosystem, family: str) -> str:
+    """Return the manual's "OS/Language" of a package: its distribution, or its language's ecosystem."""
+    return ecosystem.value if ecosystem.is_language or not family else family
+
+
+def show_vulnerability(one: Judged, family: str) -> VulnerabilityFound:
+    """Return a finding as the API shows it; `family` is the distribution's."""
+    finding, package, acceptance = one.finding, one.finding.package, one.acceptance
+    cvss = finding.cvss
+    return VulnerabilityFound(
+        id=finding.id,
+        links=links_of(finding.id, finding.feed),
+        title=finding.title,
+        severity=finding.severity.value,
+        severity_source=finding.severity_source,
+        cvss=None if cvss is None else CvssShown(cvss.source, cvss.version, cvss.score, cvss.vector),
+        category=CATEGORIES[package.ecosystem.is_language],
+        type=type_of(package.ecosystem, family),
+        package=package.name,
+        version=package.version,
+        fixed=finding.fixed,
+        is_fixable=finding.is_fixable,
+        status=finding.status.value,
+        vendor_ids=finding.vendor_ids,
+        path=package.found_in,
+        layer=package.layer,
+        epss=finding.epss,
+        known_exploited=finding.known_exploited,
+        is_new=one.is_new,
+        excluded=None if one.excluded is None else one.excluded.value,
+        acceptance=None
+        if acceptance is None
+        else AcceptanceBrief(
+            acceptance.public_id, acceptance.reason, acceptance.created_by, moment_or_none(acceptance.expires_at)
+        ),
+    )
+
+
+def show_package(row: JudgedPackage, family: str) -> PackageFound:
+    """Return a package as the API shows it."""
+    package = row.package
+    return PackageFound(
+        name=package.name,
+        version=package.version,
+        category=CATEGORIES[package.ecosystem.is_language],
+        type=type_of(package.ecosystem, family),
+        purl=package.purl,
+        licences=package.licences,
+        arch=package.arch,
+        source=package.source,
+        path=package.found_in,
+        layer=package.layer,
+        counts=show_counts(row.tallies),
+        findings=row.findings,
+        unjudged=row.unjudged,
+        upgrade=None if row.upgrade is None else UpgradeShown(row.upgrade.version, row.upgrade.fixes),
+    )
+
+
+def show_secret(one: Secret, *, is_excluded: bool) -> SecretFile:
+    """Return a secret as the API shows it."""
+    return SecretFile(
+        one.found_in,
+        one.rule,
+        one.category,
+        one.title,
+        one.severity.value,
+        one.line,
+        one.match,
+        one.layer,
+        is_excluded,
+    )
+
+
+def clean_file(path: str, layer: str) -> SecretFile:
+    """Return a file in which no secret was found."""
+    return SecretFile(path, "", "", "", None, None, "", layer, is_excluded=False)
