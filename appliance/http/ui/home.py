@@ -4,6 +4,7 @@ from litestar import Response, get, post
 
 from appliance.http.api.status import Status
 from appliance.http.ui.backend import Refused
+from appliance.http.ui.glance import look
 from appliance.http.ui.texts import LANGUAGES
 from appliance.http.ui.view import InView, language_cookie
 
@@ -17,7 +18,8 @@ async def show_home(view: InView) -> Response[str]:
         if error.status != 403:
             raise
         appliance = None  # who may view single repositories only sees how to push to them
-    return view.page("pages/home.html", appliance=appliance, commands=first_push(view.endpoint, is_tls=view.is_tls))
+    commands = first_push(view.endpoint, is_tls=view.is_tls)
+    return view.page("pages/home.html", appliance=appliance, commands=commands, glance=await look(view, appliance))
 
 
 @post("/language")

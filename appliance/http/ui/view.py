@@ -74,11 +74,15 @@ class View(msgspec.Struct, frozen=True):
         return self.request.headers.get("host", "")
 
     @property
+    def here(self) -> str:
+        """The path of this page with all that was asked for."""
+        asked = self.request.scope["query_string"].decode("latin-1")
+        return quote(self.request.scope["path"]) + (f"?{asked}" if asked else "")
+
+    @property
     def link(self) -> str:
         """The address of this page as the browser asked for it, to be sent on."""
-        asked = self.request.scope["query_string"].decode("latin-1")
-        path = quote(self.request.scope["path"])
-        return f"{'https' if self.is_tls else 'http'}://{self.endpoint}{path}" + (f"?{asked}" if asked else "")
+        return f"{'https' if self.is_tls else 'http'}://{self.endpoint}{self.here}"
 
     @property
     def is_tls(self) -> bool:
