@@ -21,7 +21,7 @@ from appliance.services.credentials import hash_secret
 from appliance.services.stock import Stock
 
 GOOD_FOR = DAY
-PATH = "/first-administrator/"  # of the page; the secret follows
+PATH = "/first-administrator?secret="  # of the page; not in the path itself, which records show
 _ADMINISTRATOR = "ScrFullAccess"
 _ENDED = "this link is good no more: it was used, its day is over, or somebody can sign in; an administrator helps"
 

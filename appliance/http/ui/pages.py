@@ -15,6 +15,7 @@ from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
 from appliance.http.ui.backend import AsgiApp, Refused
+from appliance.http.ui.first import make_first, show_first
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.images import ImagePages
 from appliance.http.ui.index import INDEX
@@ -35,6 +36,8 @@ _PAGES: list[ControllerRouterHandler] = [
     show_sign_in,
     sign_in,
     sign_out,
+    show_first,
+    make_first,
     RegistryPages,
     *INDEX,
     RepositoryPages,
@@ -43,7 +46,7 @@ _PAGES: list[ControllerRouterHandler] = [
     show_manifest,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token")
-_FOR_STRANGERS = ("/static/", "/sign-in", "/language")
+_FOR_STRANGERS = ("/static/", "/sign-in", "/language", "/first-administrator")
 _HEADINGS = {
     401: "Sign in first",
     403: "Not allowed",

@@ -12,7 +12,7 @@ from tests.make.server import Server
 
 SECRET = "a horse of another colour"  # noqa: S105 - of the administrator of one test
 CONFIG = '[server]\ntrusted_proxies = ["192.0.2.1"]\npublic_url = "https://registry.example.com"\n'
-_LINK = re.compile(r"once and within a day: (?P<base>\S+)/first-administrator/(?P<secret>[\w-]{43})$")
+_LINK = re.compile(r"once and within a day: (?P<base>\S+)/first-administrator\?secret=(?P<secret>[\w-]{43})$")
 
 
 @pytest.fixture
