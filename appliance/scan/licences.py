@@ -69,6 +69,10 @@ _SPELLINGS = {
     "zlib/libpng": "Zlib",
     "zpl 2.1": "ZPL-2.1",
 }
+IDENTIFIERS = frozenset(  # of SPDX's list, as packages write them most
+    {*_SPELLINGS.values(), "0BSD", "BlueOak-1.0.0", "CC-BY-3.0", "CC-BY-4.0", "ISC", "MIT", "MIT-0", "Python-2.0"}
+    | {"Unlicense", "WTFPL", "BSD-2-Clause-Patent", "EPL-1.0", "EPL-2.0", "CDDL-1.0", "OFL-1.1", "curl"}
+)
 _LONGEST = 120  # characters; some packages put the whole licence text into the field
 _LONGEST_LIST = 1000  # characters of several licences together
 _WORDS = re.compile(r"\s+(?:and|or|AND|OR)\s+|\s*[,|;]\s*")
