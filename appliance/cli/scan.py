@@ -1,6 +1,7 @@
 """`scr scan IMAGE`: what is in an image, by a server here, or in a layout, an archive or a folder without one."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +24,8 @@ from appliance.errors import Conflict, Invalid, Unavailable
 
 EXAMPLES = ("scr scan pay/api:1 --fail-on high", "scr scan ./app.tar --data-dir /var/lib/scr")
 
+_FORMS = ("json", "csv", "sarif", "cyclonedx", "spdx", "openvex")
+_BILLS = ("cyclonedx", "spdx")
 _LEVELS = [severity.value for severity in Severity if severity > Severity.UNKNOWN]
 
 
@@ -51,6 +54,11 @@ class _Scan(msgspec.Struct, rename="camel"):
     refusal: str | None
 
 
+class _Kept(msgspec.Struct, rename="camel"):
+    digest: str
+    artifact_type: str
+
+
 class _Found(msgspec.Struct):
     id: str
 
@@ -67,6 +75,9 @@ def add(parser: Parser) -> None:
     parser.add_argument("--severity", choices=_LEVELS, default="none", help="print this severity and worse only")
     parser.add_argument("--everything", action="store_true", help="print what is excluded or accepted, too")
     parser.add_argument("--no-new", action="store_true", help="print the last result; order no scan")
+    parser.add_argument("--form", choices=_FORMS, default="", help="print or write the results in this form instead")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the results in that form go, else stdout")
+    parser.add_argument("--attach", choices=_BILLS, help="keep this bill of materials beside the image, as a referrer")
     parser.add_argument("--lock-files", action="store_true", help="of a path: also list what lock files name")
     add_place(parser)
 
@@ -78,14 +89,17 @@ def run(options: argparse.Namespace) -> int:
     if not options.what:
         raise Invalid("name an image or a path to scan, or --repository, or --all")
     if (path := Path(options.what)).exists():
-        results = scan_path(path, options)
+        results, exports = scan_path(path, options)
     else:
         with connect(options) as client:
             results = list(_scan(client, options))
-    if options.json:
+            exports = _export(client, options, results)
+    if options.form:
+        _write(options, exports)
+    elif options.json:
         show_json(results)
     for result in results:
-        if not options.json:
+        if not options.json and not options.form:
             show_result(result, Severity(options.severity), everything=options.everything)
         say_shortcomings(result)
     limit = Severity(options.fail_on) if options.fail_on else None
@@ -106,6 +120,34 @@ def _scan(client: Client, options: argparse.Namespace) -> Iterator[Result]:
         digests = ordered.digests
     for one in digests:
         yield _result(client, f"{image}/manifests/{quote(one)}/scan", name, one)
+
+
+def _export(client: Client, options: argparse.Namespace, results: list[Result]) -> list[bytes]:
+    """Return the results in the form that is asked for, and keep the bills that are."""
+    exports: list[bytes] = []
+    address, _ = _locate(client, _without_host(options.what), options.registry)
+    for result in results if options.form or options.attach else ():
+        scan = f"{address}/manifests/{quote(result.digest)}/scan"
+        if options.form:
+            exports.append(client.ask("GET", f"{scan}/export?form={options.form}").body)
+        if options.attach:
+            kept = client.post(f"{scan}/sbom", {"form": options.attach}, _Kept)
+            say(f"kept {kept.artifact_type} beside {result.name}: {kept.digest}")
+    return exports
+
+
+def _write(options: argparse.Namespace, exports: list[bytes]) -> None:
+    """Write what is asked for in another form. Raises Invalid where one file would have to hold several."""
+    if len(exports) != 1:
+        raise Invalid(f"{options.what} has {len(exports)} images, and a document is about one; name one by its digest")
+    if options.output is None:
+        sys.stdout.buffer.write(exports[0])
+        return
+    try:
+        options.output.write_bytes(exports[0])
+    except OSError as error:
+        raise Invalid(f"{options.output} cannot be written: {error.strerror}") from error
+    say(f"wrote {options.output}")
 
 
 def _locate(client: Client, name: str, registry: str) -> tuple[str, str]:

@@ -11,15 +11,21 @@ from appliance.domain.exclusion import Accepted
 from appliance.domain.image_policy import DEFAULT_POLICY
 from appliance.domain.moment import SECOND, Timestamp, to_text
 from appliance.domain.scan import Scan
+from appliance.errors import Invalid
 
 
-def scan_path(path: Path, options: argparse.Namespace) -> list[Result]:
-    """Return the results for what lies at `path`. Raises LayoutInvalid, ConfigInvalid, FeedInvalid."""
+def scan_path(path: Path, options: argparse.Namespace) -> tuple[list[Result], list[bytes]]:
+    """Return the results for what lies at `path`, and each in the form that is asked for.
+
+    Raises LayoutInvalid, ConfigInvalid, FeedInvalid, Invalid where there is no registry to keep a bill in.
+    """
     from appliance.assemble.scanning import options_of  # noqa: PLC0415 - most runs ask the server
     from appliance.cli import settings  # noqa: PLC0415 - the same
     from appliance.services import scan_path as scanning  # noqa: PLC0415 - the same
     from appliance.services.vulndb import FOLDER, open_folder  # noqa: PLC0415 - the same
 
+    if options.attach:
+        raise Invalid(f"{path} is of this host: a bill of materials is kept beside an image of a registry")
     config: Config = settings.load_from(options).config
     if options.lock_files:
         import msgspec  # noqa: PLC0415 - the same
@@ -29,7 +35,16 @@ def scan_path(path: Path, options: argparse.Namespace) -> list[Result]:
     data = open_folder(config.storage.data_dir / FOLDER)
     now = Timestamp(int(time.time() * SECOND))
     found = asyncio.run(scanning.scan_path(path, options_of(config), data, now))
-    return [result_of(one.name, one.scan) for one in found]
+    return [result_of(one.name, one.scan) for one in found], [
+        _export(one.name, one.scan, options.form) for one in found if options.form
+    ]
+
+
+def _export(name: str, scan: Scan, form: str) -> bytes:
+    from appliance.services.scan_export import form_of, tell  # noqa: PLC0415 - most runs ask the server
+    from appliance.services.scan_view import view  # noqa: PLC0415 - the same
+
+    return form_of(form).write(tell(view(scan, DEFAULT_POLICY, Accepted(())), name))
 
 
 def result_of(name: str, scan: Scan) -> Result:

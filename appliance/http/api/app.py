@@ -39,6 +39,7 @@ from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
+from appliance.http.api.scan_exports import SCAN_EXPORTS
 from appliance.http.api.scanning import SCAN_ORDERS
 from appliance.http.api.scans import Scans
 from appliance.http.api.search import find
@@ -76,6 +77,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Deletions,
     Retention,
     Scans,
+    *SCAN_EXPORTS,
     *SCAN_ORDERS,
     Jobs,
     list_schedules,

@@ -19,7 +19,7 @@ class Form(msgspec.Struct, frozen=True):
 
 FORMS = {
     "json": Form("application/json", "json", plain.write),
-    "csv": Form("text/csv; charset=utf-8", "csv", csv_rows.write),
+    "csv": Form("text/csv", "csv", csv_rows.write),
     "sarif": Form("application/sarif+json", "sarif", sarif.write),
     "cyclonedx": Form("application/vnd.cyclonedx+json", "cdx.json", cyclonedx.write, is_sbom=True),
     "spdx": Form("application/spdx+json", "spdx.json", spdx.write, is_sbom=True),
