@@ -12,6 +12,7 @@ from tests.http.api.test_registries import Registry, make, send
 from tests.make import images
 from tests.make.client import Client, Reply
 from tests.make.server import Server
+from tests.make.stores import names_in
 
 IMAGE = images.image([{"etc/motd": b"welcome"}])
 OTHER = images.image([{"etc/motd": b"another"}])
@@ -119,7 +120,7 @@ def test_bytes_that_two_registries_have_are_stored_once(server: Server, local: C
         local.push("pay/api", content, "1")
         own.push("pay/api", content, "1")
 
-        names = [path.name for path in (server.data / "blobs").rglob("*.*") if path.is_file()]
+        names = names_in(server.data, server.environment)
 
         for blob in content.blobs:
             assert len([name for name in names if name.startswith(blob.digest.partition(":")[2])]) == 1
