@@ -78,7 +78,7 @@ image: setup-dev ## an OCI image around the packaged file, dist/scr-<version>-im
 test-package: setup-dev setup-clients ## the black-box tests against the packaged file (PACKAGE=..., else the newest in dist)
 	packaging/setup/trees.sh
 	SCR_TEST_PROGRAM="$(abspath $(PACKAGE))" $(PYTEST) $(SPREAD) tests/package tests/clients tests/conformance \
-		tests/crash tests/browser tests/assemble/test_service.py tests/assemble/test_life.py
+		tests/crash tests/browser tests/assemble/test_service.py tests/assemble/test_life.py tests/cli/test_vulndb.py
 
 golden: setup-dev ## rewrite the expected outputs; review the difference
 	$(PYTEST) --golden $(SLOW:%=--ignore=%) tests

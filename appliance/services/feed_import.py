@@ -29,7 +29,7 @@ from appliance.services.stock import Stock
 from appliance.services.vulndb import Source, Vulndb
 
 T = TypeVar("T")
-_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # of the environment, to the child
+_PASSED_ON = ("PATH", "PYTHONPATH", "SCR_CARRIED", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # to the child
 _LINE = 64 << 10  # bytes of a line of the child
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _BEYOND = re.compile(r"[^a-z0-9]+")
