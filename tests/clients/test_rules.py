@@ -13,6 +13,11 @@ LOCKED = "is locked; unlock it, or push another tag"
 LIMITED = "it was never scanned, and the image's pull limit refuses what is not scanned"
 
 
+@pytest.fixture(scope="module")
+def server_config() -> str:
+    return "[defaults.repository.scan]\non_push = false\n"  # what is never scanned is what the limit refuses
+
+
 class _Found(msgspec.Struct):
     id: str
 
