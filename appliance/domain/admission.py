@@ -151,6 +151,12 @@ def admit_own(caller: Caller, appliance: str, account: Account, action: Action) 
     return AccountGrant(caller, account)
 
 
+def may_own(caller: Caller, appliance: str, account: Account, action: Action) -> bool:
+    """Whether `admit_own` would give the grant; for lists."""
+    verdict = _judge(caller, action, (account_srn(appliance, account),))
+    return (verdict.allowed or not verdict.policy) and (caller.scopes is None or caller.scopes.manages(action))
+
+
 def may(caller: Caller, site: Site, path: ImagePath, action: Action) -> bool:
     """Whether `caller` could do `action` on the image at `path`, through the management API; for lists."""
     return _may_manage(caller, action, resources_of(site.appliance, site.name, path))

@@ -124,7 +124,7 @@ class AccessKeys(Controller):
         page = await collect_page(
             fetch,
             lambda row: f"{row.owner}/{row.name}",
-            lambda row: row.holder == asking.own_account or asking.may_account(row.holder, Action.VIEW_KEY),
+            lambda row: _may_view(asking, row),
             cursor,
             limit,
         )
@@ -231,9 +231,13 @@ def _tell(made: credentials.MadeKey, now: Timestamp, status_code: int) -> Respon
 def _find(stock: Stock, asking: Asking, access_key: str) -> KeyRow:
     """Return the key, if the asker may view it. Raises AccountUnknown."""
     row = access_keys.find(stock.db.reader, access_key)
-    if row is None or not (row.holder == asking.own_account or asking.may_account(row.holder, Action.VIEW_KEY)):
+    if row is None or not _may_view(asking, row):
         raise AccountUnknown(f"there is no access key {access_key[:40]!r}; see: scr key list")
     return row
+
+
+def _may_view(asking: Asking, row: KeyRow) -> bool:
+    return asking.may_own(row.holder, Action.VIEW_KEY) or asking.may_account(row.holder, Action.VIEW_KEY)
 
 
 def _grant(asking: Asking, owner: Account, access_key: str) -> AccountGrant:

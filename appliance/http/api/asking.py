@@ -21,6 +21,7 @@ from appliance.domain.admission import (
     admit_registry,
     may,
     may_account,
+    may_own,
     may_registry,
 )
 from appliance.domain.names import ImagePath
@@ -109,6 +110,10 @@ class Asking(msgspec.Struct, frozen=True):
         """Whose credential the caller came with; None: it is nobody's, as the operator's door."""
         principal = self.caller.principal
         return Account(Holder(principal.kind.value), principal.name) if self.caller.credential is not None else None
+
+    def may_own(self, account: Account, action: Action) -> bool:
+        """Whether the account is the caller's own, and `action` on it is neither denied nor beyond its token."""
+        return account == self.own_account and may_own(self.caller, self.site.appliance, account, action)
 
     def grant_own(self, account: Account, action: Action) -> AccountGrant:
         """Return the grant for `action` on one's own account, unless a policy denies it. Raises AccessDenied."""

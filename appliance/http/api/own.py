@@ -58,6 +58,8 @@ class Self(Controller):
     @get()
     async def show(self, stock: InStock, asking: InAsking) -> SelfView:
         """Show who asks: groups, policies in force, security settings."""
+        if asking.own_account is not None:
+            asking.grant_own(asking.own_account, Action.VIEW_USER)
         return await stock.db.read(lambda reader: _show(reader, asking))
 
     @put("/password", status_code=204)

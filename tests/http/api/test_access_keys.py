@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.http.api.accounts import Body, attach, detail, find, make, names, send, show
+from tests.make.accounts import ask_token, bearer
 from tests.make.client import Client
 from tests.make.server import Server
 
@@ -129,6 +130,25 @@ def test_a_key_that_ends_makes_none_that_lives_longer(server: Server, admin: Cli
         path = f"access-keys/{ending['accessKey']}"
         assert "lives longer" in detail(send(client, "PATCH", path, {"expiresAt": expiry}).expect(403))
         send(client, "POST", "access-keys", {**order, "expiresAt": in_days(1)}).expect(201)
+
+
+def test_a_token_that_was_fetched_for_images_shows_and_changes_no_key(server: Server, admin: Client) -> None:
+    owner = make(admin, "users", name="scoped")
+    attach(admin, "ScrPullOnlyAccess", "user", owner).expect(204)
+    key = key_of(admin, "user:scoped")
+    path = f"access-keys/{key['accessKey']}"
+
+    with server.client(user=key["accessKey"], password=key["secretKey"]) as basic, server.client() as client:
+        narrow = bearer(ask_token(basic, "repository:pay/api:pull").token)
+        looking = bearer(ask_token(basic, "registry:management:view").token)
+        whole = bearer(ask_token(basic, "registry:management:*").token)
+
+        assert client.get("/api/v1/access-keys", narrow).expect(200).decode(Body)["items"] == []
+        client.get(f"/api/v1/{path}", narrow).expect(404)
+        assert "insufficient_scope" in client.get("/api/v1/self", narrow).expect(401).headers["www-authenticate"]
+        client.get(f"/api/v1/{path}", looking).expect(200)
+        send(client, "POST", f"{path}/rotation", {}, **looking).expect(401)
+        send(client, "POST", f"{path}/rotation", {}, **whole).expect(200)
 
 
 def test_a_policy_may_deny_even_ones_own_keys(server: Server, admin: Client) -> None:
