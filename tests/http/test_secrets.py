@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,20 @@ MEMBERS = (
     Member("ann", ["ScrFullAccess"], password=PASSWORD, sign_in=EVERYWHERE),
     Member("ci", ["ScrPullPushOnlyAccess"], kind=Holder.ROLE),
 )
-PAGES = ("activity", "refusals", "traffic", "metrics", "status", "registries", "repositories", "images", "jobs")
+PAGES = (
+    "users",
+    "access-keys",
+    "self",
+    "activity",
+    "refusals",
+    "traffic",
+    "metrics",
+    "status",
+    "registries",
+    "repositories",
+    "images",
+    "jobs",
+)
 
 
 class Secrets:
@@ -105,6 +119,35 @@ def drive(client: Client, secrets: Secrets, keys: dict[str, Key]) -> dict[str, s
     return ann
 
 
+def manage(admin: Client, secrets: Secrets) -> None:
+    """Give out and take secrets over the management API, right and wrong."""
+    password, other = secrets.add("new password", "marked-new-password"), secrets.add("another", "marked-another-one")
+    user = ask(admin, "POST", "users", {"name": "bob", "password": password})
+    ask(admin, "PUT", f"users/{user['id']}/password", {"password": other})
+    with Client(f"http://{admin.address}", user="bob", password=other) as bob:
+        ask(
+            bob,
+            "PUT",
+            "self/password",
+            {"current": secrets.add("current", "marked-current"), "password": password},
+            403,
+        )
+        ask(bob, "PUT", "self/password", {"current": other, "password": password})
+    key = ask(admin, "POST", "access-keys", {"owner": "user:bob", "name": "laptop"})
+    secrets.add("secret key of bob", key["secretKey"])
+    rotated = ask(admin, "POST", f"access-keys/{key['accessKey']}/rotation", {})
+    secrets.add("rotated secret key", rotated["secretKey"])
+    secret = secrets.add("secret of a first link", "marked-first-link-" + "x" * 30)
+    ask(admin, "POST", "first-administrator", {"secret": secret, "name": "eve", "password": password}, 403)
+    ask(admin, "POST", "users/imports", {"htpasswd": f"eve:{secrets.add('htpasswd', 'marked-no-bcrypt-hash')}"}, 400)
+
+
+def ask(client: Client, method: str, path: str, body: object, status: int = 0) -> dict[str, Any]:
+    expected = (status,) if status else (200, 201, 204)
+    reply = client.request(method, f"/api/v1/{path}", json.dumps(body).encode(), JSON).expect(*expected)
+    return json.loads(reply.body) if reply.body else {}
+
+
 def client_as(client: Client, headers: dict[str, str]) -> Client:
     return Client(f"http://{client.address}", headers=headers)
 
@@ -127,6 +170,7 @@ def test_no_secret_is_found_again_anywhere(server: Server, keys: dict[str, Key])
         ann = drive(client, secrets, keys)
         with client_as(client, ann) as admin:
             admin.push("pay/api", IMAGE, "1")
+            manage(admin, secrets)
             answers = {page: admin.get(f"/api/v1/{page}?").expect(200).body for page in PAGES}
             answers["metrics of Prometheus"] = admin.get("/metrics").expect(200).body
     server.stop()
