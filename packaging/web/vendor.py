@@ -12,6 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE.parents[1] / "web" / "static"
+TESTS = HERE.parents[1] / "tests" / "browser" / "axe"  # what looks at the pages in tests: it is never served or shipped
 FILES = {  # in node_modules -> in web/static
     "@tabler/core/dist/css/tabler.min.css": "tabler.min.css",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
@@ -19,22 +20,33 @@ FILES = {  # in node_modules -> in web/static
     "uplot/dist/uPlot.min.css": "uplot.min.css",
 }
 LICENCES = ("@tabler/core", "@tabler/icons", "htmx.org", "uplot")
+FILES_OF_TESTS = {"axe-core/axe.min.js": "axe.min.js"}
+LICENCES_OF_TESTS = ("axe-core",)
 _MAP = re.compile(rb"\n?(?://|/\*)# sourceMappingURL=[^\n*]*(?:\*/)?\n?")
 
 
 def main(modules: Path) -> None:
-    """Write web/static from `modules`, a folder that npm made."""
-    rows = []
-    for source, name in FILES.items():
-        content = _MAP.sub(b"", (modules / source).read_bytes())
-        (STATIC / name).write_bytes(content)
-        rows.append(_row(modules, _package(source), source, name, content))
+    """Write web/static, and tests/browser/axe, from `modules`, a folder that npm made."""
+    rows = _copy(modules, FILES, STATIC)
     sprite = make_sprite(modules / "@tabler/icons/icons/outline")
     (STATIC / "icons.svg").write_text(sprite)
     rows.append(
         _row(modules, "@tabler/icons", "@tabler/icons/icons/outline/*.svg (icons.txt)", "icons.svg", sprite.encode())
     )
-    (STATIC / "ORIGIN.md").write_text(_origin(modules, rows))
+    (STATIC / "ORIGIN.md").write_text(_origin(modules, rows, LICENCES))
+    TESTS.mkdir(exist_ok=True)
+    rows = _copy(modules, FILES_OF_TESTS, TESTS)
+    (TESTS / "ORIGIN.md").write_text(_origin(modules, rows, LICENCES_OF_TESTS))
+
+
+def _copy(modules: Path, files: dict[str, str], folder: Path) -> list[str]:
+    """Copy `files` into `folder`; return a row of ORIGIN.md for each."""
+    rows = []
+    for source, name in files.items():
+        content = _MAP.sub(b"", (modules / source).read_bytes())
+        (folder / name).write_bytes(content)
+        rows.append(_row(modules, _package(source), source, name, content))
+    return rows
 
 
 def make_sprite(folder: Path) -> str:
@@ -66,7 +78,7 @@ def _row(modules: Path, package: str, source: str, name: str, content: bytes) ->
     return f"| `{name}` | {package} {facts['version']} | {facts['license']} | `{source}` | `{digest}` |"
 
 
-def _origin(modules: Path, rows: list[str]) -> str:
+def _origin(modules: Path, rows: list[str], packages: tuple[str, ...]) -> str:
     head = (
         "# Where the files of this folder come from\n\n"
         "Written by `make web` from the npm packages of `packaging/web`, as published but for references to source\n"
@@ -74,9 +86,11 @@ def _origin(modules: Path, rows: list[str]) -> str:
         "| file | package | licence | there | sha256 |\n|---|---|---|---|---|\n"
     )
     notices = []
-    for package in LICENCES:
+    for package in packages:
         found = sorted((modules / package).glob("LICENSE*"))
-        text = found[0].read_text().strip() if found else f"Licence {_facts(modules, package)['license']}."
+        text = (
+            "\n\n".join(one.read_text().strip() for one in found) or f"Licence {_facts(modules, package)['license']}."
+        )
         notices.append(f"## {package}\n\n```text\n{text}\n```\n")
     return head + "\n".join(rows) + "\n\n" + "\n".join(notices)
 

@@ -15,6 +15,7 @@ from appliance.http.api.app import MAX_BODY
 from appliance.http.api.asking import Asking, provide_asking
 from appliance.http.noting import Noting
 from appliance.http.ui.backend import AsgiApp, Refused
+from appliance.http.ui.deletion_test import DeletionTestPages
 from appliance.http.ui.first import make_first, show_first
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.images import ImagePages
@@ -44,6 +45,7 @@ _PAGES: list[ControllerRouterHandler] = [
     ImagePages,
     TagPages,
     show_manifest,
+    DeletionTestPages,
 ]
 _NO_PAGES = ("/api/", "/health/", "/metrics", "/token")
 _FOR_STRANGERS = ("/static/", "/sign-in", "/language", "/first-administrator")
