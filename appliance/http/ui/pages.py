@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from appliance.errors import ScrError
 from appliance.http.api import problem
 from appliance.http.api.app import MAX_BODY
-from appliance.http.api.asking import Asking, provide_asking
+from appliance.http.api.asking import InAsking, provide_asking
 from appliance.http.noting import Noting
 from appliance.http.ui.backend import AsgiApp, Refused
 from appliance.http.ui.deletion_test import DeletionTestPages
@@ -78,7 +78,7 @@ def _is_page(scope: Any) -> bool:  # noqa: ANN401 - as above
 
 
 def _make_pages(api: AsgiApp, noting: Noting, log: Log) -> Litestar:
-    def provide_view(request: HtmlRequest, asking: Asking) -> View:
+    def provide_view(request: HtmlRequest, asking: InAsking) -> View:
         return make_view(request, api, asking)
 
     def tell(request: HtmlRequest, status: int, message: str, log_id: str = "") -> Response[Any]:
