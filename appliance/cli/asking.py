@@ -46,6 +46,18 @@ def add_asking(parser: Parser, *, deletes: bool = False) -> None:
     add_options(parser)
 
 
+def add_order(parser: Parser) -> None:
+    """Add the option that says in which order registries or repositories are listed."""
+    parser.add_argument(
+        "--sort", choices=("name", "created", "modified"), default="name", help="order; by time the newest first"
+    )
+
+
+def order_of(options: argparse.Namespace) -> str:
+    """Return that order as the API takes it."""
+    return "name" if options.sort == "name" else f"-{options.sort}"
+
+
 def show_all(
     client: Client,
     options: argparse.Namespace,

@@ -4,7 +4,18 @@ import argparse
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, confirm, count_text, show_all, show_fields, time_text, walk
+from appliance.cli.asking import (
+    Page,
+    add_asking,
+    add_order,
+    confirm,
+    count_text,
+    order_of,
+    show_all,
+    show_fields,
+    time_text,
+    walk,
+)
 from appliance.cli.client import Client, connect
 from appliance.cli.editing import (
     add_tags,
@@ -93,6 +104,7 @@ def add(parser: Parser) -> None:
     )
     list_.add_argument("--name", default="", metavar="TEXT", help="only names with TEXT in them")
     list_.add_argument("--resource-tag", default="", metavar="KEY[=VALUE]", help="only those with this resource tag")
+    add_order(list_)
     list_.add_argument("--removed", action="store_true", help="those that were deleted and can be restored")
     add_asking(list_)
     show_ = verbs.add_parser(
@@ -200,6 +212,7 @@ def _list(client: Client, options: argparse.Namespace) -> None:
     last = "RESTORABLE UNTIL" if options.removed else "CREATED"
     heads = ("NAME", "ID", "STATE", "VISIBILITY", "REPOSITORIES", "IMAGES", "SIZE", "QUOTA", last)
     query = {"name": options.name, "resourceTag": options.resource_tag, "removed": removed}
+    query["sort"] = order_of(options)
     show_all(client, options, _API, Registry, heads, cells, **query)
 
 

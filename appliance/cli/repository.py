@@ -8,8 +8,10 @@ import msgspec
 from appliance.cli.asking import (
     Page,
     add_asking,
+    add_order,
     confirm,
     count_text,
+    order_of,
     show_all,
     show_fields,
     show_policy,
@@ -72,6 +74,7 @@ def add(parser: Parser) -> None:
     )
     list_.add_argument("--name", default="", metavar="TEXT", help="only names with TEXT in them")
     list_.add_argument("--resource-tag", default="", metavar="KEY[=VALUE]", help="only those with this resource tag")
+    add_order(list_)
     list_.add_argument("--removed", action="store_true", help="those that were deleted and can be restored")
     _add_registry(list_)
     show_ = verbs.add_parser(
@@ -151,6 +154,7 @@ def run(options: argparse.Namespace) -> int:
 def _list(client: Client, options: argparse.Namespace) -> None:
     removed = "true" if options.removed else ""
     query = {"registry": options.registry, "name": options.name, "resourceTag": options.resource_tag}
+    query["sort"] = order_of(options)
 
     def cells(one: Repository) -> tuple[str, ...]:
         when = one.restorable_until if options.removed else one.created_at

@@ -88,6 +88,21 @@ def test_of_several_deleted_ones_the_id_is_asked_for(scr: Scr) -> None:
     assert shown(scr, "repository", "again")["id"] == ids[0]
 
 
+@pytest.mark.parametrize("noun", ["registry", "repository"])
+def test_lists_are_sorted_by_name_or_by_time(scr: Scr, noun: str) -> None:
+    for name in ("zsorted", "asorted", "msorted"):
+        scr(noun, "create", name).expect(0)
+    scr(noun, "edit", "asorted", "--description", "edited last").expect(0)
+
+    def names(*options: str) -> list[str]:
+        listed = json.loads(scr(noun, "list", "--name", "sorted", "--json", *options).expect(0).out)
+        return [one["name"] for one in listed]
+
+    assert names() == ["asorted", "msorted", "zsorted"]
+    assert names("--sort", "created") == ["msorted", "asorted", "zsorted"]
+    assert names("--sort", "modified")[0] == "asorted"
+
+
 def test_a_repository_is_made_with_a_policy_and_changed(scr: Scr) -> None:
     policies = ("--policy", "pull_limit.refuse_critical=on", "--policy", "tag_deletion.keep_patterns=v*, latest")
     scr("repository", "create", "ruled", *policies).expect(0)
