@@ -61,6 +61,7 @@ bench: setup-dev ## measure, paired with another registry where Go is on the mac
 	packaging/setup/clients.sh wrk registry
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench.starts  # with dist/ of make package and make package-pyinstaller
+	$(PYTHON) -m tests.bench.scanning
 	$(PYTHON) -m tests.bench.scale  # the full size: --size full
 
 package: setup-dev ## the whole program in one file, dist/scr-<version>-linux-<machine> (root; long the first time)

@@ -16,6 +16,8 @@ from tests.scan.feeds.grype_file import GrypeFile, read_flaws
 
 LAYER = "application/vnd.aquasec.trivy.db.layer.v1.tar+gzip"
 METADATA = (FIXTURES / "dense/metadata.json").read_bytes()
+DENSE_FILES = {"trivy.db": dense_database(), "metadata.json": METADATA}
+JAVA_FILES = {name: (FIXTURES / "java-db" / name).read_bytes() for name in ("trivy-java.db", "metadata.json")}
 
 
 def tar_of(files: Mapping[str, bytes]) -> bytes:
@@ -31,7 +33,7 @@ def tar_of(files: Mapping[str, bytes]) -> bytes:
 
 def dense_archive() -> bytes:
     """The dense database as it is published: a tar.gz of the database and its metadata."""
-    return gzip.compress(tar_of({"trivy.db": dense_database(), "metadata.json": METADATA}), 1, mtime=0)
+    return gzip.compress(tar_of(DENSE_FILES), 1, mtime=0)
 
 
 def dense_artifact() -> make.Manifest:
@@ -65,6 +67,4 @@ def grype_archive(folder: Path) -> bytes:
 
 def java_archive() -> bytes:
     """A Java database as it is published."""
-    folder = FIXTURES / "java-db"
-    files = {name: (folder / name).read_bytes() for name in ("trivy-java.db", "metadata.json")}
-    return gzip.compress(tar_of(files), 1, mtime=0)
+    return gzip.compress(tar_of(JAVA_FILES), 1, mtime=0)
