@@ -77,8 +77,9 @@ def read_again(sources: Sources, current: Loaded) -> Change:
     effective = merge(current.config, found.config)
     check_safety(effective)
     different = set(_differing(current, found))
-    if found.config.user != current.config.user:  # a hash is hidden among the settings
-        different.add("user")
+    for table in ("user", "access_key"):  # hashes are hidden among the settings
+        if getattr(found.config, table) != getattr(current.config, table):
+            different.add(table)
     waiting = {key for key in different if key.startswith(RESTART)}
     return Change(
         msgspec.structs.replace(found, config=effective),

@@ -20,6 +20,7 @@ from appliance.services.declare_accounts import (
     DeclaredRole,
     DeclaredUser,
 )
+from appliance.services.declare_keys import DeclaredKey
 from appliance.services.feed_fetch import FeedAddress
 from appliance.services.stock import Rules
 
@@ -88,6 +89,7 @@ def _accounts_of(config: Config) -> DeclaredAccounts:
         tuple(DeclaredRole(one.name, one.policies, one.description) for one in config.role),
         tuple(DeclaredGroup(one.name, one.members, one.policies, one.description) for one in config.group),
         tuple(DeclaredPolicy(one.name, _document_of(one), one.description) for one in config.policy),
+        tuple(DeclaredKey(one.owner, one.name, one.key, one.secret_hash, one.description) for one in config.access_key),
     )
 
 

@@ -13,7 +13,9 @@ from appliance.cli.editing import Order, edit, given, kind, read
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
 from appliance.config.quantities import parse_duration
+from appliance.domain.accounts import new_access_key
 from appliance.errors import QueryInvalid
+from appliance.services.credentials import hash_secret, new_secret_key
 
 EXAMPLES = ("scr key create role:ci --name build --expires 90d", "scr key rotate SCRABCDEFGHIJKLMNOPQ --overlap 1d")
 
@@ -47,6 +49,14 @@ class MadeKey(Key, rename="camel"):
     secret_key: str
 
 
+class Generated(msgspec.Struct, rename="camel"):
+    """A key that was made up."""
+
+    access_key: str
+    secret_key: str
+    secret_hash: str
+
+
 class Me(msgspec.Struct):
     """Who asks."""
 
@@ -78,6 +88,12 @@ def add(parser: Parser) -> None:
     create.add_argument("--description", default="", metavar="TEXT", help="what it is for")
     create.add_argument("--expires", type=kind(_expiry), metavar="TIME", help="after 90d, 12h, or at 2027-01-31")
     add_asking(create)
+    generate = verbs.add_parser(
+        "generate",
+        help="make up an access key for [[access_key]] of scr.toml, and print its secret; asks no server",
+        examples=("scr key generate", "scr key generate --json"),
+    )
+    generate.add_argument("--json", action="store_true", help="print JSON for programs")
     _add_changes(verbs, key)
 
 
@@ -124,6 +140,8 @@ def _add_key(parser: Parser, *, deletes: bool = False) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the verb says."""
+    if options.verb == "generate":
+        return _generate(options)
     verbs: dict[str, Act] = {
         "list": _list,
         "show": _show,
@@ -178,6 +196,19 @@ def _create(client: Client, options: argparse.Namespace) -> None:
         "expiresAt": expiry,
     }
     _tell(options, client.post(_PATH, order, MadeKey))
+
+
+def _generate(options: argparse.Namespace) -> int:
+    secret_key = new_secret_key()
+    made = Generated(new_access_key(), secret_key, hash_secret(secret_key).hex())
+    if options.json:
+        show_json(made)
+        return 0
+    show(f"access key   {made.access_key}")
+    show(f"secret key   {made.secret_key}")
+    show(f"secret hash  {made.secret_hash}")
+    say("put key and secret_hash into [[access_key]] of scr.toml; the secret key is shown this once, for the client")
+    return 0
 
 
 def _edit(client: Client, options: argparse.Namespace) -> None:

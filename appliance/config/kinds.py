@@ -14,7 +14,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.config.accounts import AccountName, PasswordHash, Place, Statements, UserName
+from appliance.config.accounts import (
+    PASSWORD_HASH,
+    SECRET_HASH,
+    AccessKeyName,
+    AccountName,
+    OwnerName,
+    PasswordHash,
+    Place,
+    SecretHash,
+    Statements,
+    UserName,
+    parse_account,
+    parse_key,
+    parse_owner,
+    parse_user,
+)
 from appliance.config.declared import DeclaredRegistry, DeclaredRepository, TagText
 from appliance.config.quantities import (
     Address,
@@ -45,7 +60,6 @@ from appliance.config.sections import (
     SecretLiteral,
     Url,
 )
-from appliance.domain.accounts import check_name, is_user_name
 from appliance.domain.allowlist import GROUP, explain, read_entry
 from appliance.domain.meant import near
 from appliance.domain.names import parse_registry_name, parse_repository_name
@@ -53,10 +67,9 @@ from appliance.domain.policy_document import convert_form
 from appliance.domain.ranges import Span
 from appliance.domain.resource_tags import check_tags
 from appliance.domain.schedule import When
-from appliance.errors import AccountInvalid, NameInvalid, PolicyInvalid, QueryInvalid
+from appliance.errors import NameInvalid, PolicyInvalid, QueryInvalid
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
-_HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 _FEED = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _FEED_SCHEMES = ("https", "http", "oci", "scr")
 LONGEST_DOMAIN = 253 - 37  # characters; `<name>-<id>.` stands before it in a host name
@@ -251,12 +264,6 @@ def _parse_feed(text: str) -> str:
     return text
 
 
-def _parse_user(text: str) -> str:
-    if not is_user_name(text):
-        raise ValueError("1 to 128 characters without : * or /, with no space at either end")
-    return text
-
-
 def _parse_pattern(text: str) -> str:
     try:
         re.compile(text.encode())
@@ -269,15 +276,6 @@ def _parse_literal(text: str) -> str:
     if len(text) < SHORTEST_LITERAL or "\0" in text:
         raise ValueError(f"a text of {SHORTEST_LITERAL} characters or more")
     return text
-
-
-def _parse_account(text: str) -> str:
-    try:
-        return check_name(text, "account")
-    except AccountInvalid:
-        raise ValueError(
-            "1 to 128 letters, digits, '.', '_', '@', '+' or '-', a letter or digit at both ends"
-        ) from None
 
 
 def _parse_place(text: str) -> str:
@@ -365,13 +363,20 @@ _KINDS: dict[object, Kind] = {
         ip_network, str, 'an address or network like "10.0.0.7" or "10.0.0.0/8" (no bits set behind the mask)'
     ),
     HostName: _matching(_HOST, 'a host name like "registry.example.com", without a port', fold=True),
-    UserName: _text(_parse_user),
-    AccountName: _text(_parse_account),
+    UserName: _text(parse_user),
+    AccountName: _text(parse_account),
+    OwnerName: _text(parse_owner),
+    AccessKeyName: _text(parse_key),
+    SecretHash: Kind(
+        "secret",
+        _matching(SECRET_HASH, "a hash that `scr key generate` printed (64 hexadecimal digits)").read,
+        lambda value: HIDDEN if value else "",
+    ),
     Place: _text(_parse_place),
     Statements: Kind("array", _read_statements, msgspec.to_builtins),
     PasswordHash: Kind(
         "secret",
-        _matching(_HASH, "a hash that `scr user hash` printed ($argon2id$...)").read,
+        _matching(PASSWORD_HASH, "a hash that `scr user hash` printed ($argon2id$...)").read,
         lambda value: HIDDEN if value else "",
     ),
     Pattern: _text(_parse_pattern),

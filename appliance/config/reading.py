@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, cast
 import msgspec
 
 from appliance.config import accounts, safety, stores
-from appliance.config.accounts import PasswordHash, UserSection
+from appliance.config.accounts import AccessKeySection, PasswordHash, SecretHash, UserSection
 from appliance.config.declared import find_faults, with_defaults
 from appliance.config.keys import VARIABLES, dotted, key_text, section_of, unknown_key, unknown_variable
 from appliance.config.kinds import Kind, Wrong, from_variable, kind_of, shown, text_of
@@ -226,10 +226,12 @@ class _Reading:
         repositories = with_defaults(config.repository, self._tree.get("repository"), config.defaults.repository)
         for key, text in find_faults(config.registry, repositories, strict=config.compat.scr_strict):
             self._wrong(key, f"{key_text(key)}: {text}")
-        for key, text in accounts.find_faults(config.user, config.role, config.group, config.policy):
+        declared = (config.user, config.role, config.group, config.policy, config.access_key)
+        for key, text in accounts.find_faults(*declared):
             self._wrong(key, text)
         users = tuple(self._with_password(user, ("user", number)) for number, user in enumerate(config.user))
-        return msgspec.structs.replace(config, user=users, repository=repositories)
+        keys = tuple(self._with_secret(one, ("access_key", number)) for number, one in enumerate(config.access_key))
+        return msgspec.structs.replace(config, user=users, access_key=keys, repository=repositories)
 
     def _check_names(self, table: str, names: Sequence[str]) -> None:
         """Note entries of an array of tables that have the name of another."""
@@ -273,19 +275,30 @@ class _Reading:
             self._wrong(path, f"user {user.name} needs either password_hash or password_file; scr user hash makes one")
         if user.password_file is None:
             return user
-        self._files.append(user.password_file)
-        key = (*path, "password_file")
-        try:
-            with user.password_file.open(encoding="utf-8", errors="replace") as file:
-                text = file.readline(_LONGEST_HASH).strip()
-            found = kind_of(PasswordHash).read(text, self._folder)
-        except OSError as error:
-            self._wrong(key, f"{key_text(key)}: {user.password_file} cannot be read: {error.strerror}")
-            return user
-        except Wrong as error:
-            self._wrong(key, f"{key_text(key)}: expected {error.expected} in the first line of {user.password_file}")
-            return user
+        found = self._hash_in(user.password_file, PasswordHash, (*path, "password_file"))
         return msgspec.structs.replace(user, password_hash=found)
+
+    def _with_secret(self, one: AccessKeySection, path: KeyPath) -> AccessKeySection:
+        """Return the key with the hash that its secret_file holds."""
+        if bool(one.secret_hash) == (one.secret_file is not None):
+            self._wrong(path, f"key {one.key} needs either secret_hash or secret_file; scr key generate makes one")
+        if one.secret_file is None:
+            return one
+        found = self._hash_in(one.secret_file, SecretHash, (*path, "secret_file"))
+        return msgspec.structs.replace(one, secret_hash=found)
+
+    def _hash_in(self, path: Path, type_: object, key: KeyPath) -> object:
+        """Return the hash of `type_` in the first line of a file; "" where there is none, which is noted."""
+        self._files.append(path)
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                text = file.readline(_LONGEST_HASH).strip()
+            return kind_of(type_).read(text, self._folder)
+        except OSError as error:
+            self._wrong(key, f"{key_text(key)}: {path} cannot be read: {error.strerror}")
+        except Wrong as error:
+            self._wrong(key, f"{key_text(key)}: expected {error.expected} in the first line of {path}")
+        return ""
 
     def _wrong(self, path: KeyPath, text: str) -> None:
         """Note a mistake where the value of `path` comes from."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NewType
 
 import msgspec
 
-from appliance.config.accounts import GroupSection, PolicySection, RoleSection, UserSection
+from appliance.config.accounts import AccessKeySection, GroupSection, PolicySection, RoleSection, UserSection
 from appliance.config.declared import RegistrySection, RepositorySection
 from appliance.config.quantities import (
     Address,
@@ -301,6 +301,7 @@ class Config(msgspec.Struct, frozen=True):
     vulndb_source: tuple[VulndbSourceSection, ...] = ()
     user: tuple[UserSection, ...] = ()
     role: tuple[RoleSection, ...] = ()
+    access_key: tuple[AccessKeySection, ...] = ()
     group: tuple[GroupSection, ...] = ()
 
     @property

@@ -41,6 +41,11 @@ def find_proof_by_row(reader: Reader, key: KeyId) -> KeyProof | None:
     return _proof(reader.one(_PROOF + "WHERE k.id = ?", (key,)))
 
 
+def list_managed(reader: Reader) -> list[KeyRow]:
+    """Return the keys that scr.toml declares."""
+    return [found for row in reader.rows(f"{_SELECT} WHERE k.managed") if (found := _row(row)) is not None]
+
+
 _PAGE = f"{_SELECT} WHERE instr(lower(k.name), lower(:contains)) AND (:enabled IS NULL OR k.enabled = :enabled)"
 PAGES = {
     False: f"{_PAGE} AND (k.principal_id, k.name) > (:last, :name) ORDER BY k.principal_id, k.name LIMIT :limit",

@@ -63,7 +63,7 @@ async def create(
 
     Raises AccountUnknown, AccountExists, AccountInvalid, AccessDenied for one who may do what the caller may not.
     """
-    secret_key = SECRET_PREFIX + secrets.token_urlsafe(32)
+    secret_key = new_secret_key()
     new = NewKey(
         access_key=new_access_key(),
         owner=PrincipalId(0),
@@ -144,19 +144,31 @@ async def rotate(stock: Stock, grant: AccountGrant, access_key: str, overlap: in
     """
     if not 0 <= overlap <= MAX_OVERLAP:
         raise AccountInvalid(f"the overlap may be up to {MAX_OVERLAP // DAY} days; rotate again later")
-    secret_key = SECRET_PREFIX + secrets.token_urlsafe(32)
+    secret_key = new_secret_key()
     until = Timestamp(now + overlap) if overlap else None
 
     def write(tx: Transaction) -> KeyRow:
         row = _find(tx, grant, access_key)
         guard(row.managed, f"the access key {access_key}", stock.declared_in)
         giving.check_acting(tx, grant.caller, find_principal(tx, grant), f"a new secret of {access_key}")
-        access_keys.rotate(tx, row.row, hash_secret(secret_key), until, str(grant.caller.principal), now)
-        detail: Detail = {"accessKey": access_key, "overlapMs": overlap}
-        note(tx, "key.rotated", grant, find_principal(tx, grant).id, detail, now)
+        put_secret_in(tx, grant, row, hash_secret(secret_key), until, now)
         return _find(tx, grant, access_key)
 
     return MadeKey(await stock.db.write(write), secret_key)
+
+
+def put_secret_in(
+    tx: Transaction, grant: AccountGrant, row: KeyRow, secret_hash: bytes, until: Timestamp | None, now: Timestamp
+) -> None:
+    """Put another secret of a key in place; the one before stays good `until` then, None: it ends at once."""
+    access_keys.rotate(tx, row.row, secret_hash, until, str(grant.caller.principal), now)
+    detail: Detail = {"accessKey": row.access_key, "overlapMs": until - now if until is not None else 0}
+    note(tx, "key.rotated", grant, find_principal(tx, grant).id, detail, now)
+
+
+def new_secret_key() -> str:
+    """Return a new secret key."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
 async def delete(stock: Stock, grant: AccountGrant, access_key: str, now: Timestamp, expected: Expected = ANY) -> None:

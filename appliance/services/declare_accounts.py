@@ -21,6 +21,7 @@ from appliance.services import access_policies as policies
 from appliance.services import accounts, groups
 from appliance.services.access_policies import PolicyEdit
 from appliance.services.accounts import Edit, NewAccount
+from appliance.services.declare_keys import DeclaredKey, declare_keys
 from appliance.services.declaring import FILE, naming
 
 
@@ -66,6 +67,7 @@ class DeclaredAccounts(msgspec.Struct, frozen=True):
     roles: tuple[DeclaredRole, ...] = ()
     groups: tuple[DeclaredGroup, ...] = ()
     policies: tuple[DeclaredPolicy, ...] = ()
+    keys: tuple[DeclaredKey, ...] = ()
 
 
 def declare_accounts(tx: Transaction, declared: DeclaredAccounts, now: Timestamp) -> None:
@@ -78,6 +80,7 @@ def declare_accounts(tx: Transaction, declared: DeclaredAccounts, now: Timestamp
         with naming(f"[[role]] {role.name}"):
             _declare_role(tx, role, now)
     _declare_groups(tx, declared.groups, now)
+    declare_keys(tx, declared.keys, now)
     _let_go(tx, PrincipalKind.USER, {user.name for user in declared.users}, now)
     _let_go(tx, PrincipalKind.ROLE, {role.name for role in declared.roles}, now)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.cli.main import main
 from appliance.services.keys import hash_password
 from tests.http.raw import wait_for_line
 from tests.make.accounts import ask_token, bearer
@@ -27,6 +28,14 @@ def users(*wanted: tuple[str, str, str]) -> str:
 
 ADMIN = ("admin", FIRST, "ScrFullAccess")
 JSON = {"Content-Type": "application/json"}
+
+
+class Generated(msgspec.Struct, frozen=True, rename="camel"):
+    """A key that was made up for the file."""
+
+    access_key: str
+    secret_key: str
+    secret_hash: str
 
 
 class Told(msgspec.Struct, frozen=True, rename="camel"):
@@ -160,3 +169,22 @@ def test_a_role_of_the_file_has_its_policies_until_they_leave_it(server: Server)
         client.get("/v2/pay/api/tags/list", bearer(token)).expect(403)
         change(server, users(ADMIN))
         ci.get("/v2/").expect(401)
+
+
+def test_a_key_of_the_file_opens_until_it_leaves_it(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["key", "generate", "--json"]) == 0
+    made = msgspec.json.decode(capsys.readouterr().out, type=Generated)
+    table = f'[[access_key]]\nowner = "role:ci"\nname = "build"\nkey = "{made.access_key}"\n'
+    whole = users(ADMIN) + ROLES + table
+    change(server, f'{whole}secret_hash = "{made.secret_hash}"\n')
+
+    with server.client(user=made.access_key, password=made.secret_key) as ci, server.client() as client:
+        ci.get("/v2/").expect(200)
+        token = ask_token(ci).token
+        client.get("/v2/", bearer(token)).expect(200)
+        change(server, f'{whole}secret_hash = "{"0" * 64}"\n')  # another secret alone
+        ci.get("/v2/").expect(401)
+        client.get("/v2/", bearer(token)).expect(401)
+        change(server, users(ADMIN) + ROLES)
+        ci.get("/v2/").expect(401)
+    assert made.secret_hash not in "\n".join(server.log)

@@ -10,6 +10,8 @@ from appliance.domain.accounts import Method
 from appliance.errors import ConfigInvalid
 from tests.config.test_reading import HASH
 
+SHA = "0123456789abcdef" * 4
+KEY = '[[access_key]]\nowner = "role:ci"\nname = "build"\nkey = "SCRABCDEFGHIJKLMNOPQ"\n'
 ALL = '[{effect = "allow", actions = ["*"], resources = ["*"]}]'
 
 
@@ -67,6 +69,17 @@ policies = ["ScrFullAccess"]
     assert (accounts.roles[0].policies, accounts.groups[0].members) == (("pay",), ("ann",))
 
 
+def test_the_hash_of_a_key_comes_from_a_file_and_is_shown_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "build.hash").write_text(f"{SHA}\n")
+
+    loaded = load(read(tmp_path, f'{KEY}secret_file = "build.hash"\n'))
+
+    (key,) = declaration_of(loaded.config).accounts.keys
+    assert (key.owner, key.secret_hash) == ("role:ci", SHA)
+    assert [one for one in loaded.settings if SHA in one.value] == []
+    assert tmp_path / "build.hash" in loaded.files
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -101,6 +114,12 @@ policies = ["ScrFullAccess"]
         ),
         ('[[role]]\nname = "c i"\n', "1 to 128 letters"),
         ('[[group]]\nname = "g"\n[[group]]\nname = "g"\n', "scr.toml:4: there is another group g"),
+        (f'{KEY}secret_hash = "abc"\n', "64 hexadecimal digits"),
+        (KEY, "needs either secret_hash or secret_file"),
+        (f'{KEY}secret_file = "none"\n', "none cannot be read"),
+        (KEY.replace("role:ci", "group:ops") + f'secret_hash = "{SHA}"\n', 'like "role:ci" or "user:ann"'),
+        (KEY.replace("SCRAB", "scrab") + f'secret_hash = "{SHA}"\n', "an access key that `scr key generate` printed"),
+        (f'{KEY}secret_hash = "{SHA}"\n' * 2, "there is another access key SCRABCDEFGHIJKLMNOPQ"),
         ('[[user]]\nname = "u"\nsign_in = {api = ["smoke"]}\n', 'expected one of "access-key", "password"'),
     ],
 )

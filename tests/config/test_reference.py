@@ -77,6 +77,14 @@ def test_the_tables_of_which_there_may_be_none_name_the_codes_defaults() -> None
         "sign_in": {place: ["access-key", "password"] for place in ("registry", "api", "console")},
     }
     assert tables["role"][0] == {"name": "ci", "description": "", "policies": []}
+    assert tables["access_key"][0] == {
+        "owner": "role:ci",
+        "name": "build",
+        "key": "SCRABCDEFGHIJKLMNOPQ",
+        "secret_hash": "",
+        "secret_file": "",
+        "description": "",
+    }
     assert tables["group"][0] == {"name": "ops", "description": "", "members": [], "policies": []}
     assert tables["policy"][0] == {
         "name": "pull-pay",

@@ -24,7 +24,7 @@ NOT_RUN = {
     "scr storage rekey": "it needs encryption; tests/stores encrypts",
     "scr storage litestream": "it needs a bucket; tests/stores has one",
     "scr user create ann": "from then on everybody would have to sign in; tests/cli makes users and keys",
-    "scr key": "the same",
+    "scr key create": "the same",
     "scr rebuild": "it works on a folder that nobody serves; tests/services and tests/cli run it",
     "scr restore": "the same; tests/cli runs it",
     "scr vulndb fetch": "it needs a source in scr.toml; tests/cli fetches from one",
