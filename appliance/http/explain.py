@@ -149,6 +149,8 @@ class Explainer:
         has_key = principals.has_key_in_force(self._reader, owner.principal, self._stock.clock())
         if has_key and owner.sign_in.opens(place, Method.KEY):
             return None
+        if owner.password_hash is None and not has_key:
+            return f"{subject.name} has neither a password nor an access key in force"
         ways = "a password" if owner.password_hash is not None else "no password"
         held = "an access key" if has_key else "no access key in force"
         return f"{subject.name} has {ways} and {held}, and its security settings let neither in at the {place}"

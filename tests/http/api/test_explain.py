@@ -107,6 +107,16 @@ def test_a_refusal_is_the_last_step(admin: Client, who: str, action: str, name: 
     assert (found.steps[-1].stage, found.steps[-1].reason) == (stage, reason)
 
 
+def test_who_has_nothing_to_sign_in_with_is_told_so(admin: Client) -> None:
+    content = {"Content-Type": "application/json"}
+    admin.request("POST", "/api/v1/users", b'{"name": "bare", "policies": ["ScrFullAccess"]}', content).expect(201)
+
+    last = explained(admin, "bare", "pull", "pay/api:1").steps[-1]
+
+    assert (last.stage, last.allowed) == ("authentication", False)
+    assert last.reason == "user:bare has neither a password nor an access key in force"
+
+
 def test_an_access_key_is_explained_as_its_owner(admin: Client, keys: dict[str, Key]) -> None:
     found = explained(admin, keys["ci"].access_key, "push", "pay/api")
 
