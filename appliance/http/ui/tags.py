@@ -14,6 +14,7 @@ from appliance.http.api.manifests import (
     TagsEdit,
 )
 from appliance.http.api.page import Page
+from appliance.http.api.scanning import ScanOrder, ScansOrdered
 from appliance.http.api.tags import Named, TagEdit, TagOfImage, TagTarget
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
@@ -87,6 +88,14 @@ class TagPages(Controller):
         """Unlock them."""
         return await _lock(view, image_id, locked=False)
 
+    @post("/scan-tags")
+    async def scan(self, view: InView, image_id: FromPath[str]) -> Response[str]:
+        """Let what is selected be scanned soon."""
+        order = ScanOrder(digests=tuple(_chosen(await view.form())))
+        done = await view.api.make("POST", within("images", image_id, "scans"), order, ScansOrdered)
+        told = view.text("{} scans were ordered.").format(len(done.jobs))
+        return view.go(f"/images/{image_id}/tags", " ".join([told, *(one.reason for one in done.refused[:3])]))
+
     @get("/manifests/{digest:str}/tags")
     async def ask_tags(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
         """Show the names of a digest in a form."""
@@ -151,12 +160,16 @@ async def _preview(
     )
 
 
+def _chosen(form: Form) -> list[str]:
+    """Return the digests that a form names: the one of a row's own button, else those that are selected."""
+    return [form.text("only")] if form.text("only") else form.texts("digest")[:MAX_DIGESTS]
+
+
 async def _lock(view: View, image_id: str, *, locked: bool) -> Response[str]:
-    """Lock or unlock all tags of what the form names; one digest of a row's own button, else the selected ones."""
+    """Lock or unlock all tags of what the form names."""
     form = await view.form()
-    digests = [form.text("only")] if form.text("only") else form.texts("digest")[:MAX_DIGESTS]
     count = 0
-    for digest in digests:
+    for digest in _chosen(form):
         manifest = await view.api.get(within("images", image_id, "manifests", digest), ManifestInFull)
         for tag in manifest.tags:
             if tag.locked != locked:

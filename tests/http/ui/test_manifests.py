@@ -16,6 +16,11 @@ EVIL = '"><svg onload=alert(1)>\x1b[31m'
 SCRIPT = "javascript:alert(1)"
 
 
+@pytest.fixture(scope="module")
+def server_config() -> str:
+    return "[defaults.repository.scan]\non_push = false\n"  # what is pushed stays as it is: never scanned
+
+
 def page_of(server: Server, path: str, manifest: Manifest, tag: str = "") -> str:
     place = place_of(server, path)
     answer = ask(server, f"{place}/manifests/{manifest.digest}{f'?tag={quote(tag)}' if tag else ''}")

@@ -14,6 +14,11 @@ from tests.make.images import Manifest
 from tests.make.server import Server
 
 
+@pytest.fixture(scope="module")
+def server_config() -> str:
+    return "[defaults.repository.scan]\non_push = false\n"  # what is pushed stays as it is: never scanned
+
+
 def image(number: int) -> Manifest:
     return make.image([{"etc/motd": b"number %d" % number}])
 
@@ -39,10 +44,10 @@ def test_a_row_has_all_names_of_a_digest_its_platforms_and_says_that_it_was_neve
 
     assert shown_tags(server, place) == ["1", "latest"]
     assert "linux/arm64/v8" in text
-    assert text.count("Never scanned") == 1
+    assert "Never scanned" not in text  # an index has nothing to scan itself
     assert shown_tags(server, place, "?show=untagged") == []
     assert ask(server, f"{place}/tags?show=untagged").text.count("part of an index") == 2
-    assert ask(server, f"{place}/tags?show=all").text.count("Never scanned") == 3
+    assert ask(server, f"{place}/tags?show=all").text.count("Never scanned") == 2
 
 
 def test_tags_are_found_by_a_part_of_their_name_and_paged(server: Server, client: Client) -> None:
@@ -196,3 +201,19 @@ def test_an_image_without_tags_says_how_to_push_one(server: Server, client: Clie
 
     assert f"docker push {server.address}/bare/api:1" in text
     assert "This tag was never here" in ask(server, f"{place}/tag/latest").text
+
+
+def test_a_scan_is_ordered_for_what_is_selected_and_its_result_stands_in_the_row(
+    server: Server, client: Client
+) -> None:
+    client.push("scan/api", image(14), "1")
+    place = place_of(server, "scan/api")
+    before = ask(server, f"{place}/tags").text
+
+    ordered = select(server, f"{place}/scan-tags", image(14).digest)
+
+    assert before.count("Never scanned") == 1
+    assert ordered.status == 303
+    assert "1%20scans%20were%20ordered." in ordered.headers["set-cookie"]
+    assert "Never scanned" not in ask(server, f"{place}/tags").text
+    assert "Never scanned" not in ask(server, f"{place}/manifests/{image(14).digest}").text
