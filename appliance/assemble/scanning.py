@@ -11,7 +11,7 @@ from appliance.db.side_file import SideFile
 from appliance.domain.names import parse_digest
 from appliance.scan import prefilter
 from appliance.scheduler import Run, Schedule, Work
-from appliance.services import rematch, scan_orders
+from appliance.services import accepting, rematch, scan_orders
 from appliance.services.scan_protocol import OwnRule, Setup
 from appliance.services.scanning import Scanner, ScanOptions
 from appliance.services.stock import Stock
@@ -76,6 +76,8 @@ class ScanLabour:
             run.report({"ordered": await scan_orders.order_stale(self._stock, self._scanner.file, stale, run)})
         elif subject.startswith(scan_orders.EVERYWHERE):
             run.report({"ordered": await scan_orders.spread(self._stock, subject, run.job.created_by, run)})
+        elif subject.startswith(accepting.ABOUT):
+            run.report({"told": await accepting.tell(self._stock, self._scanner.file, subject, run)})
         else:
             done = await self._scanner.scan(parse_digest(subject), run)
             run.report(done)

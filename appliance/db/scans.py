@@ -146,6 +146,12 @@ def load(reader: Reader, row: ScanId) -> Scan | None:
     return _scan(reader, found) if found else None
 
 
+def list_with(reader: Reader, vulnerability: str) -> list[ScanId]:
+    """Return the scans that found `vulnerability` (in upper case)."""
+    sql = "SELECT scan_id FROM scan_findings WHERE vulnerability = ?"
+    return [ScanId(row[0]) for row in reader.rows(sql, (vulnerability,))]
+
+
 def list_digests(reader: Reader, after: ScanId, limit: int) -> list[tuple[ScanId, Digest]]:
     """Return scans with ids above `after`, and which manifests they are of, in order."""
     sql = "SELECT id, digest FROM scans WHERE id > ? ORDER BY id LIMIT ?"

@@ -15,6 +15,7 @@ from litestar.types import ControllerRouterHandler
 from appliance.domain.access import Action
 from appliance.errors import QueryInvalid, ScrError, Unauthorized
 from appliance.http.api import problem
+from appliance.http.api.acceptances import Acceptances
 from appliance.http.api.access_keys import AccessKeys
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
@@ -40,6 +41,7 @@ from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scan_exports import SCAN_EXPORTS
+from appliance.http.api.scan_search import SEARCHES
 from appliance.http.api.scanning import SCAN_ORDERS
 from appliance.http.api.scans import Scans
 from appliance.http.api.search import find
@@ -78,6 +80,8 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Retention,
     Scans,
     *SCAN_EXPORTS,
+    Acceptances,
+    *SEARCHES,
     *SCAN_ORDERS,
     Jobs,
     list_schedules,

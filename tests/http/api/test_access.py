@@ -1,5 +1,7 @@
 """No route without a check: walked by somebody who may nothing, and by somebody who may only look."""
 
+import json
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -57,6 +59,7 @@ BODIES |= {
     ("POST", "/api/v1/policies"): b'{"name": "other", "load": {"policy": "ScrFullAccess"}}',
     ("POST", "/api/v1/access-keys"): b'{"owner": "user:other", "name": "other"}',
 }
+BODIES[("POST", "/api/v1/accepted-findings")] = b'{"vulnerability": "CVE-2026-1", "reason": "x"}'
 OPEN |= {"/api/v1/defaults"}  # the words of the documentation, for whoever signed in
 OPEN |= {
     "/api/v1/session",
@@ -81,6 +84,9 @@ class Keys(msgspec.Struct, frozen=True):
 class _Described(msgspec.Struct, frozen=True):
     openapi: str
     paths: dict[str, dict[str, object]]
+
+
+DEADLINE_S = 60.0  # far more than a scan takes
 
 
 def routes() -> list[tuple[str, str]]:
@@ -120,6 +126,7 @@ def body(method: str, path: str) -> bytes | None:
 def ids(server: Server, admin: Client) -> dict[str, str]:
     admin.push("hidden/api", IMAGE, "1", "gone")
     admin.delete("/v2/hidden/api/manifests/gone").expect(202)
+    until_scanned(admin, find(admin, "images", "hidden/api"))
     with server.client(user="viewer", password=PASSWORD) as viewer:
         refusal = why(viewer.get_manifest("hidden/api", "1").expect(403).body)
     return {
@@ -134,8 +141,24 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "endpoint": "private",
         "name": "alpine",
         "vulnerability": "CVE-2024-3094",
+        "acceptance": accepted(admin),
         **accounts(admin),
     }
+
+
+def until_scanned(admin: Client, image: str) -> None:
+    """Wait until there is a result of the image's scan."""
+    begun = time.monotonic()
+    while not json.loads(admin.get(f"/api/v1/images/{image}/manifests/{IMAGE.digest}/scan").body)["matchedAt"]:
+        assert time.monotonic() - begun < DEADLINE_S
+
+
+def accepted(admin: Client) -> str:
+    """Return the id of a finding that is accepted in the image."""
+    order = {"vulnerability": "CVE-2026-1", "reason": "not reachable", "image": find(admin, "images", "hidden/api")}
+    return (
+        admin.request("POST", "/api/v1/accepted-findings", json.dumps(order).encode(), JSON).expect(201).decode(Item).id
+    )
 
 
 def accounts(admin: Client) -> dict[str, str]:
