@@ -41,6 +41,7 @@ from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
 from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scan_exports import SCAN_EXPORTS
+from appliance.http.api.scan_files import SCAN_FILES
 from appliance.http.api.scan_search import SEARCHES
 from appliance.http.api.scanning import SCAN_ORDERS
 from appliance.http.api.scans import Scans
@@ -82,6 +83,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *SCAN_EXPORTS,
     Acceptances,
     *SEARCHES,
+    *SCAN_FILES,
     *SCAN_ORDERS,
     Jobs,
     list_schedules,

@@ -200,7 +200,7 @@ class Scans(Controller):
         """List the vulnerabilities of a manifest, those too that do not count, the worst first."""
         rows = sorted((one for one in view.findings if wanted.takes(one)), key=_ORDERS[sort])
         family = _family(view)
-        return await _page(rows, lambda one: show_vulnerability(one, family), cursor, limit)
+        return await list_rows(rows, lambda one: show_vulnerability(one, family), cursor, limit)
 
     @get("/packages")
     async def packages(
@@ -220,7 +220,7 @@ class Scans(Controller):
 
         rows = await stock.db.read(lambda _: [row for row in view.packages() if keep(row)])
         family = _family(view)
-        return await _page(rows, lambda row: show_package(row, family), cursor, limit)
+        return await list_rows(rows, lambda row: show_package(row, family), cursor, limit)
 
     @get("/secrets")
     async def secrets(
@@ -229,9 +229,9 @@ class Scans(Controller):
         """List the secrets of a manifest by file; with `clean` the files that were searched and have none."""
         if clean:
             files = await _clean_files(running, view)
-            return await _page(files, lambda row: row, cursor, limit)
+            return await list_rows(files, lambda row: row, cursor, limit)
         excluded = view.secrets_excluded
-        return await _page(view.secrets, lambda one: show_secret(one, is_excluded=excluded), cursor, limit)
+        return await list_rows(view.secrets, lambda one: show_secret(one, is_excluded=excluded), cursor, limit)
 
 
 _ORDERS: dict[str, Callable[[Judged], tuple[object, ...]]] = {
@@ -254,7 +254,7 @@ def _find(stock: Stock, asking: Asking, image_id: str, text: str) -> tuple[Image
     return wanted.path, image, found.id, digest
 
 
-async def _page(rows: Sequence[Row], show: Callable[[Row], Shown], cursor: str, limit: int) -> Page[Shown]:
+async def list_rows(rows: Sequence[Row], show: Callable[[Row], Shown], cursor: str, limit: int) -> Page[Shown]:
     """Return a page of a list that is all there. Its cursor is the place: a scan's results never change."""
 
     async def fetch(last: str, count: int) -> list[int]:
@@ -319,11 +319,12 @@ def _changes(view: View | None) -> ChangesShown:
     changes = None if view is None else view.scan.verdict.changes
     if changes is None:
         return ChangesShown(None, (), ())
-    new, gone = (tuple(_flaw(flaw) for flaw in flaws[:_CHANGES]) for flaws in (changes.new, changes.gone))
+    new, gone = (tuple(show_flaw(flaw) for flaw in flaws[:_CHANGES]) for flaws in (changes.new, changes.gone))
     return ChangesShown(moment_or_none(changes.since), new, gone)
 
 
-def _flaw(flaw: Flaw) -> FlawShown:
+def show_flaw(flaw: Flaw) -> FlawShown:
+    """Return a finding in few words, as the API shows it."""
     return FlawShown(flaw.id, flaw.package, flaw.version, flaw.found_in, flaw.severity.value)
 
 

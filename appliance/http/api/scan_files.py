@@ -1,0 +1,207 @@
+"""`/api/v1/images/<id>/manifests/<digest>/scan/files|layers` and `…/comparison`: files of an image, and two images."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import Provide
+from litestar.params import FromPath, QueryParameter
+
+from appliance.domain.layer import FileEntry
+from appliance.domain.names import parse_digest
+from appliance.domain.scan import Flaw
+from appliance.domain.vulnerability import Package
+from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.page import Cursor, Limit, Page
+from appliance.http.api.running import InRunning
+from appliance.http.api.scans import FlawShown, InView, list_rows, provide_view, show_flaw
+from appliance.services.file_tree import Leaf, Tree
+from appliance.services.scan_compare import Difference, compare
+
+_HERE = "/api/v1/images/{image_id:str}/manifests/{digest:str}/scan"
+_VIEW = {"view": Provide(provide_view)}
+Folder = Annotated[str, QueryParameter(max_length=4096, description="path of a folder; the root without one")]
+OfLayer = Annotated[str, QueryParameter(max_length=200, description="digest of a layer; the whole image without one")]
+Against = Annotated[str, QueryParameter(max_length=200, description="digest of the older manifest of the same image")]
+AgainstImage = Annotated[str, QueryParameter(max_length=64, description="id of its image, where that is another one")]
+
+
+class FileShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A name in a folder. `change` is what its layer did: added, changed, removed, or "" for a folder in passing."""
+
+    path: str
+    kind: str
+    size: int
+    mode: str  # octal; "" where the layer does not say
+    sha256: str
+    target: str  # of a link
+    layer: str
+    change: str
+    is_hidden: bool  # by a layer above
+
+
+class LayerShown(msgspec.Struct, frozen=True):
+    """A layer in numbers. `size` is bytes unpacked; `wasted` of files that layers above replace or remove."""
+
+    digest: str
+    files: int
+    size: int
+    wasted: int
+
+
+class PackageBrief(msgspec.Struct, frozen=True):
+    """A package in few words."""
+
+    ecosystem: str
+    name: str
+    version: str
+    path: str
+
+
+class MovedShown(msgspec.Struct, frozen=True):
+    """A package in another version."""
+
+    ecosystem: str
+    name: str
+    path: str
+    before: str
+    after: str
+
+
+class FileBrief(msgspec.Struct, frozen=True):
+    """A file in few words."""
+
+    path: str
+    size: int
+    mode: str
+
+
+class PackagesCompared(msgspec.Struct, frozen=True):
+    """Packages that only one has, and those in another version."""
+
+    gone: tuple[PackageBrief, ...]
+    new: tuple[PackageBrief, ...]
+    moved: tuple[MovedShown, ...]
+
+
+class FlawsCompared(msgspec.Struct, frozen=True):
+    """Vulnerabilities that only one has."""
+
+    gone: tuple[FlawShown, ...]
+    new: tuple[FlawShown, ...]
+
+
+class FilesCompared(msgspec.Struct, frozen=True, rename="camel"):
+    """Files that only one has, and those that changed: the first thousand of each, and how many there are."""
+
+    gone: tuple[FileBrief, ...]
+    new: tuple[FileBrief, ...]
+    changed: tuple[FileBrief, ...]
+    gone_count: int
+    new_count: int
+    changed_count: int
+
+
+class Comparison(msgspec.Struct, frozen=True, rename="camel"):
+    """How a manifest differs from an older one. Sizes are bytes of all files that can be seen."""
+
+    before: str
+    after: str
+    size_before: int
+    size_after: int
+    packages: PackagesCompared
+    vulnerabilities: FlawsCompared
+    files: FilesCompared
+
+
+@get(f"{_HERE}/files", dependencies=_VIEW, tags=["scans"])
+async def list_files(
+    running: InRunning, view: InView, folder: Folder = "", layer: OfLayer = "", cursor: Cursor = "", limit: Limit = 100
+) -> Page[FileShown]:
+    """List what lies in a folder of an image, or of one of its layers with what that layer removed."""
+    only = parse_digest(layer) if layer else None
+    layers = view.scan.layers
+    leaves = await running.scanner().file.read(lambda reader: Tree(reader, layers).list_folder(folder.strip("/"), only))
+    return await list_rows(leaves, _show, cursor, limit)
+
+
+@get(f"{_HERE}/layers", dependencies=_VIEW, tags=["scans"])
+async def list_layers(running: InRunning, view: InView) -> Page[LayerShown]:
+    """List the layers of an image, the lowest first, with their files, sizes and wasted bytes."""
+    layers = view.scan.layers
+    sums = await running.scanner().file.read(lambda reader: Tree(reader, layers).sums())
+    return Page([LayerShown(one.digest, one.files, one.size, one.wasted) for one in sums], None)
+
+
+@get(f"{_HERE}/comparison", dependencies=_VIEW, tags=["scans"])
+async def compare_scans(
+    stock: InStock,
+    running: InRunning,
+    asking: InAsking,
+    view: InView,
+    image_id: FromPath[str],
+    before: Against,
+    image: AgainstImage = "",
+) -> Comparison:
+    """Compare a manifest with an older one: packages, vulnerabilities, files, sizes."""
+    older = await provide_view(stock, running, asking, image or image_id, before)
+    found = await running.scanner().file.read(lambda reader: compare(reader, older.scan, view.scan))
+    return _compared(older.scan.digest, view.scan.digest, found)
+
+
+SCAN_FILES = (list_files, list_layers, compare_scans)
+
+
+def _show(leaf: Leaf) -> FileShown:
+    entry = leaf.entry
+    return FileShown(
+        path=entry.path,
+        kind=entry.kind.value,
+        size=entry.size,
+        mode=_mode(entry),
+        sha256=entry.sha256.hex(),
+        target=entry.target,
+        layer=leaf.layer,
+        change=leaf.change,
+        is_hidden=leaf.is_hidden,
+    )
+
+
+def _compared(before: str, after: str, found: Difference) -> Comparison:
+    packages, flaws, files = found.packages, found.flaws, found.files
+    return Comparison(
+        before=before,
+        after=after,
+        size_before=found.size[0],
+        size_after=found.size[1],
+        packages=PackagesCompared(
+            tuple(map(_package, packages.gone)),
+            tuple(map(_package, packages.new)),
+            tuple(MovedShown(one.ecosystem, one.name, one.path, one.before, one.after) for one in found.moved),
+        ),
+        vulnerabilities=FlawsCompared(tuple(map(_flaw, flaws.gone)), tuple(map(_flaw, flaws.new))),
+        files=FilesCompared(
+            tuple(map(_file, files.gone)),
+            tuple(map(_file, files.new)),
+            tuple(map(_file, found.changed)),
+            files.gone_count,
+            files.new_count,
+            found.changed_count,
+        ),
+    )
+
+
+def _package(one: Package) -> PackageBrief:
+    return PackageBrief(one.ecosystem.value, one.name, one.version, one.found_in)
+
+
+def _flaw(one: Flaw) -> FlawShown:
+    return show_flaw(one)
+
+
+def _file(entry: FileEntry) -> FileBrief:
+    return FileBrief(entry.path, entry.size, _mode(entry))
+
+
+def _mode(entry: FileEntry) -> str:
+    return "" if entry.mode < 0 else f"{entry.mode:04o}"

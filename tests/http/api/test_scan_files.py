@@ -1,0 +1,113 @@
+"""The files of an image and its layers, and two images side by side, by the API."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests import make
+from tests.http.api.conftest import find
+from tests.make.client import Client
+from tests.make.layers import Entry, folder
+
+RELEASE = b"ID=alpine\nVERSION_ID=3.10.2\n"
+DEADLINE_S = 60.0  # far more than a scan takes
+
+
+def apk(*packages: str) -> bytes:
+    return b"".join(b"P:%b\nV:%b\nA:x86_64\n\n" % tuple(one.encode().split(b"=")) for one in packages)
+
+
+BASE: dict[str, bytes | Entry] = {
+    "etc": folder(),
+    "etc/os-release": RELEASE,
+    "lib/apk/db/installed": apk("musl=1.2.4-r0", "zlib=1.2-r0"),
+    "srv/data": b"12345",
+    "srv/old": b"123",
+    "opt/tool/bin": b"1234567",
+}
+UPPER: dict[str, bytes | Entry] = {
+    "lib/apk/db/installed": apk("musl=1.2.4-r0", "zlib=1.3-r0", "curl=8.0-r0"),
+    "srv/.wh.old": b"",
+    "opt/tool/.wh..wh..opq": b"",
+    "opt/tool/other": b"1",
+    "new": b"n",
+}
+FIRST, SECOND = make.image([BASE]), make.image([BASE, UPPER])
+
+
+@pytest.fixture
+def where(admin: Client) -> str:
+    """Push both, and return the address of the image's manifests once both are scanned."""
+    admin.push("tree/app", FIRST, "1")
+    admin.push("tree/app", SECOND, "2")
+    address = f"/api/v1/images/{find(admin, 'images', 'tree/app')}/manifests"
+    begun = time.monotonic()
+    for manifest in (FIRST, SECOND):
+        while not json.loads(admin.get(f"{address}/{manifest.digest}/scan").expect(200).body)["matchedAt"]:
+            assert time.monotonic() - begun < DEADLINE_S
+    return address
+
+
+def asked(client: Client, address: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(client.get(address).expect(200).body)
+
+
+def listed(client: Client, address: str) -> dict[str, tuple[str, bool]]:
+    return {one["path"]: (one["change"], one["isHidden"]) for one in asked(client, address)["items"]}
+
+
+def test_the_whole_image_shows_what_a_container_would_see(admin: Client, where: str) -> None:
+    files = f"{where}/{SECOND.digest}/scan/files"
+
+    assert set(listed(admin, files)) == {"etc", "lib", "new", "opt", "srv"}
+    assert listed(admin, f"{files}?folder=srv") == {"srv/data": ("added", False)}
+    assert listed(admin, f"{files}?folder=/opt/tool/") == {"opt/tool/other": ("added", False)}
+    assert listed(admin, f"{files}?folder=lib/apk/db") == {"lib/apk/db/installed": ("changed", False)}
+
+
+def test_a_layer_shows_what_it_brought_and_removed_and_what_is_hidden_of_it(admin: Client, where: str) -> None:
+    files = f"{where}/{SECOND.digest}/scan/files"
+    lower, upper = (layer["digest"] for layer in json.loads(SECOND.body)["layers"])
+
+    assert listed(admin, f"{files}?layer={lower}&folder=srv") == {
+        "srv/data": ("added", False),
+        "srv/old": ("added", True),
+    }
+    assert listed(admin, f"{files}?layer={lower}&folder=opt/tool") == {"opt/tool/bin": ("added", True)}
+    assert listed(admin, f"{files}?layer={upper}&folder=srv") == {"srv/old": ("removed", False)}
+
+
+def test_layers_tell_their_sizes_and_what_is_wasted(admin: Client, where: str) -> None:
+    lower, upper = asked(admin, f"{where}/{SECOND.digest}/scan/layers")["items"]
+
+    installed = BASE["lib/apk/db/installed"]
+    assert isinstance(installed, bytes)
+    assert lower["wasted"] == len(installed) + 3 + 7
+    assert lower["files"] == 6
+    assert upper["wasted"] == 0
+
+
+def test_two_images_are_compared(admin: Client, where: str) -> None:
+    found = asked(admin, f"{where}/{SECOND.digest}/scan/comparison?before={FIRST.digest}")
+
+    assert [(one["name"], one["before"], one["after"]) for one in found["packages"]["moved"]] == [
+        ("zlib", "1.2-r0", "1.3-r0")
+    ]
+    assert [one["name"] for one in found["packages"]["new"]] == ["curl"]
+    assert found["packages"]["gone"] == []
+    assert [one["path"] for one in found["files"]["gone"]] == ["opt/tool/bin", "srv/old"] or [
+        one["path"] for one in found["files"]["gone"]
+    ] == ["srv/old", "opt/tool/bin"]
+    assert {one["path"] for one in found["files"]["new"]} == {"new", "opt/tool/other"}
+    assert [one["path"] for one in found["files"]["changed"]] == ["lib/apk/db/installed"]
+    assert found["files"]["changedCount"] == 1
+    assert found["sizeAfter"] > 0
+
+
+def test_who_may_not_see_the_image_sees_no_file_of_it(nobody: Client, admin: Client, where: str) -> None:
+    del admin
+
+    for rest in ("files", "layers", f"comparison?before={FIRST.digest}"):
+        nobody.get(f"{where}/{SECOND.digest}/scan/{rest}").expect(404)
