@@ -1,4 +1,4 @@
-"""`/api/v1/images/<id>/manifests/<digest>/scan/files|layers` and `…/comparison`: files of an image, and two images."""
+"""`/api/v1/images/<id>/manifests/<digest>/scan/files|layers|comparison`: the files of an image, and two images."""
 
 from typing import Annotated
 
@@ -22,7 +22,6 @@ _HERE = "/api/v1/images/{image_id:str}/manifests/{digest:str}/scan"
 _VIEW = {"view": Provide(provide_view)}
 Folder = Annotated[str, QueryParameter(max_length=4096, description="path of a folder; the root without one")]
 OfLayer = Annotated[str, QueryParameter(max_length=200, description="digest of a layer; the whole image without one")]
-Against = Annotated[str, QueryParameter(max_length=200, description="digest of the older manifest of the same image")]
 AgainstImage = Annotated[str, QueryParameter(max_length=64, description="id of its image, where that is another one")]
 
 
@@ -133,14 +132,14 @@ async def list_layers(running: InRunning, view: InView) -> Page[LayerShown]:
     return Page([LayerShown(one.digest, one.files, one.size, one.wasted) for one in sums], None)
 
 
-@get(f"{_HERE}/comparison", dependencies=_VIEW, tags=["scans"])
+@get(f"{_HERE}/comparison/{{before:str}}", dependencies=_VIEW, tags=["scans"])
 async def compare_scans(
     stock: InStock,
     running: InRunning,
     asking: InAsking,
     view: InView,
     image_id: FromPath[str],
-    before: Against,
+    before: FromPath[str],
     image: AgainstImage = "",
 ) -> Comparison:
     """Compare a manifest with an older one: packages, vulnerabilities, files, sizes."""

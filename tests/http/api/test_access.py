@@ -142,6 +142,7 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "name": "alpine",
         "vulnerability": "CVE-2024-3094",
         "acceptance": accepted(admin),
+        "before": IMAGE.digest,
         **accounts(admin),
     }
 

@@ -90,7 +90,7 @@ def test_layers_tell_their_sizes_and_what_is_wasted(admin: Client, where: str) -
 
 
 def test_two_images_are_compared(admin: Client, where: str) -> None:
-    found = asked(admin, f"{where}/{SECOND.digest}/scan/comparison?before={FIRST.digest}")
+    found = asked(admin, f"{where}/{SECOND.digest}/scan/comparison/{FIRST.digest}")
 
     assert [(one["name"], one["before"], one["after"]) for one in found["packages"]["moved"]] == [
         ("zlib", "1.2-r0", "1.3-r0")
@@ -109,5 +109,5 @@ def test_two_images_are_compared(admin: Client, where: str) -> None:
 def test_who_may_not_see_the_image_sees_no_file_of_it(nobody: Client, admin: Client, where: str) -> None:
     del admin
 
-    for rest in ("files", "layers", f"comparison?before={FIRST.digest}"):
+    for rest in ("files", "layers", f"comparison/{FIRST.digest}"):
         nobody.get(f"{where}/{SECOND.digest}/scan/{rest}").expect(404)
