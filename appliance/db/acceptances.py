@@ -55,6 +55,12 @@ def find(reader: Reader, public_id: str) -> Acceptance | None:
     return _acceptance(row) if row else None
 
 
+def path_of(reader: Reader, image: ImageId) -> str | None:
+    """Return the path of an image, a removed one too; None once it was purged: what was accepted there stays known."""
+    row = reader.one("SELECT path FROM images WHERE id = ?", (image,))
+    return row[0] if row else None
+
+
 def list_of_image(reader: Reader, image: ImageId, now: Timestamp) -> list[Acceptance]:
     """Return what is accepted in `image` now, wherever that was said."""
     return [_acceptance(row) for row in reader.rows(_OF_IMAGE, {"image": image, "now": now})]

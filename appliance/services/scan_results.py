@@ -16,7 +16,7 @@ from appliance.domain.exclusion import Accepted
 from appliance.domain.image_policy import Scanned, ScanState
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest
-from appliance.domain.scan import Scan, Verdict
+from appliance.domain.scan import Changes, Scan, Verdict
 from appliance.domain.vulnerability import DataVersion, Inventory, Report, summarise
 from appliance.scan import match
 from appliance.scan.match import Matched
@@ -60,7 +60,7 @@ def judge(read: Read, data: VulnerabilityData | None, before: Scan | None, now: 
             matched.findings,
             matched.unjudged,
             matched.uncovered,
-            scanned.compare(before, matched.findings),
+            _changes(before, data.version, inventory, matched),
         )
     return Scan(
         digest=read.digest,
@@ -73,6 +73,13 @@ def judge(read: Read, data: VulnerabilityData | None, before: Scan | None, now: 
         matched_at=now,
         verdict=verdict,
     )
+
+
+def _changes(before: Scan | None, version: DataVersion, inventory: Inventory, matched: Matched) -> Changes:
+    """Return what is new since the scan before; where that was the same in all, what was new then is so still."""
+    if before is not None and (before.data, before.matcher, before.inventory) == (version, match.VERSION, inventory):
+        return before.verdict.changes
+    return scanned.compare(before, matched.findings)
 
 
 def judge_again(scan: Scan, data: VulnerabilityData | None, now: Timestamp) -> Scan:

@@ -124,6 +124,18 @@ async def test_a_second_scan_reads_nothing_and_tells_what_new_data_have_changed(
     assert [flaw.id for flaw in scan.verdict.changes.gone] == ["CVE-2026-2"]
 
 
+async def test_what_was_new_stays_so_while_nothing_else_has_changed(house: House, scans: ScanHouse) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    scans.data = MemoryData([])
+    await scans.scan(IMAGE)
+    scans.data = MemoryData([FLAW], "sha256:newer")
+    await scans.scan(IMAGE)
+
+    await scans.scan(IMAGE)
+
+    assert [flaw.id for flaw in (await scans.found(IMAGE)).verdict.changes.new] == ["CVE-2026-1"]
+
+
 async def test_other_options_make_what_was_read_stale(house: House, scans: ScanHouse) -> None:
     await house.push("pay/api", IMAGE, "1")
     await scans.scan(IMAGE)

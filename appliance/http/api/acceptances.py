@@ -128,8 +128,9 @@ def _may_view(stock: Stock, asking: Asking, one: Acceptance) -> bool:
 def _check_manage(stock: Stock, asking: Asking, one: Acceptance) -> None:
     """Raise AccessDenied unless the caller may manage what `one` is about."""
     there = _there(stock, asking, one)
-    if one.image is not None:
-        there.grant(parse_image_path(images.find_seat(stock.db.reader, one.image).path), Action.MANAGE_REPOSITORY)
+    path = None if one.image is None else acceptances.path_of(stock.db.reader, one.image)
+    if path is not None:
+        there.grant(parse_image_path(path), Action.MANAGE_REPOSITORY)
     elif one.repository is not None and (found := repositories.get(stock.db.reader, one.repository)) is not None:
         find_repository(stock, asking, found.public_id, Action.MANAGE_REPOSITORY)
     else:
@@ -151,7 +152,7 @@ def _show(reader: Reader, one: Acceptance) -> AcceptanceShown:
 
 def _where(reader: Reader, one: Acceptance) -> str:
     if one.image is not None:
-        return str(images.find_seat(reader, one.image).path)
+        return acceptances.path_of(reader, one.image) or "an image that is gone"
     if one.repository is not None:
         found = repositories.get(reader, one.repository)
         return "a repository that is gone" if found is None else str(found.name)
