@@ -19,6 +19,8 @@ _FILE = (
     " JOIN folders d ON d.id = f.folder_id JOIN names n ON n.id = f.name_id"
     " JOIN layers l ON l.id = f.layer_id AND l.is_whole"
 )
+# without statistics SQLite would rather follow a name, and `index.js` is in every other folder
+_BY_FOLDER = _FILE.replace("files f", "files f INDEXED BY files_by_folder")
 
 
 class PackageHit(msgspec.Struct, frozen=True):
@@ -120,26 +122,26 @@ def _find_path(reader: Reader, path: str, last: str, limit: int) -> list[FileHit
     place = _place(last, 3, (0, 0, 0))
     folder, _, name = path.rpartition("/")
     own = reader.one("SELECT id FROM folders WHERE path = ?", (folder,))
-    low, high = _range(name) if name != "*" else ("", _HIGHEST)
     folders = [own[0]] if own else []
-    if path.endswith("*"):
-        start = path[:-1]
-        clause = "SELECT id FROM folders WHERE path >= ? AND path <= ? AND path <> ? LIMIT ?"
-        folders += [row[0] for row in reader.rows(clause, (start, start + _HIGHEST, folder, _NAMES))]
+    if not path.endswith("*"):  # one path: both ids are known, and the index leads to its layers
+        sql = (
+            f"{_BY_FOLDER} WHERE f.folder_id = ? AND f.name_id = (SELECT id FROM names WHERE name = ?) AND f.mode >= 0"
+            " AND f.layer_id > ? ORDER BY f.layer_id LIMIT ?"
+        )
+        return _files(reader, sql, (own[0] if own else 0, name, place[0], limit))
+    start = path[:-1]
+    below = "SELECT id FROM folders WHERE path >= ? AND path <= ? AND path <> ? LIMIT ?"
+    folders += [row[0] for row in reader.rows(below, (start, start + _HIGHEST, folder, _NAMES))]
+    only, values = "", tuple[Value, ...]()
+    if name != "*":  # of the folder itself only those that begin so
+        only = " AND (f.folder_id <> ? OR f.name_id IN (SELECT id FROM names WHERE name >= ? AND name <= ?))"
+        values = (own[0] if own else 0, *_range(name))
     sql = (
-        f"{_FILE} WHERE f.folder_id IN (SELECT value FROM json_each(?)) AND f.mode >= 0"
-        " AND (f.folder_id <> ? OR f.name_id IN (SELECT id FROM names WHERE name >= ? AND name <= ?))"
+        f"{_BY_FOLDER} WHERE f.folder_id IN (SELECT value FROM json_each(?)) AND f.mode >= 0{only}"
         " AND (f.folder_id, f.name_id, f.layer_id) > (?, ?, ?) ORDER BY f.folder_id, f.name_id, f.layer_id LIMIT ?"
     )
     ids = msgspec.json.encode(sorted(folders)).decode()
-    values: tuple[Value, ...] = (ids, own[0] if own else 0, low, high, place[1], place[2], place[0], limit)
-    if low == high:  # one path: both ids are known, and the index leads to its layers
-        sql = (
-            f"{_FILE} WHERE f.folder_id = ? AND f.name_id = (SELECT id FROM names WHERE name = ?) AND f.mode >= 0"
-            " AND f.layer_id > ? ORDER BY f.layer_id LIMIT ?"
-        )
-        values = (own[0] if own else 0, name, place[0], limit)
-    return _files(reader, sql, values)
+    return _files(reader, sql, (ids, *values, place[1], place[2], place[0], limit))
 
 
 def _files(reader: Reader, sql: str, values: tuple[Value, ...]) -> list[FileHit]:
