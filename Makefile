@@ -63,6 +63,7 @@ bench: setup-dev ## measure, paired with another registry where Go is on the mac
 	$(PYTHON) -m tests.bench.starts  # with dist/ of make package and make package-pyinstaller
 	$(PYTHON) -m tests.bench.scanning
 	$(PYTHON) -m tests.bench.scale  # the full size: --size full
+	$(PYTHON) -m tests.bench.pages
 
 package: setup-dev ## the whole program in one file, dist/scr-<version>-linux-<machine> (root; long the first time)
 	packaging/program/package.sh
