@@ -234,6 +234,7 @@ class Bench:
 
     def _wait(self, client: Client) -> None:
         """Wait until nothing is left to scan or to match."""
+        client.close()  # the server has let an idle connection go meanwhile
         ends = time.monotonic() + _JOB_S
         for kind in ("scan", "scan.match"):
             for state in ("waiting", "running"):
