@@ -32,8 +32,8 @@ from appliance.blobstore.files import Files
 from appliance.config import Config, Loaded, Sources
 from appliance.domain.registry import EndpointUrls, Registry
 from appliance.errors import ScrError
-from appliance.http.api.running import Running
 from appliance.http.health import Check, Checks
+from appliance.http.running import Running
 from appliance.logs import Log
 from appliance.services.declare import declare
 from appliance.services.provision import finish_creations

@@ -4,11 +4,13 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from appliance import __version__
 from appliance.assemble.access import Access
 from appliance.assemble.endpoints import Endpoints, Ports, door_of
+from appliance.assemble.management import Management, make_management
 from appliance.assemble.reload import LOOK_S
 from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
@@ -18,8 +20,6 @@ from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
 from appliance.domain.registry import EndpointUrls, Registry
 from appliance.errors import Conflict
-from appliance.http.api.app import make_app
-from appliance.http.api.running import Running
 from appliance.http.certificate import Certificate
 from appliance.http.door import Door
 from appliance.http.explain import Explainer
@@ -29,7 +29,7 @@ from appliance.http.listen import Listeners
 from appliance.http.meter import Measured, Meter
 from appliance.http.noting import Noting
 from appliance.http.proxy import TrustedProxies
-from appliance.http.ui.pages import make_console
+from appliance.http.running import Running
 from appliance.http.v2.app import DistributionApi
 from appliance.http.v2.token import TokenApi
 from appliance.logs import Log
@@ -65,13 +65,13 @@ class Doors:
         self.meter = Meter()
         noting = Noting(books, self.endpoints.entrance, access.challenger, opened.site)
         explainer = Explainer(opened.stock, self.endpoints.entrance, access.callers)
+        self._management = Management(
+            partial(make_management, opened.stock, running, noting, self.meter, explainer, log)
+        )
         self._front = Front(
             DistributionApi(opened.stock, noting, self.meter, access.challenger),
             TokenApi(opened.stock, noting, access.callers.doorkeeper, access.challenger),
-            Measured(
-                make_console(make_app(opened.stock, running, noting, self.meter, explainer), noting, log),
-                self.meter,
-            ),
+            Measured(self._management, self.meter),
             noting,
             access.callers,
             opened.site,
@@ -108,6 +108,7 @@ class Doors:
             await self._open_listener(listener, checks)
         await self._follow_ports()  # what is missing is said later: scr.toml may declare it
         self.listeners.refuse_rest()
+        self._management.warm_up()
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what is looked after again and again."""

@@ -2,7 +2,7 @@
 
 from appliance.assemble.reload import RESTART
 from appliance.config import Loaded
-from appliance.http.api.running import Configuration, SettingShown
+from appliance.http.running import Configuration, SettingShown
 
 
 def show_settings(started: Loaded, loaded: Loaded, fault: str) -> Configuration:

@@ -15,7 +15,7 @@ from appliance.db import jobs
 from appliance.db.database import Reader
 from appliance.domain.moment import MINUTE, Timestamp, to_text
 from appliance.errors import StoreFailed
-from appliance.http.api.running import Planned
+from appliance.http.running import Planned
 from appliance.logs import Log
 from appliance.scheduler import Postponed, Run, Schedule, Scheduler, Work
 from appliance.services import (

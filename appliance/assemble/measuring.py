@@ -8,8 +8,8 @@ from appliance.db import jobs
 from appliance.db.database import Database
 from appliance.domain.moment import SECOND
 from appliance.http.allowlist import State
-from appliance.http.api.running import Running
 from appliance.http.meter import Meter
+from appliance.http.running import Running
 from appliance.metrics import Family, Sample
 from appliance.scheduler import Scheduler
 

@@ -30,11 +30,11 @@ from appliance.domain.names import RegistryName
 from appliance.domain.ranges import Ranges, place_of
 from appliance.errors import AllowlistInvalid, EntryUnknown, PageUnknown, RegistryUnknown, ShutsOut
 from appliance.http.allowlist import Allowlists, State
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.page import Page
 from appliance.http.api.registries import find_registry
-from appliance.http.api.running import InRunning, Running
 from appliance.http.api.viewing import NOWHERE, everywhere, may_view, may_view_all
+from appliance.http.running import Running
 from appliance.services import allowlists as files
 from appliance.services.allowlists import Edit, mark_of
 from appliance.services.stock import Stock

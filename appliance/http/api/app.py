@@ -19,7 +19,7 @@ from appliance.http.api.acceptances import Acceptances
 from appliance.http.api.access_keys import AccessKeys
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
-from appliance.http.api.asking import InAsking, provide_asking
+from appliance.http.api.asking import InAsking, InRunning, provide_asking
 from appliance.http.api.declarations import plan_declaration
 from appliance.http.api.defaults import show_defaults
 from appliance.http.api.deletions import Deletions
@@ -39,7 +39,6 @@ from appliance.http.api.registries import Registries
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
-from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scan_exports import SCAN_EXPORTS
 from appliance.http.api.scan_files import SCAN_FILES
 from appliance.http.api.scan_search import SEARCHES
@@ -61,6 +60,7 @@ from appliance.http.explain import Explainer
 from appliance.http.health import Health
 from appliance.http.meter import Meter
 from appliance.http.noting import Noting
+from appliance.http.running import Running
 from appliance.services.describe import Describer
 from appliance.services.stock import Stock
 

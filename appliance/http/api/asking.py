@@ -27,6 +27,7 @@ from appliance.domain.admission import (
 from appliance.domain.names import ImagePath
 from appliance.domain.registry import RegistryId
 from appliance.errors import AccessDenied, RegistryUnknown, ScrError
+from appliance.http.running import Running
 from appliance.services.books import Books
 from appliance.services.stock import Stock
 
@@ -132,3 +133,4 @@ def provide_asking(scope: Scope) -> Asking:
 InAsking = NamedDependency[SkipValidation[Asking]]  # the values are the proof: nothing may rebuild them
 InStock = NamedDependency[SkipValidation[Stock]]
 InBooks = NamedDependency[SkipValidation[Books]]
+InRunning = NamedDependency[SkipValidation[Running]]

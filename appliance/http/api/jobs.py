@@ -15,9 +15,8 @@ from appliance.db.jobs import Filter
 from appliance.domain.access import Action
 from appliance.domain.job import Job, JobId
 from appliance.errors import QueryInvalid
-from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
-from appliance.http.api.running import InRunning
 from appliance.http.api.viewing import everywhere
 from appliance.services import ordering
 from appliance.services.ordering import unknown

@@ -18,11 +18,11 @@ from appliance.domain.names import parse_digest, parse_tag
 from appliance.domain.pull_commands import list_commands
 from appliance.domain.registry import EndpointUrls, ImageId, ImageRef, RepositoryState
 from appliance.errors import ManifestUnknown, NameUnknown
-from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
-from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scan_shapes import ScanBrief, show_brief
+from appliance.http.running import Running
 from appliance.services import delete as deleting
 from appliance.services import freeing, scan_view, tagging
 from appliance.services.build_history import Build

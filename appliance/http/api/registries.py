@@ -33,7 +33,7 @@ from appliance.domain.registry import (
 )
 from appliance.domain.resource_tags import check_tags
 from appliance.errors import QueryInvalid, RegistryUnknown
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.editing import IfMatch, apply, expected, with_etag
 from appliance.http.api.page import (
     Cursor,
@@ -45,7 +45,7 @@ from appliance.http.api.page import (
     moment_or_none,
     provide_listing,
 )
-from appliance.http.api.running import InRunning, Running
+from appliance.http.running import Running
 from appliance.services import deletion, provision, terminate
 from appliance.services.stock import Stock
 

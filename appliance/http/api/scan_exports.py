@@ -12,10 +12,10 @@ from appliance.db import manifests
 from appliance.domain.access import Action
 from appliance.domain.names import parse_digest
 from appliance.errors import ManifestUnknown
-from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
-from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scans import InView, provide_view
+from appliance.http.running import Running
 from appliance.services import scan_export
 
 InForm = Annotated[

@@ -11,9 +11,8 @@ from appliance.domain.layer import FileEntry
 from appliance.domain.names import parse_digest
 from appliance.domain.scan import Flaw
 from appliance.domain.vulnerability import Package
-from appliance.http.api.asking import InAsking, InStock
+from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.api.page import Cursor, Limit, Page
-from appliance.http.api.running import InRunning
 from appliance.http.api.scans import FlawShown, InView, list_rows, provide_view, show_flaw
 from appliance.services.file_tree import Leaf, Tree
 from appliance.services.scan_compare import Difference, compare

@@ -15,9 +15,8 @@ from appliance.db.scan_search import FileHit, FlawHit, PackageHit
 from appliance.domain.access import Action
 from appliance.domain.names import Digest, parse_image_path
 from appliance.domain.vulnerability import Severity
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.page import Cursor, Limit, Page, collect_page
-from appliance.http.api.running import InRunning
 from appliance.services.stock import Stock
 
 Hit = TypeVar("Hit", PackageHit, FlawHit, FileHit)

@@ -18,10 +18,9 @@ from appliance.domain.registry import ImageId, ManifestId
 from appliance.domain.scan import Flaw
 from appliance.domain.vulnerability import Package, Severity
 from appliance.errors import ManifestUnknown, NameUnknown, ScanUnknown
-from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
-from appliance.http.api.running import InRunning, Running
 from appliance.http.api.scan_shapes import (
     CATEGORIES,
     PackageFound,
@@ -34,6 +33,7 @@ from appliance.http.api.scan_shapes import (
     show_secret,
     show_vulnerability,
 )
+from appliance.http.running import Running
 from appliance.services import scan_orders, scan_view
 from appliance.services.scan_view import Judged, JudgedPackage, Known, View
 from appliance.services.stock import Stock

@@ -3,9 +3,9 @@
 from litestar import get
 
 from appliance.domain.access import Action
-from appliance.http.api.asking import InAsking
-from appliance.http.api.running import Configuration, InRunning
+from appliance.http.api.asking import InAsking, InRunning
 from appliance.http.api.viewing import everywhere
+from appliance.http.running import Configuration
 
 
 @get("/api/v1/settings", sync_to_thread=False, tags=["settings"])

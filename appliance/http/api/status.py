@@ -14,9 +14,8 @@ from appliance.db.usage import Usage
 from appliance.domain.access import Action
 from appliance.domain.moment import DAY, MINUTE, SECOND, Timestamp
 from appliance.domain.registry import RegistryId
-from appliance.http.api.asking import InAsking, InBooks, InStock
+from appliance.http.api.asking import InAsking, InBooks, InRunning, InStock
 from appliance.http.api.page import moment, moment_or_none
-from appliance.http.api.running import InRunning
 from appliance.http.api.viewing import find_viewed
 from appliance.http.health import Check
 from appliance.metrics import Counter

@@ -13,9 +13,9 @@ from appliance.db import jobs
 from appliance.domain.access import Action
 from appliance.domain.job import JobState
 from appliance.errors import Conflict, Unavailable
-from appliance.http.api.asking import Asking, InAsking, InStock
-from appliance.http.api.running import InRunning, Running
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.viewing import everywhere
+from appliance.http.running import Running
 from appliance.services import ordering
 from appliance.services.collect import Collected
 from appliance.services.forecast import forecast

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from litestar import Response, get
 
-from appliance.http.api.running import Configuration, SettingShown
+from appliance.http.running import Configuration, SettingShown
 from appliance.http.ui.view import InView
 
 SOURCES = ("default", "file", "environment", "option")

@@ -13,9 +13,9 @@ from appliance.domain.moment import Timestamp
 from appliance.errors import ScrError
 from appliance.http.api import problem as problems
 from appliance.http.api.app import make_app
-from appliance.http.api.running import Running
 from appliance.http.health import Health
 from appliance.http.meter import Meter
+from appliance.http.running import Running
 from tests.http.api.conftest import JSON, PASSWORD, Item, List, find, problem
 from tests.make import images
 from tests.make.client import Client, why

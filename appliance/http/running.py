@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from appliance.domain.job import JobId
 from appliance.domain.moment import Timestamp
@@ -73,6 +71,3 @@ class Running(msgspec.Struct, frozen=True):
     allowlists: Callable[[], Allowlists] = _no_lists
     scanner: Callable[[], Scanner] = _no_scanner
     configuration: Callable[[], Configuration] = lambda: Configuration([], "")
-
-
-InRunning = NamedDependency[SkipValidation[Running]]
