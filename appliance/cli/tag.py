@@ -36,6 +36,7 @@ class _Named(msgspec.Struct, rename="camel"):
     digest: str
     since: str
     pushed_by: str
+    pushed_from: str
     until: str | None
     ended_by: str | None
     reason: str | None

@@ -60,7 +60,7 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
         return done
     if (left := course.checkpoint(_Page)) is not None:
         found = await file.read(partial(_load, page=left.rows))
-        await stock.db.write(partial(_summarise, kept=[scan for _, scan in found]))
+        await stock.db.write(partial(_summarise, kept=[scan for _, scan in found], now=stock.clock()))
     while page := await file.read(partial(_list, data=data, after=after, limit=_PAGE)):
         course.check()
         await stock.db.write(partial(course.keep_in, checkpoint=_Page(page)))

@@ -8,6 +8,7 @@ import pytest
 
 from appliance import assets
 from appliance.db import migrate
+from appliance.domain.names import natural_key
 from tests import make
 from tests.cli.conftest import Scr
 from tests.make.client import Client
@@ -166,6 +167,7 @@ def _make_older(path: Path, version: int) -> None:
     """Make the database of an older program."""
     connection = apsw.Connection(str(path))
     connection.pragma("application_id", migrate.APPLICATION_ID)
+    connection.create_scalar_function("natural_key", lambda *values: natural_key(str(values[0])), 1, deterministic=True)
     for name in assets.list_names("appliance.db.migrations", ".sql")[:version]:
         with connection:
             connection.execute(assets.read("appliance.db.migrations", name).decode())

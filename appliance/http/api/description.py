@@ -30,8 +30,16 @@ def make_document(handlers: Sequence[ControllerRouterHandler], dependencies: dic
     document["components"]["schemas"].update(components)
     for operations in document["paths"].values():
         for method, operation in operations.items():
+            _tell_files(operation["responses"])
             _tell_refusals(operation["responses"], method)
     return msgspec.json.encode(document)
+
+
+def _tell_files(responses: Document) -> None:
+    """Tell what a handler sends as bytes for what it is, a file in a form of its own, and no text in JSON."""
+    for response in responses.values():
+        if response.get("content") == {"application/json": {"schema": {"type": "string"}}}:
+            response["content"] = {"*/*": {"schema": {}}}
 
 
 def _tell_refusals(responses: Document, method: str) -> None:
@@ -41,3 +49,5 @@ def _tell_refusals(responses: Document, method: str) -> None:
             "description": http.HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
         }
+    # an address longer than any is refused by the connection, before anybody knows what it is for
+    responses["414"] = {"description": "URI Too Long", "content": {"text/plain": {"schema": {"type": "string"}}}}
