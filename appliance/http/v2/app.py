@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
 
-from appliance.db import blobs, manifests
+from appliance.db import blobs
 from appliance.domain.access import ANONYMOUS, Action
 from appliance.domain.admission import Caller, Grant, Site, admit_sign_in
-from appliance.domain.names import Digest, Tag, is_digest, parse_digest, parse_tag
+from appliance.domain.names import Tag, is_digest, parse_digest
 from appliance.domain.registry import FoundManifest, StoredBlob
 from appliance.errors import (
     BlobUnknown,
@@ -35,6 +35,7 @@ from appliance.http.v2.listing import Listing
 from appliance.http.v2.problems import answer_to, body_of, warnings_of
 from appliance.http.v2.push import Pushing
 from appliance.http.v2.ranges import parse_range
+from appliance.http.v2.remembered import Remembered
 from appliance.http.v2.routes import match
 from appliance.services import pull_limit, scrub
 from appliance.services.stock import Stock
@@ -51,6 +52,7 @@ class DistributionApi:
         self.stock = stock
         self.reader = stock.db.reader
         self.noting = noting
+        self._remembered = Remembered(stock.db)
         self.tally, self.traffic = noting.books.tally, noting.books.traffic
         self.meter = meter
         pushing, listing = Pushing(stock, noting), Listing(stock)
@@ -110,12 +112,11 @@ class DistributionApi:
     async def get_manifest(self, call: Call, name: str, text: str) -> None:
         """One point query, one send. Spec: "Pulling manifests" (end-3)."""
         grant = allow(self.stock, call, name, Action.PULL)
-        reference: Tag | Digest = parse_digest(text) if is_digest(text) else parse_tag(text)
-        found = manifests.find(self.reader, grant.image, reference)
+        found = self._remembered.find(grant.image, name, text)
         if found is None:
-            raise ManifestUnknown(f"{grant.path} has no {reference}; see its tag list, or push it")
+            raise ManifestUnknown(f"{grant.path} has no {text}; see its tag list, or push it")
         if found.is_limited and not call.is_head:
-            await self._check_limit(grant, reference, found)
+            await self._check_limit(grant, text, found)
         digest = found.digest.encode()
         headers = [
             (b"content-type", found.media_type.encode()),
@@ -130,10 +131,11 @@ class DistributionApi:
             registry = grant.image.registry
             self.tally.fetched(self.reader, registry, grant.principal, found, self.stock.clock())
             if registry in self.traffic.registries:
-                self.noting.passage(call, grant, "manifest.pulled", found.digest, len(found.body), reference)
+                asked = found.digest if is_digest(text) else Tag(text)
+                self.noting.passage(call, grant, "manifest.pulled", found.digest, len(found.body), asked)
         await call.reply(200, headers, found.body)
 
-    async def _check_limit(self, grant: Grant, reference: Tag | Digest, found: FoundManifest) -> None:
+    async def _check_limit(self, grant: Grant, reference: str, found: FoundManifest) -> None:
         """Raise PullDenied where the image's pull limit refuses the manifest, whoever asks."""
         judge = functools.partial(pull_limit.find_refusal, image=found.image, manifest=found.id, body=found.body)
         refusal = await self.stock.db.read(judge) if pull_limit.is_heavy(found) else judge(self.reader)
