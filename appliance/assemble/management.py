@@ -30,13 +30,21 @@ class Management:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own loosely typed parts
         """Serve one request."""
-        if self._app is None:
-            self._app = await asyncio.shield(self._begin())  # who leaves does not stop it for the others
-        await self._app(scope, receive, send)
+        app = self._app or await self._wait()
+        await app(scope, receive, send)
 
     def warm_up(self) -> None:
         """Make it soon, unless somebody asks before."""
         asyncio.get_running_loop().call_later(_QUIET_S, self._begin)
+
+    async def _wait(self) -> AsgiApp:
+        making = self._begin()
+        try:
+            self._app = await asyncio.shield(making)  # who leaves does not stop it for the others
+        finally:
+            if making.done() and self._app is None:  # no memory, no descriptor left: the next one tries again
+                self._making = None
+        return self._app
 
     def _begin(self) -> "asyncio.Future[AsgiApp]":
         if self._making is None:

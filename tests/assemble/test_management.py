@@ -64,6 +64,25 @@ async def test_who_leaves_meanwhile_does_not_stop_it_for_the_others() -> None:
     assert (maker.made, maker.served) == (1, 1)
 
 
+@pytest.mark.anyio
+async def test_what_could_not_be_made_is_tried_again_by_the_next_one() -> None:
+    maker = Maker()
+    maker.may.set()
+    outcomes = iter([OSError(24, "Too many open files"), None])
+
+    def make() -> AsgiApp:
+        if (failed := next(outcomes)) is not None:
+            raise failed
+        return maker()
+
+    management = Management(make)
+    with pytest.raises(OSError, match="Too many"):
+        await management({}, None, None)
+    await management({}, None, None)
+
+    assert (maker.made, maker.served) == (1, 1)
+
+
 def test_the_first_page_is_answered_by_a_server_that_just_began(tmp_path: Path) -> None:
     with Server(tmp_path) as server, Client(server.url) as client:
         client.get("/health/ready").expect(200)
