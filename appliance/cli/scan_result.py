@@ -101,7 +101,8 @@ def total_text(result: Result) -> str:
     counted = Counter(one.severity for one in result.vulnerabilities if one.excluded is None)
     excluded = sum(one.excluded is not None for one in result.vulnerabilities)
     listed = [f"{counted[one.value]} {one.value}" for one in sorted(Severity, reverse=True) if counted[one.value]]
-    parts = [f"vulnerabilities: {', '.join(listed) or 'none'}" if result.data else "vulnerabilities: unknown"]
+    none = "none known" if result.uncovered else "none"
+    parts = [f"vulnerabilities: {', '.join(listed) or none}" if result.data else "vulnerabilities: unknown"]
     if excluded:
         parts.append(f"{excluded} excluded")
     parts += [count_text(len(result.secrets), "secret"), count_text(result.packages, "package")]

@@ -12,9 +12,11 @@ import msgspec
 from appliance.db.database import Reader, Row, Transaction, Value, Values
 from appliance.domain.job import Job, JobId, JobState
 from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, to_bytes
 
 Detail = Mapping[str, str | int | bool | list[str]]  # what is ordered, by name
 
+_DIGESTS = ("sha256:", "sha512:")  # how a subject begins that is one
 _LINES = 1000  # of one job's log; the oldest go
 _LONGEST = 2000  # characters of one line
 _COLUMNS = (
@@ -204,12 +206,22 @@ SELECT r.public_id, r.name FROM repositories r WHERE r.public_id IN (SELECT valu
 UNION ALL
 SELECT g.public_id, g.name FROM registries g WHERE g.public_id IN (SELECT value FROM json_each(:ids))
 """
+_HOLDER = """
+SELECT i.path FROM manifests m JOIN images i ON i.id = m.image_id WHERE m.digest = ? ORDER BY m.id LIMIT 1
+"""
 
 
 def name_subjects(reader: Reader, subjects: set[str]) -> dict[str, str]:
-    """Return how images, repositories and registries among `subjects` are called, deleted ones too."""
+    """Return how images, repositories, registries and digests among `subjects` are called, deleted ones too.
+
+    A digest is called by the first image that held it, and shortened.
+    """
     ids = msgspec.json.encode(sorted(subjects - {""})).decode()
-    return {row[0]: row[1] for row in reader.rows(SUBJECTS, {"ids": ids})}
+    names: dict[str, str] = {row[0]: row[1] for row in reader.rows(SUBJECTS, {"ids": ids})}
+    for subject in subjects:
+        if subject.startswith(_DIGESTS) and (holder := reader.one(_HOLDER, (to_bytes(Digest(subject)),))):
+            names[subject] = f"{holder[0]}@{subject[:19]}"
+    return names
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -149,6 +149,7 @@ class _Gathering:
                 self._course.progress(number, len(system.layers))
                 if digest not in known:
                     known[digest] = await self._layer(child, digest)
+            self._course.progress(len(system.layers), len(system.layers))
         whole = [(digest, *known[digest]) for digest in system.layers]
         loaded = await self._file.read(lambda reader: load_files(reader, whole, claimed))
         return await asyncio.to_thread(merge, loaded)

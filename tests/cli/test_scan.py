@@ -118,6 +118,19 @@ def test_what_a_policy_excludes_is_told_beside_and_needs_no_new_scan(server: Ser
     assert {one.excluded for one in before.vulnerabilities} == {None}
 
 
+@pytest.mark.usefixtures("data")
+def test_a_distribution_that_the_data_do_not_know_is_not_called_clean(server: Server, scr: Scr) -> None:
+    files = {**PLAIN, "etc/os-release": b"ID=alpine\nVERSION_ID=99.1\n"}
+    with server.client() as client:
+        client.push("unknown/app", make.image([files]), "1")
+
+    ran = scr("scan", "unknown/app:1")
+
+    assert "vulnerabilities: none known; 1 secret; 1 package" in ran.out
+    assert "not complete: the vulnerability data hold nothing about alpine 99" in ran.talk
+    scr("scan", "unknown/app:1", "--fail-on", "critical").expect(1)
+
+
 def test_each_platform_of_an_index_has_its_result(server: Server, scr: Scr) -> None:
     platforms = [make.image([PLAIN]), make.image([{**PLAIN, "arm": b"1"}], platform="linux/arm64")]
     with server.client() as client:

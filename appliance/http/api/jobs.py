@@ -37,7 +37,7 @@ class JobShown(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     kind: str
     subject: str  # the id or the like of what it is about; "" for the appliance
-    about: str  # the same as people call it, where it is an image, a repository or a registry
+    about: str  # the same as people call it, where it is an image, a repository, a registry or a digest
     state: str  # waiting, running, done, failed, cancelled
     order: Json
     attempts: int

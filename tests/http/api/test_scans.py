@@ -74,6 +74,17 @@ def test_a_push_is_scanned_by_itself_and_told_in_three_ways(admin: Client) -> No
     assert vulnerabilities == []
 
 
+def test_the_job_of_a_scan_is_about_the_image_and_ends_with_all_layers_read(admin: Client) -> None:
+    image = make.image([FILES, {"srv/told": b"another layer\n"}])
+    admin.push("scan/told", image, "1")
+    page = json.loads(admin.get(f"/api/v1/jobs?kind=scan&subject={image.digest}").expect(200).body)
+
+    job = json.loads(admin.get(f"/api/v1/jobs/{page['items'][0]['id']}?wait=10").expect(200).body)
+
+    assert job["about"] == f"scan/told@{image.digest[:19]}"
+    assert (job["state"], job["done"], job["total"]) == ("done", 2, 2)
+
+
 def test_lists_of_manifests_tell_of_the_scan_in_few_words(admin: Client) -> None:
     admin.push("scan/listed", IMAGE, "1")
     scanned(admin, "scan/listed")
