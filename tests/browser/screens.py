@@ -1,13 +1,20 @@
 """Things to look at, and the address of each screen that shows them."""
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import msgspec
 
+from appliance.cli.main import main
 from tests import make
+from tests.http.ui.asking import until
 from tests.make.client import Client
 from tests.make.server import Server
+from tests.make.shelf import write_shelf
+from tests.scan.expected import FIXTURES
+from tests.services.scanned import image_of
 
 EVIL = '"><svg onload=alert(1)>'
 
@@ -77,6 +84,37 @@ def furnish(server: Server) -> list[Screen]:
         Screen("manifest-image", f"{image}/manifests/{images[1].digest}?tag=1.1"),
         Screen("manifest-chart", f"/images/{of_chart}/manifests/{chart.digest}"),
         Screen("deletion-test", f"{image}/deletion-test?{tested}"),
+    ]
+
+
+def furnish_scans(server: Server) -> list[Screen]:
+    """Push an image that has findings and secrets, with data to match it with; return the screens of its scan."""
+    with TemporaryDirectory() as folder:
+        assert main(["vulndb", "import", str(write_shelf(Path(folder))), "--data-dir", str(server.data)]) == 0
+    image = image_of(FIXTURES / "recon/oci/debian-buster.tar.gz")
+    secret = make.image([{"srv/.env": b"aws = AKIA" + b"QWERTYUIOPASDFGH" + b"\n", "srv/clean.txt": b"nothing here\n"}])
+    index = make.index([secret])
+    with server.client() as client:
+        client.push("scanned/debian", image, "10")
+        client.push("scanned/app", index, "1")
+        of_debian, of_app = (_id(client, "images", f"scanned/{name}") for name in ("debian", "app"))
+        debian = f"/images/{of_debian}/manifests/{image.digest}/scan"
+        app = f"/images/{of_app}/manifests/{secret.digest}/scan"
+        assert until(lambda: all(b'"readAt":null' not in client.get(f"/api/v1{one}").body for one in (debian, app)))
+        change(client, f"/api/v1/images/{of_debian}", {"policy": {"pullLimit": {"refuseCritical": True}}})
+        accepted = {"vulnerability": "CVE-2099-00068", "reason": EVIL, "image": of_debian}
+        body = json.dumps(accepted).encode()
+        client.request("POST", "/api/v1/accepted-findings", body, {"Content-Type": "application/json"}).expect(201)
+    return [
+        Screen("scan-vulnerabilities", f"{debian}?tag=10"),
+        Screen("scan-accepted", f"{debian}?counted=false"),
+        Screen("scan-packages", f"{debian}/packages?affected=true"),
+        Screen("scan-secrets", f"{app}/secrets"),
+        Screen("scan-secrets-clean", f"{app}/secrets?clean=true"),
+        Screen("scan-index", f"/images/{of_app}/manifests/{index.digest}/scan"),
+        Screen("scan-accept", f"{debian}/accept?id=CVE-2099-00069&package=apt"),
+        Screen("scan-tags", f"/images/{of_debian}/tags"),
+        Screen("accepted-findings", "/accepted-findings"),
     ]
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.screens import Screen, furnish
+from tests.browser.screens import Screen, furnish, furnish_scans
 from tests.make.server import Server
 
 
 @pytest.fixture(scope="module")
 def screens(server: Server) -> Sequence[Screen]:
     """What there is to look at."""
-    return furnish(server)
+    return [*furnish(server), *furnish_scans(server)]
 
 
 @pytest.fixture

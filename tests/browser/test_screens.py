@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.browser.screens import Screen, furnish
+from tests.browser.screens import Screen, furnish, furnish_scans
 from tests.make.server import Server
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -16,7 +16,7 @@ AXE = Path(__file__).parent / "axe" / "axe.min.js"
 @pytest.fixture(scope="module")
 def screens(server: Server) -> Sequence[Screen]:
     """What there is to look at."""
-    return furnish(server)
+    return [*furnish(server), *furnish_scans(server)]
 
 
 @pytest.fixture(params=["light", "dark"])

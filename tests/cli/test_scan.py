@@ -1,8 +1,6 @@
 """`scr scan`: against a server, and on what lies on the host; what it prints and how it ends."""
 
-import gzip
 import json
-import shutil
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ from tests import make
 from tests.cli.conftest import Scr
 from tests.make.layout import write_layout
 from tests.make.server import Server
+from tests.make.shelf import write_shelf
 from tests.scan.expected import FIXTURES, Row, dense_rows
 from tests.services.scanned import image_of
 
@@ -45,10 +44,7 @@ class Told(msgspec.Struct):
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a vulnerability database."""
-    folder = tmp_path_factory.mktemp("shelf")
-    (folder / "trivy.db").write_bytes(gzip.decompress((FIXTURES / "dense/trivy.db.gz").read_bytes()))
-    shutil.copy(FIXTURES / "dense/metadata.json", folder)
-    return folder
+    return write_shelf(tmp_path_factory.mktemp("shelf"))
 
 
 @pytest.fixture(scope="module")

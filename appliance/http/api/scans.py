@@ -53,6 +53,7 @@ Affected = Annotated[bool | None, QueryParameter(description="only those with fi
 Clean = Annotated[bool, QueryParameter(description="the files that were searched and have no secret, instead")]
 Text = Annotated[str, QueryParameter(max_length=200, description="only what has this text in its id or package")]
 Sort = Annotated[Literal["severity", "id", "package", "cvss"], QueryParameter(description="order; the worst first")]
+PackageSort = Annotated[Literal["severity", "package"], QueryParameter(description="order; the worst first")]
 
 
 class DataShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -210,6 +211,7 @@ class Scans(Controller):
         affected: Affected = None,
         category: Category = None,
         text: Text = "",
+        sort: PackageSort = "severity",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[PackageFound]:
@@ -219,6 +221,8 @@ class Scans(Controller):
             return affected in (None, row.findings > 0) and is_wanted(row.package, category, text)
 
         rows = await stock.db.read(lambda _: [row for row in view.packages() if keep(row)])
+        if sort == "package":
+            rows.sort(key=lambda row: (row.package.name, row.package.version))
         family = _family(view)
         return await list_rows(rows, lambda row: show_package(row, family), cursor, limit)
 

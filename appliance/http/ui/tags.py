@@ -21,6 +21,7 @@ from appliance.http.ui.forms import Form
 from appliance.http.ui.images import find_image
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.render import query, segment
+from appliance.http.ui.scans import told_of
 from appliance.http.ui.view import InView, View
 from appliance.http.ui.words import size_text
 
@@ -93,8 +94,7 @@ class TagPages(Controller):
         """Let what is selected be scanned soon."""
         order = ScanOrder(digests=tuple(_chosen(await view.form())))
         done = await view.api.make("POST", within("images", image_id, "scans"), order, ScansOrdered)
-        told = view.text("{} scans were ordered.").format(len(done.jobs))
-        return view.go(f"/images/{image_id}/tags", " ".join([told, *(one.reason for one in done.refused[:3])]))
+        return view.go(f"/images/{image_id}/tags", told_of(view, done))
 
     @get("/manifests/{digest:str}/tags")
     async def ask_tags(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:

@@ -85,6 +85,11 @@ def ids(server: Server, cookies: dict[str, str]) -> dict[str, str]:
         "section": "description",
         "refusal_id": "0" * 32,
     }
+    accepted = {"vulnerability": "CVE-2026-0001", "reason": "hidden", "where": "image"}
+    made(f"/images/{found['image_id']}/manifests/{IMAGE.digest}/scan/accept", **accepted)
+    listed = re.search(r"/accepted-findings/([a-z0-9]+)/reopen", ask(server, "/accepted-findings", Cookie=ann).text)
+    assert listed is not None
+    found["acceptance"] = listed[1]
     kinds = {"users": "user_id", "groups": "group_id", "roles": "role_id", "policies": "policy_id"}
     return {**found, **{f"{kind}/account_id": found[name] for kind, name in kinds.items()}}
 

@@ -214,6 +214,6 @@ def test_a_scan_is_ordered_for_what_is_selected_and_its_result_stands_in_the_row
 
     assert before.count("Never scanned") == 1
     assert ordered.status == 303
-    assert "1%20scans%20were%20ordered." in ordered.headers["set-cookie"]
+    assert "Vulnerability%20assessment%20will%20be%20performed." in ordered.headers["set-cookie"]
     assert "Never scanned" not in ask(server, f"{place}/tags").text
     assert "Never scanned" not in ask(server, f"{place}/manifests/{image(14).digest}").text

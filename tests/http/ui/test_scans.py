@@ -1,0 +1,174 @@
+"""The pages of a scan: what each view shows, what is never taken for clean, findings accepted; all of it foreign."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+
+from appliance.cli.main import main
+from tests import make
+from tests.http.ui.asking import ask, send, until
+from tests.http.ui.test_images import place_of
+from tests.make.client import Client
+from tests.make.images import Manifest
+from tests.make.server import Server
+from tests.make.shelf import write_shelf
+from tests.scan.expected import FIXTURES
+from tests.services.scanned import image_of
+
+EVIL = '"><svg onload=alert(1)>'
+KEY = b"aws = AKIA" + b"QWERTYUIOPASDFGH" + b"\n"
+DEBIAN = image_of(FIXTURES / "recon/oci/debian-buster.tar.gz")
+FEDORA = image_of(FIXTURES / "recon/oci/fedora-35.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def data(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the server have vulnerability data."""
+    shelf = write_shelf(tmp_path_factory.mktemp("shelf"))
+    assert main(["vulndb", "import", str(shelf), "--data-dir", str(server.data)]) == 0
+
+
+def results_of(server: Server, path: str, manifest: Manifest) -> str:
+    """Return the address of the results, once the scan has ended."""
+    place = f"{place_of(server, path)}/manifests/{quote(manifest.digest, safe='')}/scan"
+    assert until(lambda: "data-follows" not in ask(server, place).text and "Inspected" in ask(server, place).text)
+    return place
+
+
+@pytest.mark.usefixtures("data")
+def test_vulnerabilities_are_listed_worst_first_with_what_the_manual_names(server: Server, client: Client) -> None:
+    client.push("seen/debian", DEBIAN, "10")
+    place = results_of(server, "seen/debian", DEBIAN)
+
+    text = ask(server, place).text
+
+    for head in ("CVE", "Severity", "CVSS", "Category", "OS/Language", "Package", "Current version", "Fixed version"):
+        assert head in text, head
+    assert "Debian GNU/Linux 10" in text
+    rows = re.findall(r'<td><span class="severity severity-(\w+)"', text)
+    assert len(rows) == 25
+    assert set(rows) == {"critical"}
+    assert 'rel="next"' in text
+    assert "https://" in text
+
+
+@pytest.mark.usefixtures("data")
+def test_filters_are_in_the_address_and_narrow_the_list(server: Server, client: Client) -> None:
+    client.push("seen/filtered", DEBIAN, "10")
+    place = results_of(server, "seen/filtered", DEBIAN)
+
+    by_name = ask(server, f"{place}?text=gzip&size=100").text
+    none = ask(server, f"{place}?text=no-such-package").text
+    strange = ask(server, f"{place}?fixable=perhaps&sort=nonsense").status
+
+    assert set(re.findall(r'<td class="mono">([a-z0-9.+-]*gzip[a-z0-9.+-]*)</td>', by_name)) == {"gzip"}
+    assert "No vulnerability matches" in none
+    assert strange == 200
+
+
+@pytest.mark.usefixtures("data")
+def test_packages_tell_what_cures_them_and_which_have_nothing(server: Server, client: Client) -> None:
+    client.push("seen/packages", DEBIAN, "10")
+    place = results_of(server, "seen/packages", DEBIAN) + "/packages"
+
+    affected, clean = ask(server, f"{place}?affected=true").text, ask(server, f"{place}?affected=false").text
+
+    assert re.search(r"upgrade to \S+ fixes [1-9]", affected)
+    assert "upgrade to" not in clean
+    assert '<span class="text-secondary">none</span>' in clean
+
+
+def test_secrets_are_hidden_and_clean_files_are_listed_apart(server: Server, client: Client) -> None:
+    image = make.image([{"srv/.env": KEY, "srv/clean.txt": b"nothing to see here\n"}])
+    client.push("seen/secrets", image, "1")
+    place = results_of(server, "seen/secrets", image) + "/secrets"
+
+    found, clean = ask(server, place).text, ask(server, f"{place}?clean=true").text
+
+    assert "srv/.env" in found
+    assert "QWERTY" not in found
+    assert "srv/clean.txt" in clean
+    assert "srv/.env" not in clean
+
+
+@pytest.mark.usefixtures("data")
+def test_what_the_data_do_not_know_is_not_called_clean(server: Server, client: Client) -> None:
+    client.push("seen/fedora", FEDORA, "35")
+
+    text = ask(server, results_of(server, "seen/fedora", FEDORA)).text
+
+    assert "hold nothing about fedora 35" in text
+    assert "No known vulnerability" not in text
+    assert "That does not mean that there is none" in text
+
+
+def test_an_index_tells_of_each_platform(server: Server, client: Client) -> None:
+    children = [make.image([{"a": b"1"}], platform="linux/amd64"), make.image([{"a": b"2"}], platform="linux/arm64")]
+    index = make.index(children)
+    client.push("seen/many", index, "1")
+
+    text = ask(server, f"{place_of(server, 'seen/many')}/manifests/{quote(index.digest, safe='')}/scan").text
+
+    assert "linux/arm64" in text
+    for child in children:
+        assert f"{quote(child.digest, safe='')}/scan" in text
+
+
+def test_a_chart_has_nothing_to_scan(server: Server, client: Client) -> None:
+    chart = make.chart()
+    client.push("seen/chart", chart, "1")
+
+    text = ask(server, f"{place_of(server, 'seen/chart')}/manifests/{quote(chart.digest, safe='')}/scan").text
+
+    assert "There is nothing to scan in it" in text
+
+
+@pytest.mark.usefixtures("data")
+def test_a_finding_is_accepted_and_counts_again(server: Server, client: Client) -> None:
+    client.push("seen/accepted", DEBIAN, "10")
+    place = results_of(server, "seen/accepted", DEBIAN)
+    found = re.search(r'<span class="mono">(CVE-[0-9-]+)</span>', ask(server, place).text)
+    assert found is not None
+    fields = {"vulnerability": found[1], "where": "image"}
+
+    wrong = send(server, f"{place}/accept", **fields, reason="", until="tomorrow")
+    done = send(server, f"{place}/accept", **fields, reason=EVIL, until="2099-01-01")
+    shown = ask(server, f"{place}?text={found[1]}").text
+    listed = ask(server, "/accepted-findings").text
+
+    assert (wrong.status, done.status) == (422, 303)
+    assert "write a day as" in wrong.text
+    assert "&lt;svg onload=alert(1)&gt;" in shown
+    assert "Let it count again" in shown
+    for text in (shown, listed):
+        assert "<svg onload" not in text
+    acceptance = re.search(r'name="acceptance" value="(\w+)"', shown)
+    assert acceptance is not None
+    assert send(server, f"{place}/reopen", acceptance=acceptance[1], vulnerability=found[1]).status == 303
+    assert "Let it count again" not in ask(server, f"{place}?text={found[1]}").text
+
+
+def test_a_scan_is_ordered_with_the_words_of_the_manual(server: Server, client: Client) -> None:
+    image = make.image([{"again": b"1"}])
+    client.push("seen/again", image, "1")
+    place = results_of(server, "seen/again", image)
+
+    answer = send(server, place)
+    text = ask(server, answer.headers["location"], Cookie=answer.headers["set-cookie"].partition(";")[0]).text
+
+    assert answer.status == 303
+    assert "Vulnerability assessment will be performed." in text
+
+
+def test_paths_and_packages_of_an_image_are_text(server: Server, client: Client) -> None:
+    apk = f"P:<b>musl</b>\nV:1.2.4-r0\nA:x86_64\nL:{EVIL}\n\n".encode()
+    release = b'ID=alpine\nVERSION_ID=3.10.2\nPRETTY_NAME="<svg onload=alert(1)>"\n'
+    image = make.image([{f"srv/{EVIL}.env": KEY, "lib/apk/db/installed": apk, "etc/os-release": release}])
+    client.push("seen/evil", image, "1")
+    place = results_of(server, "seen/evil", image)
+
+    for page in (place, f"{place}/packages", f"{place}/secrets"):
+        text = ask(server, page).text
+        assert "<svg onload" not in text
+        assert "<b>musl" not in text
