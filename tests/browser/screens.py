@@ -115,6 +115,12 @@ def furnish_scans(server: Server) -> list[Screen]:
         Screen("scan-accept", f"{debian}/accept?id=CVE-2099-00069&package=apt"),
         Screen("scan-tags", f"/images/{of_debian}/tags"),
         Screen("accepted-findings", "/accepted-findings"),
+        Screen("scan-files", f"{app.removesuffix('/scan')}/files"),
+        Screen("scan-files-layer", f"{app.removesuffix('/scan')}/files?folder=srv&layer={secret.blobs[1].digest}"),
+        Screen("scan-compare", f"{app.removesuffix('/scan')}/compare?image=scanned/debian&with={image.digest}"),
+        Screen("search-packages", "/search/contents?q=apt*"),
+        Screen("search-vulnerabilities", "/search/contents?what=vulnerabilities&q=CVE-2099-0006*"),
+        Screen("search-files", "/search/contents?what=files&q=.env"),
     ]
 
 

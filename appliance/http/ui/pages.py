@@ -24,6 +24,7 @@ from appliance.http.ui.manifests import show_manifest
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
 from appliance.http.ui.repositories import RepositoryPages
+from appliance.http.ui.scan_files import FilePages, search_contents
 from appliance.http.ui.scans import ScanPages, list_accepted, reopen_accepted
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
@@ -47,6 +48,8 @@ _PAGES: list[ControllerRouterHandler] = [
     TagPages,
     show_manifest,
     ScanPages,
+    FilePages,
+    search_contents,
     list_accepted,
     reopen_accepted,
     DeletionTestPages,

@@ -42,7 +42,7 @@ class ScanPages(Controller):
     @get()
     async def show(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
         """Show the vulnerabilities; of an index, what is known of each platform."""
-        head = await _head(view, image_id, digest)
+        head = await find_head(view, image_id, digest)
         if head.get("scan") is None:
             return view.page("pages/scan_none.html", status=200, **head)
         asked = Asked.of(view, sorts=_SORTS, default="severity", filters=_FILTERS)
@@ -54,7 +54,7 @@ class ScanPages(Controller):
     @get("/packages")
     async def show_packages(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
         """Show the packages: all, those with findings, or those without."""
-        head = await _head(view, image_id, digest)
+        head = await find_head(view, image_id, digest)
         if head.get("scan") is None:
             return view.page("pages/scan_none.html", status=200, **head)
         asked = Asked.of(view, sorts=_PACKAGE_SORTS, default="severity", filters=("affected", "category", "text"))
@@ -64,7 +64,7 @@ class ScanPages(Controller):
     @get("/secrets")
     async def show_secrets(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
         """Show the files with secrets, or those that were searched and have none."""
-        head = await _head(view, image_id, digest)
+        head = await find_head(view, image_id, digest)
         if head.get("scan") is None:
             return view.page("pages/scan_none.html", status=200, **head)
         asked = Asked.of(view, filters=("clean",))
@@ -151,7 +151,7 @@ def _wish(asked: Asked) -> dict[str, object]:
     return told
 
 
-async def _head(view: View, image_id: str, digest: str) -> dict[str, object]:
+async def find_head(view: View, image_id: str, digest: str) -> dict[str, object]:
     """Return what the head of each page of a scan tells. Without a scan there is no `scan` in it."""
     image, _ = await find_image(view, image_id)
     manifest = await view.api.get(within("images", image_id, "manifests", digest), ManifestInFull)
@@ -191,7 +191,7 @@ async def _ask_accept(
     form: Form | None = None,
     status: int = 200,
 ) -> Response[str]:
-    head = await _head(view, image_id, digest)
+    head = await find_head(view, image_id, digest)
     told = {"vulnerability": vulnerability, "package": package, "form": form, "places": _PLACES}
     return view.page("pages/scan_accept.html", status=status, **told, **head)
 

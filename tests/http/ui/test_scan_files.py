@@ -1,0 +1,115 @@
+"""The pages of what is in images: files of an image and of its layers, images compared, images found by content."""
+
+import re
+from urllib.parse import quote
+
+from tests import make
+from tests.http.ui.asking import ask
+from tests.http.ui.test_images import place_of
+from tests.http.ui.test_scans import results_of
+from tests.make.client import Client
+from tests.make.images import Manifest
+from tests.make.server import Server
+
+EVIL = '"><svg onload=alert(1)>'
+APK = b"P:musl\nV:1.2.4-r%d\nA:x86_64\no:musl\n\n"
+BASE = {"etc/os-release": b"ID=alpine\nVERSION_ID=3.10.2\n", "lib/apk/db/installed": APK % 0}
+OLD = make.image([BASE, {"srv/app": b"one", "srv/gone": b"1", "etc/motd": b"hello"}])
+NEW = make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/app": b"other", "srv/more": b"2", "srv/.wh.x": b""}])
+
+
+def pushed(server: Server, client: Client, path: str, manifest: Manifest, tag: str = "1") -> str:
+    """Push it; return the address of its digest once its scan has ended."""
+    client.push(path, manifest, tag)
+    return results_of(server, path, manifest).removesuffix("/scan")
+
+
+def test_folders_open_by_links_in_the_whole_image_and_in_a_layer(server: Server, client: Client) -> None:
+    place = pushed(server, client, "files/tree", OLD)
+
+    root, srv = ask(server, f"{place}/files").text, ask(server, f"{place}/files?folder=srv").text
+    upper = ask(server, f"{place}/files?layer={quote(OLD.blobs[2].digest)}").text
+
+    assert set(re.findall(r"folder=([a-z]+)\">[a-z]+/", root)) == {"etc", "lib", "srv"}
+    assert "app" in srv
+    assert "gone" in srv
+    assert "lib/</a>" not in upper
+    assert "srv/</a>" in upper
+
+
+def test_a_layer_shows_what_it_changed_and_removed(server: Server, client: Client) -> None:
+    image = make.image([{"srv/a": b"1", "srv/b": b"2"}, {"srv/a": b"3", "srv/.wh.b": b""}])
+    place = pushed(server, client, "files/changed", image)
+    lower, upper = (quote(blob.digest) for blob in image.blobs[1:3])
+
+    above = ask(server, f"{place}/files?folder=srv&layer={upper}").text
+    below = ask(server, f"{place}/files?folder=srv&layer={lower}").text
+    whole = ask(server, f"{place}/files?folder=srv").text
+
+    assert "changed" in above
+    assert "removed" in above
+    assert below.count("hidden by a layer above") == 2
+    assert "b\n" not in whole
+    assert "wasted" in whole
+
+
+def test_a_digest_that_was_never_scanned_says_how_to_scan_it(server: Server, client: Client) -> None:
+    chart = make.chart()
+    client.push("files/chart", chart, "1")
+    place = f"{place_of(server, 'files/chart')}/manifests/{quote(chart.digest, safe='')}"
+
+    for page in ("files", "compare"):
+        answer = ask(server, f"{place}/{page}")
+        assert answer.status == 200
+        assert "There is nothing to scan in it" in answer.text
+
+
+def test_two_digests_are_compared_in_one_image_and_across_images(server: Server, client: Client) -> None:
+    pushed(server, client, "files/pair", OLD, "1")
+    place = pushed(server, client, "files/pair", NEW, "2")
+    pushed(server, client, "files/other", OLD, "1")
+
+    empty = ask(server, f"{place}/compare").text
+    beside = ask(server, f"{place}/compare?with={quote(OLD.digest)}").text
+    across = ask(server, f"{place}/compare?image=files/other&with={quote(OLD.digest)}").text
+    nowhere = ask(server, f"{place}/compare?image=files/nothing&with={quote(OLD.digest)}")
+
+    assert f'value="{OLD.digest}"' in empty
+    for text in (beside, across):
+        assert "1.2.4-r0" in text
+        assert "1.2.4-r1" in text
+        assert "/srv/app" in text
+        assert "/srv/gone" in text
+        assert "/srv/more" in text
+    assert nowhere.status == 404
+    assert "there is no image files/nothing that you may see" in nowhere.text
+
+
+def test_images_are_found_by_package_vulnerability_and_file(server: Server, client: Client) -> None:
+    pushed(server, client, "files/found", OLD)
+
+    packages = ask(server, "/search/contents?q=musl").text
+    exact = ask(server, "/search/contents?q=musl&version=9").text
+    paths = ask(server, "/search/contents?what=files&q=/srv/go*").text
+    content = re.search(r"what=files&amp;q=([0-9a-f]{64})", paths)
+
+    assert "files/found:1" in packages
+    assert "No image has it" in exact
+    assert "/srv/gone" in paths
+    assert content is not None
+    assert "files/found:1" in ask(server, f"/search/contents?what=files&q={content[1]}").text
+    assert "No image has it" in ask(server, "/search/contents?what=vulnerabilities&q=CVE-1999-0001").text
+
+
+def test_paths_and_what_was_typed_are_text(server: Server, client: Client) -> None:
+    place = pushed(server, client, "files/evil", make.image([{f"srv/{EVIL}/x": b"1", f"srv/{EVIL}.txt": b"2"}]))
+    typed = quote(EVIL)
+
+    for page in (
+        f"{place}/files?folder=srv",
+        f"{place}/files?folder=srv/{typed}",
+        f"{place}/compare?image={typed}&with={typed}",
+        f"/search/contents?what=files&q={typed}*",
+        f"/search/contents?what={typed}&q={typed}&version={typed}",
+    ):
+        assert "<svg onload" not in ask(server, page).text
