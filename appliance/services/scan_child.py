@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,9 +17,10 @@ import msgspec
 
 from appliance import program
 from appliance.domain.layer import FileEntry, LayerContents
+from appliance.scan.extract import Wanted
 from appliance.scan.limits import Limits
 from appliance.services import scan_protocol as protocol
-from appliance.services.scan_protocol import CONTENTS, FILES, HEAD, LENGTH, MOST, Begin, Setup
+from appliance.services.scan_protocol import BYTES, CONTENTS, END, FILES, HEAD, LENGTH, MOST, Begin, Setup
 
 _INHERITED = ("PYTHONPATH", "SCR_CARRIED", "LANG", "LC_ALL")  # where the program's own modules are; nothing else
 _FILES = Limits().members  # that are believed of one layer
@@ -72,6 +73,54 @@ class ScanChild:
         finally:
             if self._process is not None and not self._is_idle:
                 await self._end()
+
+    async def fetch(self, chunks: AsyncIterator[memoryview], wanted: Wanted) -> AsyncGenerator[bytes]:
+        """Yield the content of one file of the layer `chunks`, as it comes; the child is ended with the last of it.
+
+        Nothing is held here: it is read as fast as it is taken. Raises Failed, and what `chunks` raises.
+        """
+        process = await self._claim()
+        feeding = asyncio.create_task(self._feed_or_end(process, chunks, Begin(wanted=wanted)))
+        try:
+            while True:
+                kind, payload = await self._next_frame(process)
+                if kind == END and not payload:
+                    return
+                if kind != BYTES:
+                    raise Failed(payload.decode(errors="replace")[:1000] or "what came of it could not be understood")
+                yield payload
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            if feeding.done() and not feeding.cancelled() and (lost := feeding.exception()) is not None:
+                raise lost from error
+            raise Failed(await self._reason()) from error
+        except TimeoutError as error:
+            raise Failed(f"reading it took longer than {self._timeout_s:.0f} s") from error
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+            await self._end()
+
+    async def _next_frame(self, process: Process) -> tuple[int, bytes]:
+        """Return kind and bytes of what the child says next."""
+        pipe = process.stdout
+        if pipe is None:
+            raise ConnectionError
+        async with asyncio.timeout(self._timeout_s):
+            kind, length = HEAD.unpack(await pipe.readexactly(HEAD.size))
+            if length > MOST:
+                raise Failed("what came of it could not be understood")
+            return kind, await pipe.readexactly(length)
+
+    async def _feed_or_end(self, process: Process, chunks: AsyncIterator[memoryview], begin: Begin) -> None:
+        """Feed the layer; where that fails, end the child, which would wait for the rest."""
+        try:
+            await self._feed(process, chunks, begin)
+        except ConnectionError:  # it has what it wants, or died: its own end tells
+            return
+        except Exception:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise
 
     async def _claim(self) -> Process:
         """Return the child, started if there is none."""

@@ -4,7 +4,8 @@ To the child: frames of a length (four bytes, big endian) and that many bytes. T
 layer, a `Begin`, the layer's bytes in any number of frames, and an empty frame. End of file ends the child.
 
 From the child: frames of a kind (one byte), a length and that many bytes. For each layer any number of FILES (lists of
-FileEntry), then CONTENTS (LayerContents without files). All values are MessagePack.
+FileEntry), then CONTENTS (LayerContents without files). All values are MessagePack. Where the `Begin` wants one file
+instead: any number of BYTES (its content), then END (a sentence why that is not all of it, or nothing).
 """
 
 import struct
@@ -13,11 +14,12 @@ import msgspec
 
 from appliance.domain.layer import FileEntry, LayerContents
 from appliance.domain.vulnerability import Severity
+from appliance.scan.extract import Wanted
 
 COMMAND = "_worker"  # the word after the program's own that makes it the child
 LENGTH = struct.Struct(">I")
 HEAD = struct.Struct(">BI")
-FILES, CONTENTS = 1, 2
+FILES, CONTENTS, BYTES, END = 1, 2, 3, 4
 BATCH = 4000  # files in one frame
 MOST = 64 << 20  # bytes of a frame: honest reports are below a megabyte, and the server must hold it
 
@@ -44,9 +46,10 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """A layer follows. `again` is the `reread` of an earlier reading of it, if it had one."""
+    """A layer follows. `again` is the `reread` of an earlier reading of it, if it had one; `wanted` one file of it."""
 
     again: frozenset[str] = frozenset()
+    wanted: Wanted | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

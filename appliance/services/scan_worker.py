@@ -16,12 +16,13 @@ import msgspec
 from appliance.domain.layer import LayerContents
 from appliance.scan import rules
 from appliance.scan.detectors import choose
+from appliance.scan.extract import Wanted, extract
 from appliance.scan.layers import read_layer
-from appliance.scan.limits import Limits
+from appliance.scan.limits import Limits, Shortcoming
 from appliance.scan.rules.rule import Rule, own_rule
 from appliance.scan.secrets import Excluded, SecretSearch
 from appliance.services import scan_protocol as protocol
-from appliance.services.scan_protocol import BATCH, CONTENTS, FILES, HEAD, LENGTH, Setup
+from appliance.services.scan_protocol import BATCH, BYTES, CONTENTS, END, FILES, HEAD, LENGTH, Setup
 
 _PAGE = resource.getpagesize()
 
@@ -39,6 +40,9 @@ def run(words: Sequence[str]) -> int:
         begin = protocol.decode_begin(frame)
         allow_cpu(setup.cpu_s)
         chunks = _chunks(source)
+        if begin.wanted is not None:
+            _give(sink, chunks, begin.wanted)
+            continue
         contents = read_layer(chunks, detectors, search, Limits(), begin.again)
         for _rest in chunks:  # of a layer that was given up
             pass
@@ -103,6 +107,22 @@ def _answer(sink: BinaryIO, contents: LayerContents) -> None:
         _send(sink, FILES, protocol.encode(files[at : at + BATCH]))
     _send(sink, CONTENTS, protocol.encode(msgspec.structs.replace(contents, files=())))
     sink.flush()
+
+
+def _give(sink: BinaryIO, chunks: Iterator[bytes], wanted: Wanted) -> None:
+    """Send one file of a layer as it comes."""
+    reason = ""
+    try:
+        for piece in extract(chunks, wanted, Limits()):
+            _send(sink, BYTES, piece)
+    except Shortcoming as error:
+        reason = error.message
+    except MemoryError:
+        reason = "the memory was too small to read it"
+    _send(sink, END, reason.encode())
+    sink.flush()
+    for _rest in chunks:
+        pass
 
 
 def _send(sink: BinaryIO, kind: int, payload: bytes) -> None:

@@ -35,6 +35,7 @@ from appliance.services.scan_results import Read, VulnerabilityData
 from appliance.services.stock import Stock
 
 _LARGEST_CONFIG = 4 << 20  # bytes of a config that is opened for the diff_ids it claims
+_FILE_TURNS = 2  # children at once that read one file each
 _READINGS = 4  # of one layer: each is asked for by hard links that the one before met
 
 
@@ -87,6 +88,7 @@ class Scanner:
         self.file = file
         self.options = options
         self.data = data
+        self.file_turns = asyncio.Semaphore(_FILE_TURNS)  # who reads one file of a layer for a person
 
     def is_stale(self, standing: scans.Standing) -> bool:
         """Whether the detectors, the rules or the data are other ones now than those of a scan."""

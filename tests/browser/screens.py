@@ -117,6 +117,7 @@ def furnish_scans(server: Server) -> list[Screen]:
         Screen("accepted-findings", "/accepted-findings"),
         Screen("scan-files", f"{app.removesuffix('/scan')}/files"),
         Screen("scan-files-layer", f"{app.removesuffix('/scan')}/files?folder=srv&layer={secret.blobs[1].digest}"),
+        Screen("scan-file", f"{app.removesuffix('/scan')}/files/view?path=srv/clean.txt"),
         Screen("scan-compare", f"{app.removesuffix('/scan')}/compare?image=scanned/debian&with={image.digest}"),
         Screen("search-packages", "/search/contents?q=apt*"),
         Screen("search-vulnerabilities", "/search/contents?what=vulnerabilities&q=CVE-2099-0006*"),

@@ -1,19 +1,26 @@
 """`/api/v1/images/<id>/manifests/<digest>/scan/files|layers|comparison`: the files of an image, and two images."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar import get
 from litestar.di import Provide
 from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
 
+from appliance.domain.access import Action
 from appliance.domain.layer import FileEntry
 from appliance.domain.names import parse_digest
 from appliance.domain.scan import Flaw
 from appliance.domain.vulnerability import Package
 from appliance.http.api.asking import InAsking, InRunning, InStock
+from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page
 from appliance.http.api.scans import FlawShown, InView, list_rows, provide_view, show_flaw
+from appliance.services import layer_file
 from appliance.services.file_tree import Leaf, Tree
 from appliance.services.scan_compare import Difference, compare
 
@@ -21,6 +28,8 @@ _HERE = "/api/v1/images/{image_id:str}/manifests/{digest:str}/scan"
 _VIEW = {"view": Provide(provide_view)}
 Folder = Annotated[str, QueryParameter(max_length=4096, description="path of a folder; the root without one")]
 OfLayer = Annotated[str, QueryParameter(max_length=200, description="digest of a layer; the whole image without one")]
+OfFile = Annotated[str, QueryParameter(min_length=1, max_length=4096, description="path of a file")]
+Most = Annotated[int | None, QueryParameter(ge=1, description="only so many bytes of its beginning")]
 AgainstImage = Annotated[str, QueryParameter(max_length=64, description="id of its image, where that is another one")]
 
 
@@ -131,6 +140,39 @@ async def list_layers(running: InRunning, view: InView) -> Page[LayerShown]:
     return Page([LayerShown(one.digest, one.files, one.size, one.wasted) for one in sums], None)
 
 
+@get(f"{_HERE}/file", dependencies=_VIEW, tags=["scans"])
+async def read_file(
+    stock: InStock,
+    running: InRunning,
+    asking: InAsking,
+    view: InView,
+    image_id: FromPath[str],
+    path: OfFile,
+    layer: OfLayer = "",
+    most: Most = None,
+) -> Stream:
+    """Send the content of one file of an image, or of one of its layers. Who may pull the image may read its files."""
+    find_image(stock, asking, image_id, Action.PULL)
+    only, wanted, layers = parse_digest(layer) if layer else None, path.strip("/"), view.scan.layers
+    scanner = running.scanner()
+    place = await scanner.file.read(lambda reader: layer_file.find_file(reader, layers, wanted, only))
+    size = place.size if most is None else min(most, place.size)
+    pieces = layer_file.read_file(stock, scanner, place, size)
+    first = await anext(pieces)  # what fails at once is an answer of its own
+    name = quote(wanted.rpartition("/")[2], safe="")
+    return Stream(
+        _chain(first, pieces),
+        media_type="application/octet-stream",
+        headers={
+            "Content-Length": str(size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "X-Content-Type-Options": "nosniff",
+            "X-Scr-File-Size": str(place.size),
+        },
+    )
+
+
 @get(f"{_HERE}/comparison/{{before:str}}", dependencies=_VIEW, tags=["scans"])
 async def compare_scans(
     stock: InStock,
@@ -147,7 +189,14 @@ async def compare_scans(
     return _compared(older.scan.digest, view.scan.digest, found)
 
 
-SCAN_FILES = (list_files, list_layers, compare_scans)
+SCAN_FILES = (list_files, list_layers, read_file, compare_scans)
+
+
+async def _chain(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(pieces):
+        yield first
+        async for piece in pieces:
+            yield piece
 
 
 def _show(leaf: Leaf) -> FileShown:

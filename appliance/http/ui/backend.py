@@ -4,6 +4,7 @@ So a page shows and does exactly what the API lets its viewer see and do, and sa
 validation or wording is decided a second time.
 """
 
+import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
@@ -88,14 +89,21 @@ class Backend:
         sent: list[MutableMapping[str, Any]] = []
         parts: list[bytes] = []
 
+        bodies, is_whole = [body], asyncio.Event()
+
         async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+            await is_whole.wait()  # who asks again waits for us to leave, and we stay until the answer is whole
+            return {"type": "http.disconnect"}
 
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 sent.append(message)
             elif message["type"] == "http.response.body":
                 parts.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    is_whole.set()
 
         await self._app(self._scope_of(method, path, body, if_match), receive, send)
         told = [(name.decode().lower(), value.decode()) for name, value in sent[0]["headers"]]

@@ -8,12 +8,14 @@ from appliance.http.api.manifests import ManifestOfImage
 from appliance.http.api.page import Page
 from appliance.http.api.scan_files import Comparison, FileShown, LayerShown
 from appliance.http.api.scan_search import FileFoundIn, PackageFoundIn, VulnerabilityFoundIn
-from appliance.http.ui.backend import Refused, within
+from appliance.http.ui import foreign_text
+from appliance.http.ui.backend import Refused, address, within
 from appliance.http.ui.images import find_image
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.scans import find_head
 from appliance.http.ui.view import InView, View
 
+_SHOWN = 256 << 10  # bytes of a file that its page shows
 _CHOICES = 100  # digests that the form of a comparison offers
 KINDS = ("packages", "vulnerabilities", "files")
 
@@ -37,6 +39,18 @@ class FilePages(Controller):
         layers = (await view.api.get(f"{here}/layers", Page[LayerShown])).items
         told = {"page": page, "asked": asked, "folder": folder, "layers": layers}
         return view.page("pages/scan_files.html", status=200, **told, **head)
+
+    @get("/files/view")
+    async def show(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
+        """Show the beginning of one file as text, or as hexadecimal."""
+        head = await find_head(view, image_id, digest)
+        told = view.request.query_params
+        wanted = {"path": told.get("path", "")[:4096].strip("/"), "layer": told.get("layer", "")[:200]}
+        here = within("images", image_id, "manifests", digest, "scan", "file")
+        reply = await view.api.ask("GET", address(here, most=_SHOWN, **wanted))
+        size = int(reply.headers["x-scr-file-size"])
+        more = {**wanted, "shown": foreign_text.show(reply.body, size), "size": size, "whole": address(here, **wanted)}
+        return view.page("pages/scan_file.html", status=200, **more, **head)
 
     @get("/compare")
     async def compare(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:

@@ -1,15 +1,17 @@
 """The files of an image and its layers, and two images side by side, by the API."""
 
 import json
+import tarfile
 import time
 from typing import Any
 
 import pytest
 
 from tests import make
-from tests.http.api.conftest import find
+from tests.http.api.conftest import find, problem
 from tests.make.client import Client
-from tests.make.layers import Entry, folder
+from tests.make.layers import Entry, folder, link
+from tests.make.server import Server
 
 RELEASE = b"ID=alpine\nVERSION_ID=3.10.2\n"
 DEADLINE_S = 60.0  # far more than a scan takes
@@ -111,3 +113,71 @@ def test_who_may_not_see_the_image_sees_no_file_of_it(nobody: Client, admin: Cli
 
     for rest in ("files", "layers", f"comparison/{FIRST.digest}"):
         nobody.get(f"{where}/{SECOND.digest}/scan/{rest}").expect(404)
+
+
+def hard_link(target: str) -> Entry:
+    return Entry(kind=tarfile.LNKTYPE, target=target)
+
+
+def test_a_file_of_the_image_and_of_a_layer_is_sent_as_an_attachment(admin: Client, where: str) -> None:
+    layers = [blob.digest for blob in SECOND.blobs[1:3]]
+    scan = f"{where}/{SECOND.digest}/scan"
+
+    whole = admin.get(f"{scan}/file?path=/new").expect(200)
+    below = admin.get(f"{scan}/file?path=srv/old&layer={layers[0]}").expect(200)
+    begun = admin.get(f"{scan}/file?path=srv/data&most=2").expect(200)
+
+    assert (whole.body, below.body, begun.body) == (b"n", b"123", b"12")
+    assert whole.headers["content-type"] == "application/octet-stream"
+    assert whole.headers["content-disposition"] == "attachment; filename*=UTF-8''new"
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert begun.headers["x-scr-file-size"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "name"),
+    [
+        ("path=srv/old", 404, "entry-unknown"),  # removed by the upper layer
+        ("path=srv/nothing", 404, "entry-unknown"),
+        ("path=etc", 405, "unsupported"),
+        ("path=etc&layer=sha256:" + "0" * 64, 404, "entry-unknown"),
+        ("path=etc&layer=nonsense", 400, "digest-invalid"),
+        ("path=", 400, "invalid"),
+        ("path=a&most=0", 400, "invalid"),
+    ],
+)
+def test_what_is_no_file_says_so(admin: Client, where: str, asked: str, status: int, name: str) -> None:
+    reply = admin.get(f"{where}/{SECOND.digest}/scan/file?{asked}").expect(status)
+
+    assert problem(reply.body).type.endswith(f":{name}")
+
+
+def test_links_lead_to_what_they_name_in_their_layer(admin: Client) -> None:
+    image = make.image(
+        [{"a": b"12345", "b": hard_link("a"), "c": link("/a"), "lone": hard_link("nowhere")}, {"other": b"x"}]
+    )
+    admin.push("tree/links", image, "1")
+    scan = f"/api/v1/images/{find(admin, 'images', 'tree/links')}/manifests/{image.digest}/scan"
+    begun = time.monotonic()
+    while not json.loads(admin.get(scan).expect(200).body)["readAt"]:
+        assert time.monotonic() - begun < DEADLINE_S
+
+    assert admin.get(f"{scan}/file?path=b").expect(200).body == b"12345"
+    assert b"to /a; only files have content" in admin.get(f"{scan}/file?path=c").expect(405).body
+    assert b"which is in another layer" in admin.get(f"{scan}/file?path=lone").expect(405).body
+
+
+def test_a_layer_that_lies_broken_in_the_store_gives_no_file(server: Server, admin: Client) -> None:
+    image = make.image([{"broken": bytes(range(256)) * 8192}])
+    admin.push("tree/broken", image, "1")
+    scan = f"/api/v1/images/{find(admin, 'images', 'tree/broken')}/manifests/{image.digest}/scan"
+    begun = time.monotonic()
+    while not json.loads(admin.get(scan).expect(200).body)["readAt"]:
+        assert time.monotonic() - begun < DEADLINE_S
+    digest = image.blobs[1].digest.partition(":")[2]
+    [file] = [one for one in (server.data / "blobs").rglob(f"{digest}*") if one.is_file()]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    admin.get(f"{scan}/file?path=broken").expect(503)

@@ -113,3 +113,28 @@ def test_paths_and_what_was_typed_are_text(server: Server, client: Client) -> No
         f"/search/contents?what={typed}&q={typed}&version={typed}",
     ):
         assert "<svg onload" not in ask(server, page).text
+
+
+def test_a_file_is_shown_as_text_or_as_bytes_and_can_be_taken(server: Server, client: Client) -> None:
+    hidden = f"one\u202etwo\x1b[31m\n{EVIL}\n".encode()
+    image = make.image(
+        [{"srv/text": hidden, "srv/bytes": bytes(range(256)), "srv/empty": b"", "srv/long": b"x\n" * 9000}]
+    )
+    place = pushed(server, client, "files/shown", image)
+
+    listed = ask(server, f"{place}/files?folder=srv").text
+    text, content = (
+        ask(server, f"{place}/files/view?path=srv/text").text,
+        ask(server, f"{place}/files/view?path=srv/bytes"),
+    )
+    taken = re.search(r'href="(/api/v1/[^"]+/scan/file[?][^"]+)"', text)
+
+    assert f"{place}/files/view?path=srv%2Ftext" in listed
+    assert "one&lt;U+202E&gt;two\u241b[31m" in text
+    assert "<svg onload" not in text
+    assert "000000f0  f0 f1 f2" in content.text
+    assert "The file is empty" in ask(server, f"{place}/files/view?path=srv/empty").text
+    assert "Only the beginning is shown" in ask(server, f"{place}/files/view?path=srv/long").text
+    assert ask(server, f"{place}/files/view?path=srv/nothing").status == 404
+    assert taken is not None
+    assert ask(server, taken[1].replace("&amp;", "&")).content == hidden
