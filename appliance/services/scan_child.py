@@ -80,7 +80,8 @@ class ScanChild:
         Nothing is held here: it is read as fast as it is taken. Raises Failed, and what `chunks` raises.
         """
         process = await self._claim()
-        feeding = asyncio.create_task(self._feed_or_end(process, chunks, Begin(wanted=wanted)))
+        feed = self._feed_or_end(process, chunks, Begin(wanted=wanted))
+        feeding = asyncio.get_running_loop().create_task(feed)  # ended below: a task group must not span a yield
         try:
             while True:
                 kind, payload = await self._next_frame(process)
