@@ -22,7 +22,7 @@ OUTSIDE = frozenset(
         *(f"{name}.sqlite{tail}" for name in ("scr", "logs", "scan") for tail in ("", "-wal", "-shm")),
     }
 )
-ROOMS = ("keys", "tls", "allowlists", "backups", "cache", "vulndb")  # whose files no row owns
+ROOMS = ("keys", "tls", "allowlists", "backups", "cache", "vulndb", "lib")  # whose files no row owns; lib: packed
 
 
 async def inspect(folder: Path, allowed: dict[Key, set[str]], damaged: set[str], blobs_known: dict[str, Blob]) -> None:

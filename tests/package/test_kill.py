@@ -1,7 +1,6 @@
 """kill -9 of the packaged file while a crowd pushes, moves and deletes."""
 
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,6 @@ def test_what_was_acknowledged_outlives_kills_at_any_moment(tmp_path: Path) -> N
             with server.client() as client:
                 crowd.check(client)
         server.stop()
-        shutil.rmtree(server.data / "lib")  # compiled modules: test_bare_hosts.py looks at them
         check_folder(server.data)
     finally:
         server.kill()
