@@ -3,6 +3,7 @@
 Each part is asked for by itself: who may not see one of them sees the others.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -61,10 +62,12 @@ class Glance(msgspec.Struct, frozen=True):
 async def look(view: View, appliance: Status | None) -> Glance:
     """Return what the viewer may see of it."""
     since = (view.now - timedelta(hours=24)).isoformat(timespec="seconds")
-    series = await _try(view, "/api/v1/metrics", Page[Series], since=since, step=Step.HOUR.value)
-    images = await _try(view, "/api/v1/images", Page[Image], registry="*", sort="-pushed", limit=_RECENT)
-    running = await _try(view, "/api/v1/jobs", Page[JobShown], state="running", limit=_RECENT)
-    failed = await _try(view, "/api/v1/jobs", Page[JobShown], state="failed", limit=_RECENT)
+    series, images, running, failed = await asyncio.gather(
+        _try(view, "/api/v1/metrics", Page[Series], since=since, step=Step.HOUR.value),
+        _try(view, "/api/v1/images", Page[Image], registry="*", sort="-pushed", limit=_RECENT),
+        _try(view, "/api/v1/jobs", Page[JobShown], state="running", limit=_RECENT),
+        _try(view, "/api/v1/jobs", Page[JobShown], state="failed", limit=_RECENT),
+    )
     return Glance(
         lines=[_line(one) for one in (series.items if series else []) if one.name != ALIVE.name],
         pushes=images.items if images else [],

@@ -1,5 +1,7 @@
 """Storage: what lies where, the bytes of each repository by what keeps them, collection, scrub, checks, snapshots."""
 
+import asyncio
+
 import msgspec
 from litestar import Controller, Response, get
 
@@ -26,18 +28,22 @@ class StoragePages(Controller):
     async def show(self, view: InView) -> Response[str]:
         """Show the stores, what a collection would free, and the repositories of a registry."""
         asked = Asked.of(view, filters=("registry",))
-        use = await view.api.get(
-            "/api/v1/storage/repositories", Page[RepositoryUse], limit=asked.size, cursor=asked.cursor, **asked.more
+        place = {"limit": asked.size, "cursor": asked.cursor, **asked.more}
+        use, storage, appliance, names, *last = await asyncio.gather(
+            view.api.get("/api/v1/storage/repositories", Page[RepositoryUse], **place),
+            view.api.get("/api/v1/storage", StorageShown),
+            view.api.get("/api/v1/status", Status),
+            list_registries(view),
+            *(_last(view, kind) for kind in _KINDS),
         )
-        names = await list_registries(view)
         here = asked.more.get("registry") or view.asking.site.name
         return view.page(
             "pages/storage.html",
             asked=msgspec.structs.replace(asked, more={"registry": here}),
             use=use,
-            storage=await view.api.get("/api/v1/storage", StorageShown),
-            appliance=await view.api.get("/api/v1/status", Status),
-            last=[await _last(view, kind) for kind in _KINDS],
+            storage=storage,
+            appliance=appliance,
+            last=last,
             registries=names,
         )
 
