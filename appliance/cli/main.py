@@ -38,6 +38,8 @@ COMMANDS = {
     "tag": "list, show, add, rename, put back, lock and delete tags, and tell their history",
     "deletion": "list what was deleted, and bring it back",
     "scan": "look for vulnerabilities and secrets in an image, an archive or a folder",
+    "finding": "let vulnerabilities not count, and say why; list them, let them count again",
+    "contents": "what is in images: files, one file, two compared, a search over all of them",
     "retention": "test, simulate and run the deletion of tags by policy",
     "job": "list, follow, run and cancel work in the background",
     "allowlist": "say by address who may use an endpoint of a registry, or management",

@@ -9,16 +9,15 @@ from urllib.parse import quote
 import msgspec
 
 from appliance.cli import following
-from appliance.cli import tag as tags
 from appliance.cli.asking import walk
 from appliance.cli.client import Client, connect
 from appliance.cli.following import Job
-from appliance.cli.image_change import add_place, address_of
+from appliance.cli.image_change import add_place
+from appliance.cli.naming import locate, without_host
 from appliance.cli.parser import Parser
 from appliance.cli.scan_path import scan_path
 from appliance.cli.scan_result import Package, Result, Secret, Vulnerability, fails, say_shortcomings, show_result
 from appliance.cli.terminal import say, show_json
-from appliance.domain.names import parse_digest
 from appliance.domain.vulnerability import Severity
 from appliance.errors import Conflict, Invalid, Unavailable
 
@@ -108,8 +107,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _scan(client: Client, options: argparse.Namespace) -> Iterator[Result]:
     """Yield the results of the image, one for each platform of an index."""
-    name = _without_host(options.what)
-    image, digest = _locate(client, name, options.registry)
+    name = without_host(options.what)
+    image, digest = locate(client, name, options.registry)
     digests = [digest]
     if not options.no_new:
         ordered = client.post(f"{image}/scans", {"digests": [digest]}, _Ordered)
@@ -125,7 +124,7 @@ def _scan(client: Client, options: argparse.Namespace) -> Iterator[Result]:
 def _export(client: Client, options: argparse.Namespace, results: list[Result]) -> list[bytes]:
     """Return the results in the form that is asked for, and keep the bills that are."""
     exports: list[bytes] = []
-    address, _ = _locate(client, _without_host(options.what), options.registry)
+    address, _ = locate(client, without_host(options.what), options.registry)
     for result in results if options.form or options.attach else ():
         scan = f"{address}/manifests/{quote(result.digest)}/scan"
         if options.form:
@@ -148,22 +147,6 @@ def _write(options: argparse.Namespace, exports: list[bytes]) -> None:
     except OSError as error:
         raise Invalid(f"{options.output} cannot be written: {error.strerror}") from error
     say(f"wrote {options.output}")
-
-
-def _locate(client: Client, name: str, registry: str) -> tuple[str, str]:
-    """Return the address of an image and the digest that `name` means."""
-    path, at, digest = name.partition("@")
-    if at:
-        return address_of(client, path, registry), parse_digest(digest)
-    path, _, tag = name.rpartition(":")
-    path, tag = (path, tag) if path else (tag, "latest")
-    return address_of(client, path, registry), tags.find(client, f"{path}:{tag}", registry).digest
-
-
-def _without_host(name: str) -> str:
-    """Return `name` without the host that docker would need to be told."""
-    first, slash, rest = name.partition("/")
-    return rest if slash and (":" in first or "." in first or first == "localhost") else name
 
 
 def _wait(client: Client, job: str) -> None:

@@ -1,0 +1,94 @@
+"""`scr contents` and `scr finding`: what is in images, and vulnerabilities that do not count."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import make
+from tests.cli.conftest import Scr
+from tests.make.server import Server
+
+APK = b"P:musl\nV:1.2.4-r%d\nA:x86_64\no:musl\n\n"
+BASE = {"etc/os-release": b"ID=alpine\nVERSION_ID=3.10.2\n", "lib/apk/db/installed": APK % 0}
+OLD, NEW = (
+    make.image([BASE, {"srv/old": b"1"}]),
+    make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/new": b"22"}]),
+)
+DEADLINE_S = 60.0  # far more than a scan takes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scanned(server: Server) -> None:
+    """Push two images, and wait for their scans."""
+    with server.client() as client:
+        client.push("inside/app", OLD, "1")
+        client.push("inside/app", NEW, "2")
+        begun = time.monotonic()
+        found = json.loads(client.get("/api/v1/images?path=inside/app").expect(200).body)["items"][0]["id"]
+        for one in (OLD, NEW):
+            address = f"/api/v1/images/{found}/manifests/{one.digest}/scan"
+            while not json.loads(client.get(address).expect(200).body)["readAt"]:
+                assert time.monotonic() - begun < DEADLINE_S
+
+
+def test_folders_are_listed_and_a_file_is_read(scr: Scr, tmp_path: Path) -> None:
+    root, srv = scr("contents", "files", "inside/app:2").expect(0).out, scr("contents", "files", "inside/app:2", "srv")
+    taken = tmp_path / "taken"
+
+    assert "etc/" in root
+    assert "srv/new" in srv.expect(0).out
+    assert "2 B" in srv.out
+    scr("contents", "read", "inside/app:2", "srv/new", "-o", str(taken)).expect(0)
+    assert taken.read_bytes() == b"22"
+    assert "no file /srv/old" in scr("contents", "read", "inside/app:2", "srv/old").expect(1).talk
+    assert "nothing lies there" in scr("contents", "files", "inside/app:2", "nowhere").expect(0).talk
+
+
+def test_two_images_are_compared(scr: Scr) -> None:
+    told = scr("contents", "compare", "inside/app:1", "inside/app:2").expect(0).out
+    whole = json.loads(scr("contents", "compare", "inside/app:1", "inside/app:2", "--json").expect(0).out)
+
+    assert "musl 1.2.4-r0 -> 1.2.4-r1" in told
+    assert "+ /srv/new 2 B" in told
+    assert "- /srv/old 1 B" in told
+    assert whole["files"]["newCount"] == 1
+
+
+def test_images_are_found_by_what_is_in_them(scr: Scr) -> None:
+    assert "inside/app:2" in scr("contents", "search", "packages", "musl", "--version", "1.2.4-r1").expect(0).out
+    assert "/srv/new" in scr("contents", "search", "files", "/srv/n*").expect(0).out
+    assert "no scanned image" in scr("contents", "search", "vulnerabilities", "CVE-1999-0001").expect(0).talk
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (["--image", "inside/app"], "inside/app"),
+        (["--repository", "inside"], "inside"),
+        (["--whole-registry"], "local"),
+        (["--everywhere"], "everywhere"),
+    ],
+)
+def test_a_finding_is_accepted_listed_and_counts_again(scr: Scr, where: list[str], told: str) -> None:
+    words = ("finding", "accept", "CVE-2026-0001", "--reason", "not called", "--until", "2099-01-31", *where, "--json")
+    made = json.loads(scr(*words).expect(0).out)
+    registry = ("--registry", "*") if told == "everywhere" else ()
+
+    listed = scr("finding", "list", *registry).expect(0).out
+    scr("finding", "reopen", made["id"]).expect(0)
+
+    assert made["where"] == told
+    assert "2099-01-31" in listed
+    assert "not called" in listed
+    assert made["id"] not in scr("finding", "list", *registry).expect(0).out
+
+
+def test_what_is_wrong_says_what_is_right(scr: Scr) -> None:
+    words = ("finding", "accept", "CVE-2026-0001", "--reason", "x")
+
+    assert "write it as 2027-01-31" in scr(*words, "--everywhere", "--until", "soon").expect(1).talk
+    assert "there is none called" in scr(*words, "--repository", "nothing").expect(1).talk
+    scr(*words).expect(2)
+    assert "nothing is accepted under" in scr("finding", "reopen", "zzzzzzzzzz").expect(1).talk
