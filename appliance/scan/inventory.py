@@ -51,6 +51,7 @@ def merge(layers: Sequence[ImageLayer]) -> Inventory:
     }
     installed = _owned(visible)
     first = _first_layers(layers)
+    red_hat = [_red_hat(layers, index) for index in range(len(layers))]  # once a layer: it looks at every reading
     packages: dict[tuple[str, str, str, str, str], Package] = {}
     for seen in visible:
         for package in seen.reading.packages:
@@ -59,7 +60,7 @@ def merge(layers: Sequence[ImageLayer]) -> Inventory:
             layer = seen.layer
             if not package.ecosystem.is_language:
                 layer = first.get((seen.reading.path, package.name, package.version, package.arch), layer)
-            content_sets, build = _red_hat(layers, layer)
+            content_sets, build = red_hat[layer]
             key = (package.ecosystem.value, package.name, package.version, package.arch, _place(package))
             packages.setdefault(
                 key,

@@ -6,6 +6,7 @@ talks nonsense becomes a sentence of the layer's `limits`.
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -24,6 +25,7 @@ from appliance.services.scan_protocol import BYTES, CONTENTS, END, FILES, HEAD, 
 
 _INHERITED = ("PYTHONPATH", "SCR_CARRIED", "LANG", "LC_ALL")  # where the program's own modules are; nothing else
 _FILES = Limits().members  # that are believed of one layer
+_PIPE = 1 << 20  # bytes; the most that the system gives everybody
 Keep = Callable[[list[FileEntry]], Awaitable[None]]
 
 
@@ -137,6 +139,7 @@ class ScanChild:
                 env=environment,
                 start_new_session=True,  # a Ctrl-C of the terminal is for the server, which ends it in its own time
             )
+            _widen(self._process)
             await self._send(self._process, protocol.encode(self._setup))
         return self._process
 
@@ -194,6 +197,14 @@ class ScanChild:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await asyncio.shield(_bury(process))
+
+
+def _widen(process: Process) -> None:
+    """Let a whole chunk into the pipe at once: each 64 KiB, which it holds by itself, is a round of the loop."""
+    pipe = None if process.stdin is None else process.stdin.transport.get_extra_info("pipe")
+    if pipe is not None:
+        with contextlib.suppress(OSError):  # the user has as much in pipes as the system lets it (pipe(7))
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 async def _bury(process: Process) -> None:

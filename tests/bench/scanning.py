@@ -64,7 +64,7 @@ def spend(command: Sequence[str | Path], environment: dict[str, str]) -> Spent:
     began = time.perf_counter()
     child = subprocess.Popen(
         [str(word) for word in command],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**_as_installed(), "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -78,6 +78,11 @@ def spend(command: Sequence[str | Path], environment: dict[str, str]) -> Spent:
     if child.returncode:
         raise RuntimeError(f"{command[0]} ended with {child.returncode}: {said[-500:]}")
     return Spent(time.perf_counter() - began, used.ru_utime + used.ru_stime)
+
+
+def _as_installed() -> dict[str, str]:
+    """Return the environment without what keeps Python from keeping compiled code: an installed program has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def find_peers(say: Say) -> dict[str, Path]:
