@@ -4,7 +4,7 @@ Exclusions are applied here, whenever results are read; found, excluded and coun
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -113,26 +113,34 @@ def _package(package: Package, judged: Sequence[Judged], unjudged: int) -> Judge
 
 
 def find_upgrade(package: Package, findings: Iterable[Finding]) -> Upgrade | None:
-    """Return the version that mends all of `findings` that can be mended; None where none can.
+    """Return the version that mends as much of `findings` as one can, and how many it mends; None where none can.
 
-    A text of several fixes ("1.2.3, 2.0.1") mends with the first that is newer than what is installed.
+    A text of several fixes ("1.2.3, 2.0.1") names one for each line of versions: it mends with the first that is newer
+    than what is installed. A version in between mends only what it is sure to: from the last of the fixes on, or as one
+    of them.
     """
-    compare = SCHEMES[package.ecosystem].compare if package.ecosystem in SCHEMES else None
-    best, fixes = "", 0
-    for finding in findings:
-        if not finding.fixed:
+    if package.ecosystem not in SCHEMES:
+        return None
+    compare = SCHEMES[package.ecosystem].compare
+    newer = functools.cmp_to_key(compare)
+    fixes = [sorted(found, key=newer) for one in findings if (found := _newer_fixes(compare, package, one))]
+    if not fixes:
+        return None
+    best = max((versions[0] for versions in fixes), key=newer)
+    mended = [versions for versions in fixes if best in versions or compare(best, versions[-1]) >= 0]
+    return Upgrade(best, len(mended))
+
+
+def _newer_fixes(compare: Callable[[str, str], int], package: Package, finding: Finding) -> list[str]:
+    """Return the versions that mend `finding` and are newer than what is installed; what is no version is none."""
+    found: list[str] = []
+    for version in (text.strip() for text in finding.fixed.split(",")):
+        try:
+            if version and compare(version, package.version) > 0:
+                found.append(version)
+        except VersionInvalid:
             continue
-        fixes += 1
-        for version in (text.strip() for text in finding.fixed.split(",")):
-            try:
-                if compare is None or compare(version, package.version) <= 0:
-                    continue
-                if not best or compare(version, best) > 0:
-                    best = version
-            except VersionInvalid:
-                continue
-            break
-    return Upgrade(best, fixes) if best else None
+    return found
 
 
 def view(scan: Scan, policy: ImagePolicy, accepted: Accepted) -> View:
