@@ -115,6 +115,7 @@ def furnish_scans(server: Server) -> list[Screen]:
         Screen("scan-accept", f"{debian}/accept?id=CVE-2099-00069&package=apt"),
         Screen("scan-tags", f"/images/{of_debian}/tags"),
         Screen("accepted-findings", "/accepted-findings"),
+        Screen("vulnerability-data", "/vulnerability-data"),
         Screen("scan-files", f"{app.removesuffix('/scan')}/files"),
         Screen("scan-files-layer", f"{app.removesuffix('/scan')}/files?folder=srv&layer={secret.blobs[1].digest}"),
         Screen("scan-file", f"{app.removesuffix('/scan')}/files/view?path=srv/clean.txt"),

@@ -30,7 +30,7 @@ _CURES = {  # check of /health/ready -> the page that helps
     "configuration": "/settings",
     "listeners": "/settings?name=listen",
     "allowlists": "/allowlists",
-    "vulnerability data": "/jobs?kind=vulndb",
+    "vulnerability data": "/vulnerability-data",
 }
 
 

@@ -30,6 +30,7 @@ from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
 from appliance.http.ui.tags import TagPages
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
+from appliance.http.ui.vulnerability_data import VulnerabilityDataPages, scan_registry, scan_repository
 from appliance.logs import Log
 
 _PAGES: list[ControllerRouterHandler] = [
@@ -51,6 +52,9 @@ _PAGES: list[ControllerRouterHandler] = [
     FilePages,
     search_contents,
     list_accepted,
+    VulnerabilityDataPages,
+    scan_registry,
+    scan_repository,
     reopen_accepted,
     DeletionTestPages,
 ]
