@@ -60,6 +60,19 @@ def find_outline(reader: Reader, image: ImageId, digest: Digest) -> Outline | No
     return Outline(ManifestId(row[0]), digest, row[1], row[2], row[3]) if row else None
 
 
+_BELOW = """
+SELECT coalesce(sum(c.content_size), 0) FROM needs n INDEXED BY needs_of_manifest
+JOIN manifests c ON c.image_id = n.image_id AND c.digest = n.digest AND c.removed_at IS NULL
+WHERE n.image_id = ? AND n.manifest_id = ? AND n.kind > 1 AND n.kind = 2
+"""
+
+
+def measure_below(reader: Reader, image: ImageId, manifest: ManifestId) -> int:
+    """Return the bytes of what the index `manifest` lists, as its platforms' descriptors say; 0 for an image."""
+    row = reader.one(_BELOW, (image, manifest))
+    return row[0] if row else 0
+
+
 def find_content(reader: Reader, image: ImageId, digest: Digest) -> tuple[ManifestId, bytes] | None:
     """Return id and body of the live manifest `digest` of `image`, or None."""
     sql = "SELECT id, body FROM manifests WHERE image_id = ? AND digest = ? AND removed_at IS NULL"

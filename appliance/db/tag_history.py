@@ -90,7 +90,7 @@ def find_row(reader: Reader, image: ImageId, tag: Tag, at: Timestamp) -> TagRow 
         digest=past.digest,
         media_type=found.media_type if found else "",
         artifact_type=found.artifact_type if found else "",
-        size=found.content_size if found else 0,
+        size=found.content_size + manifests.measure_below(reader, image, found.id) if found else 0,
         pushed_at=past.since,
         pushed_by=past.pushed_by,
         locked=False,

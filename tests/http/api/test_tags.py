@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from tests import make
 from tests.http.api.conftest import List, find, problem
 from tests.http.api.test_images import change
 from tests.make import images
@@ -18,6 +19,7 @@ class Tag(msgspec.Struct, frozen=True, rename="camel"):
     locked: bool
     own_lock: bool
     pushed_at: str
+    size: int
 
 
 class Tags(msgspec.Struct, frozen=True):
@@ -104,6 +106,16 @@ def test_a_path_with_a_moment_finds_what_the_tag_named_then(admin: Client) -> No
     assert [one.digest for one in now] == [TWO.digest]
     assert earlier == []
     admin.get("/api/v1/tags?path=then/api:1@%7Bsoon%7D").expect(400)
+
+
+def test_an_index_of_then_is_as_large_as_in_the_list_of_now(admin: Client) -> None:
+    children = [make.image([{"a": b"%d" % n}], platform=name) for n, name in enumerate(("linux/amd64", "linux/arm64"))]
+    admin.push("then/many", make.index(children), "1")
+
+    then = admin.get("/api/v1/tags?path=then/many:1@%7Bnow%7D").expect(200).decode(Tags).items
+    now = admin.get("/api/v1/tags?path=then/many:1").expect(200).decode(Tags).items
+
+    assert then[0].size == now[0].size > 0
 
 
 def test_the_history_comes_in_pages(admin: Client) -> None:
