@@ -24,6 +24,7 @@ from tests.make.server import Server
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
 IMAGE = images.image([{"etc/motd": b"hidden"}])
 _IMAGES = "/api/v1/images/{image_id:str}"
+PULLED = {f"{_IMAGES}/manifests/{{digest:str}}/scan/file"}  # as the right to pull, which is no look
 LOOKS = {
     f"{_IMAGES}/retention-tests",
     f"{_IMAGES}/retention-simulations",
@@ -114,6 +115,8 @@ def address(method: str, path: str, ids: dict[str, str]) -> str:
     assert "{" not in path, f"the test knows no value for {path}"
     if (method, path.rpartition("/")[2]) == ("DELETE", "entries"):
         return f"{path}?entry=192.0.2.7"
+    if path.endswith("/scan/file"):
+        return f"{path}?path=etc/motd"
     return path + ("?path=hidden/api" if path == "/api/v1/tags" else "")
 
 
@@ -210,7 +213,9 @@ def test_who_may_only_look_changes_nothing(
 
 @pytest.mark.parametrize(("method", "path"), [route for route in routes() if route[0] == "GET"])
 def test_who_may_look_sees(viewer: Client, ids: dict[str, str], method: str, path: str) -> None:
-    reply = viewer.request(method, address(method, path, ids)).expect(404 if path in ABSENT else 200)
+    status = 404 if path in ABSENT else 403 if path in PULLED else 200
+
+    reply = viewer.request(method, address(method, path, ids)).expect(status)
 
     assert reply.body
 
