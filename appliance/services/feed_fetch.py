@@ -60,6 +60,9 @@ class FeedAddress(msgspec.Struct, frozen=True):
         return self.address.partition("://")[0]
 
 
+_SUM = re.compile(r"sha256:([0-9a-f]{64})")
+
+
 class _Listing(msgspec.Struct):
     path: str
     checksum: str = ""
@@ -112,7 +115,10 @@ class Fetcher:
         address = source.address
         if address.endswith(".json"):
             listing = _decode(self._small(address), _Listing, address)
-            address, sha256 = urljoin(address, listing.path), listing.checksum.removeprefix("sha256:")
+            found = _SUM.fullmatch(listing.checksum)
+            if found is None:  # a listing exists to name it: without, anybody on the way could swap the file
+                raise FeedInvalid(f"{address} names no sha256: check sum of its file, so the file is not fetched")
+            address, sha256 = urljoin(address, listing.path), found[1]
         else:
             sha256 = sum_in(self._small(f"{address}.sha256", may_lack=True).decode(errors="replace"))
         answer = self._ask(address, {"If-None-Match": known_mark} if known_mark else {})

@@ -117,6 +117,20 @@ async def test_a_listing_of_grype_leads_to_its_file(house: House, place: Place, 
     assert (await fetch(house, address)).form == "grype"
 
 
+@pytest.mark.parametrize("checksum", ["", "sha256:", "sha256:0123", "md5:" + "0" * 64, "0" * 64])
+async def test_a_listing_that_names_no_check_sum_is_refused(
+    house: House, place: Place, tmp_path: Path, checksum: str
+) -> None:
+    place.put("/v6/db.tar.zst", feed_files.grype_archive(tmp_path))
+    address = place.put("/v6/latest.json", msgspec.json.encode({"path": "db.tar.zst", "checksum": checksum}))
+
+    with pytest.raises(FeedInvalid, match="names no sha256: check sum"):
+        await fetch(house, address)
+
+    assert house.stock.vulndb.version is None
+    assert [path for path, _ in place.asked if "db.tar" in path] == []
+
+
 async def test_an_artifact_is_fetched_with_a_token_and_not_again(house: House, place: Place) -> None:
     challenge = f'Bearer realm="http://{place.host}/token",service="x",scope="repository:aquasec/trivy-db:pull"'
     artifact = feed_files.dense_artifact()
