@@ -1,9 +1,10 @@
 """`scr contents files|read|compare|search`: what is in images, as scans have found it."""
 
 import argparse
-import shutil
 import sys
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -15,10 +16,11 @@ from appliance.cli.naming import locate, without_host
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
 from appliance.domain.sizes import size_text
-from appliance.errors import Invalid
+from appliance.errors import Invalid, Unavailable
 
 EXAMPLES = ("scr contents files pay/api:1 etc", "scr contents search packages openssl")
 
+_PIECE = 1 << 20  # bytes read at once
 _LINES = 20  # of each sort that a comparison prints
 
 
@@ -183,14 +185,34 @@ def _read(client: Client, options: argparse.Namespace) -> None:
     query = {"path": options.path} | ({"layer": options.layer} if options.layer else {})
     answer = client.stream(f"{scan}/file?{urlencode(query)}")
     if options.output is None:
-        shutil.copyfileobj(answer, sys.stdout.buffer)
+        _copy(client, answer, sys.stdout.buffer)
         return
     try:
         with options.output.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+            _copy(client, answer, file)
+    except Unavailable:
+        options.output.unlink(missing_ok=True)  # half a file looks like one
+        raise
     except OSError as error:
         raise Invalid(f"{options.output} cannot be written: {error.strerror or error}") from error
     say(f"wrote {options.output}")
+
+
+def _copy(client: Client, answer: HTTPResponse, file: BinaryIO) -> None:
+    """Write what comes. Raises Unavailable where the answer ends before its announced end, and OSError of the file."""
+    while piece := _piece_of(client, answer):
+        file.write(piece)
+
+
+def _piece_of(client: Client, answer: HTTPResponse) -> bytes:
+    """Return the next bytes, empty at the end. A sized read does not tell by itself that the end came too early."""
+    try:
+        piece = answer.read(_PIECE)
+    except (OSError, HTTPException) as error:
+        raise Unavailable(f"{client.name} hung up: {error}; see its log") from error
+    if not piece and answer.length:
+        raise Unavailable(f"{client.name} hung up before the file was whole; see its log")
+    return piece
 
 
 def _compare(client: Client, options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@
 process died is a row in the state running at the next start: `take_up` lets it wait again.
 """
 
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -12,11 +13,11 @@ import msgspec
 from appliance.db.database import Reader, Row, Transaction, Value, Values
 from appliance.domain.job import Job, JobId, JobState
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, to_bytes
+from appliance.domain.names import parse_digest, to_bytes
+from appliance.errors import DigestInvalid
 
 Detail = Mapping[str, str | int | bool | list[str]]  # what is ordered, by name
 
-_DIGESTS = ("sha256:", "sha512:")  # how a subject begins that is one
 _LINES = 1000  # of one job's log; the oldest go
 _LONGEST = 2000  # characters of one line
 _COLUMNS = (
@@ -219,8 +220,9 @@ def name_subjects(reader: Reader, subjects: set[str]) -> dict[str, str]:
     ids = msgspec.json.encode(sorted(subjects - {""})).decode()
     names: dict[str, str] = {row[0]: row[1] for row in reader.rows(SUBJECTS, {"ids": ids})}
     for subject in subjects:
-        if subject.startswith(_DIGESTS) and (holder := reader.one(_HOLDER, (to_bytes(Digest(subject)),))):
-            names[subject] = f"{holder[0]}@{subject[:19]}"
+        with contextlib.suppress(DigestInvalid):  # most are no digests; a path of the host may begin like one
+            if holder := reader.one(_HOLDER, (to_bytes(parse_digest(subject)),)):
+                names[subject] = f"{holder[0]}@{subject[:19]}"
     return names
 
 

@@ -67,24 +67,35 @@ async def read_file(stock: Stock, scanner: Scanner, place: Place, most: int) -> 
     if blob is None:
         raise StoreFailed(f"the layer {place.layer} is not here any more")
     options, left = scanner.options(), min(most, place.size)
+    is_whole = most >= place.size
     digest, last = hashlib.sha256(), b""
     try:
         async with scanner.file_turns, ScanChild(options.setup, options.timeout_s) as child:
             pieces = child.fetch(stock.store.chunks(blob, 0, blob.size), place.wanted)
             async with aclosing(pieces):
                 async for piece in pieces:
+                    check_piece(piece, left, is_whole=is_whole)
                     if last:
                         yield last
                     last = piece[:left]
                     digest.update(piece)
                     left -= len(last)
-                    if not left and most < place.size:
+                    if not left and not is_whole:
                         break
     except Failed as error:
         raise StoreFailed(f"/{place.wanted.path} cannot be read: {error}") from error
     except BlobBroken as error:
         await scrub.judge(stock, blob, error)
         raise
-    if left or (most >= place.size and digest.digest() != place.wanted.sha256):
+    if left or (is_whole and digest.digest() != place.wanted.sha256):
         raise StoreFailed(f"/{place.wanted.path} is not what was scanned: scan the image again")
     yield last
+
+
+def check_piece(piece: bytes, left: int, *, is_whole: bool) -> None:
+    """Raise Failed for a piece that a sound child would not send: none is empty, and none goes beyond the file.
+
+    The last of a file stays back until the sum is known; an empty piece after it would let it out.
+    """
+    if not piece or (is_whole and len(piece) > left):
+        raise Failed("what came of it could not be understood")

@@ -81,7 +81,12 @@ class ScanChild:
 
         Nothing is held here: it is read as fast as it is taken. Raises Failed, and what `chunks` raises.
         """
-        process = await self._claim()
+        try:
+            process = await self._claim()
+        except ConnectionError as error:
+            reason = await self._reason()
+            await self._end()
+            raise Failed(reason) from error
         feed = self._feed_or_end(process, chunks, Begin(wanted=wanted))
         feeding = asyncio.get_running_loop().create_task(feed)  # ended below: a task group must not span a yield
         try:

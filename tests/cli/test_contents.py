@@ -1,6 +1,7 @@
 """`scr contents` and `scr finding`: what is in images, and vulnerabilities that do not count."""
 
 import json
+import random
 import time
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 
 from tests import make
 from tests.cli.conftest import Scr
+from tests.make.client import Client
+from tests.make.damage import break_blob
+from tests.make.images import Manifest
 from tests.make.server import Server
 
 APK = b"P:musl\nV:1.2.4-r%d\nA:x86_64\no:musl\n\n"
@@ -25,12 +29,17 @@ def scanned(server: Server) -> None:
     with server.client() as client:
         client.push("inside/app", OLD, "1")
         client.push("inside/app", NEW, "2")
-        begun = time.monotonic()
-        found = json.loads(client.get("/api/v1/images?path=inside/app").expect(200).body)["items"][0]["id"]
         for one in (OLD, NEW):
-            address = f"/api/v1/images/{found}/manifests/{one.digest}/scan"
-            while not json.loads(client.get(address).expect(200).body)["readAt"]:
-                assert time.monotonic() - begun < DEADLINE_S
+            await_scan(client, "inside/app", one)
+
+
+def await_scan(client: Client, path: str, image: Manifest) -> None:
+    begun = time.monotonic()
+    found = json.loads(client.get(f"/api/v1/images?path={path}").expect(200).body)["items"][0]["id"]
+    while not json.loads(client.get(f"/api/v1/images/{found}/manifests/{image.digest}/scan").expect(200).body)[
+        "readAt"
+    ]:
+        assert time.monotonic() - begun < DEADLINE_S
 
 
 def test_folders_are_listed_and_a_file_is_read(scr: Scr, tmp_path: Path) -> None:
@@ -44,6 +53,21 @@ def test_folders_are_listed_and_a_file_is_read(scr: Scr, tmp_path: Path) -> None
     assert taken.read_bytes() == b"22"
     assert "no file /srv/old" in scr("contents", "read", "inside/app:2", "srv/old").expect(1).talk
     assert "nothing lies there" in scr("contents", "files", "inside/app:2", "nowhere").expect(0).talk
+
+
+def test_what_breaks_off_is_told_and_leaves_no_file(scr: Scr, server: Server, tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(12 << 20)  # noqa: S311 - bytes that do not shrink, the same each time
+    image = make.image([{"srv/large": content}])
+    with server.client() as client:
+        client.push("inside/broken", image, "1")
+        await_scan(client, "inside/broken", image)
+    break_blob(server.data, image.blobs[1].digest, 11 << 20)
+    taken = tmp_path / "taken"
+
+    told = scr("contents", "read", "inside/broken:1", "srv/large", "-o", str(taken)).expect(1).talk
+
+    assert "hung up" in told
+    assert not taken.exists()
 
 
 def test_two_images_are_compared(scr: Scr) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.scan.extract import Wanted, extract
 from appliance.scan.limits import Limits, Unreadable
+from appliance.services.layer_file import check_piece
 from appliance.services.scan_child import Failed, ScanChild
 from tests.make.layers import gzip_stored, tar
 from tests.services.scanned import SETUP
@@ -90,3 +91,16 @@ async def test_a_store_that_breaks_off_is_told_and_the_child_ended() -> None:
         with pytest.raises(Broken):
             await anext(pieces)
     assert child.pid is None
+
+
+@pytest.mark.parametrize(("piece", "left"), [(b"", 3), (b"", 0), (b"1", 0), (b"1234", 3)])
+def test_a_piece_that_no_sound_child_sends_is_refused(piece: bytes, left: int) -> None:
+    with pytest.raises(Failed):
+        check_piece(piece, left, is_whole=True)
+
+
+def test_a_piece_may_go_beyond_what_is_shown_of_a_file() -> None:
+    check_piece(b"1234", 3, is_whole=False)
+    check_piece(b"123", 3, is_whole=True)
+    with pytest.raises(Failed):
+        check_piece(b"", 3, is_whole=False)

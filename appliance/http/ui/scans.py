@@ -1,5 +1,6 @@
 """The results of a scan: by vulnerability, by package, by secret; scans ordered; findings accepted and opened again."""
 
+import asyncio
 from datetime import datetime
 
 from litestar import Controller, Response, get, post
@@ -176,10 +177,9 @@ async def find_head(view: View, image_id: str, digest: str) -> dict[str, object]
 async def _platforms(view: View, image_id: str, manifest: ManifestInFull) -> list[tuple[str, ManifestInFull]]:
     """Return the platforms of an index that are here, with what is known of them."""
     here = [one for one in manifest.platforms if one.is_here][:_MOST_PLATFORMS]
-    return [
-        (one.platform or "", await view.api.get(within("images", image_id, "manifests", one.digest), ManifestInFull))
-        for one in here
-    ]
+    place = ("images", image_id, "manifests")
+    found = await asyncio.gather(*(view.api.get(within(*place, one.digest), ManifestInFull) for one in here))
+    return [(one.platform or "", manifest) for one, manifest in zip(here, found, strict=True)]
 
 
 async def _ask_accept(
@@ -207,7 +207,9 @@ async def _acceptance(view: View, image_id: str, form: Form) -> AcceptanceOrder:
         repository = await _repository_of(view, image)
     elif where == "registry":
         found = await find_registry(view, image.registry)
-        registry = "" if found is None else found.id
+        if found is None:  # without its place the order would be for everywhere
+            raise Refused(404, "registry-unknown", f"there is no registry {image.registry} that you may see")
+        registry = found.id
     return AcceptanceOrder(
         vulnerability=form.text("vulnerability"),
         reason=form.text("reason"),

@@ -10,6 +10,7 @@ import pytest
 from tests import make
 from tests.http.api.conftest import find, problem
 from tests.make.client import Client
+from tests.make.damage import break_blob
 from tests.make.layers import Entry, folder, link
 from tests.make.server import Server
 
@@ -174,10 +175,6 @@ def test_a_layer_that_lies_broken_in_the_store_gives_no_file(server: Server, adm
     begun = time.monotonic()
     while not json.loads(admin.get(scan).expect(200).body)["readAt"]:
         assert time.monotonic() - begun < DEADLINE_S
-    digest = image.blobs[1].digest.partition(":")[2]
-    [file] = [one for one in (server.data / "blobs").rglob(f"{digest}*") if one.is_file()]
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    break_blob(server.data, image.blobs[1].digest, len(image.blobs[1].data) // 2)
 
     admin.get(f"{scan}/file?path=broken").expect(503)

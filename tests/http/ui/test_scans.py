@@ -1,5 +1,6 @@
 """The pages of a scan: what each view shows, what is never taken for clean, findings accepted; all of it foreign."""
 
+import json
 import re
 from urllib.parse import quote
 
@@ -147,6 +148,31 @@ def test_a_finding_is_accepted_and_counts_again(server: Server, client: Client) 
     assert acceptance is not None
     assert send(server, f"{place}/reopen", acceptance=acceptance[1], vulnerability=found[1]).status == 303
     assert "Let it count again" not in ask(server, f"{place}?text={found[1]}").text
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize(
+    ("where", "number", "told"),
+    [
+        ("image", "CVE-2019-1", "placed/app"),
+        ("repository", "CVE-2019-2", "placed"),
+        ("registry", "CVE-2019-3", "local"),
+        ("everywhere", "CVE-2019-4", "everywhere"),
+    ],
+)
+def test_an_acceptance_lands_where_the_form_says(
+    server: Server, client: Client, where: str, number: str, told: str
+) -> None:
+    client.push("placed/app", DEBIAN, "10")
+    place = results_of(server, "placed/app", DEBIAN)
+
+    done = send(server, f"{place}/accept", vulnerability=number, where=where, reason="seen", until="")
+
+    assert done.status == 303
+    lists = [
+        json.loads(client.get(f"/api/v1/accepted-findings{which}").expect(200).body) for which in ("", "?registry=*")
+    ]
+    assert [one["where"] for found in lists for one in found["items"] if one["vulnerability"] == number] == [told]
 
 
 def test_a_scan_is_ordered_with_the_words_of_the_manual(server: Server, client: Client) -> None:
