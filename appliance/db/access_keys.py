@@ -53,6 +53,22 @@ PAGES = {
 }
 
 
+# few enough to put them in order for each page: no index is written at each use of a key
+_NEVER = 1 << 62
+_KEYS = {
+    "owner": "o.kind || ':' || o.name",
+    "name": "k.name",
+    "expires": f"coalesce(k.expires_at, {_NEVER})",
+    "used": "coalesce(k.last_used_at, 0)",
+}
+_SORTED = {
+    f"{sign}{by}": f"{_PAGE} AND (:owner IS NULL OR k.principal_id = :owner)"
+    f" AND (:id IS NULL OR ({key}, k.id) {is_after} (:key, :id)) ORDER BY {key}{turn}, k.id{turn} LIMIT :limit"
+    for by, key in _KEYS.items()
+    for sign, is_after, turn in (("", ">", ""), ("-", "<", " DESC"))
+}
+
+
 class WantedKeys(msgspec.Struct, frozen=True):
     """A list of access keys; None for any."""
 
@@ -73,6 +89,35 @@ def list_page(reader: Reader, wanted: WantedKeys, last: tuple[int, str] = (0, ""
     }
     rows = reader.rows(PAGES[wanted.owner is not None], values)
     return [found for row in rows if (found := _row(row)) is not None]
+
+
+def key_in(sort: str, row: KeyRow) -> tuple[str | int, KeyId]:
+    """Return where `row` stands in a list of the order `sort`."""
+    keys: dict[str, str | int] = {
+        "owner": str(row.holder),
+        "name": row.name,
+        "expires": _NEVER if row.expires_at is None else row.expires_at,
+        "used": row.last_used_at or 0,
+    }
+    return keys[sort.removeprefix("-")], row.row
+
+
+def list_sorted(
+    reader: Reader, wanted: WantedKeys, sort: str, last: tuple[str | int, KeyId] | None, limit: int
+) -> list[KeyRow]:
+    """Return up to `limit` keys by `sort` (`owner`, `name`, `expires`, `used`; `-` turns it round) after `last`.
+
+    What never expires comes last, what was never used first.
+    """
+    values: Values = {
+        "contains": wanted.contains,
+        "enabled": wanted.enabled,
+        "owner": wanted.owner,
+        "key": last[0] if last else "",
+        "id": last[1] if last else None,
+        "limit": limit,
+    }
+    return [found for row in reader.rows(_SORTED[sort], values) if (found := _row(row)) is not None]
 
 
 def count(reader: Reader, owner: PrincipalId) -> int:

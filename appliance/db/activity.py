@@ -171,6 +171,28 @@ def list_page(reader: Reader, wanted: Wanted, seq: int, limit: int, *, onward: b
     return [_happening(row) for row in reader.rows(PAGES[lead, onward], {**asked, "seq": seq, "limit": limit})]
 
 
+# by who and by what: through the index of that column, unless few enough are asked for to put them in order
+_NARROW = ("image", "subject", "repository", "")
+_SORTS = {
+    f"{sign}{by}": f"(a.{by}, a.seq) {is_after} (:text, :seq) ORDER BY a.{by}{turn}, a.seq{turn}"
+    for by in ("principal", "kind")
+    for sign, is_after, turn in (("", ">", ""), ("-", "<", " DESC"))
+}
+SORTED = {
+    (lead, sort): _PAGE.format(lead=_LEADS[lead], order=order) for lead in _NARROW for sort, order in _SORTS.items()
+}
+_LAST_TEXT = "\U0010ffff"  # comes after every name
+
+
+def list_sorted(reader: Reader, wanted: Wanted, sort: str, last: tuple[str, int] | None, limit: int) -> list[Happening]:
+    """Return up to `limit` records by `sort` (`principal`, `-kind`), and then by `seq`, after the `last` such two."""
+    asked = msgspec.structs.asdict(wanted)
+    lead = next((name for name in _NARROW if name and asked[name] is not None), "")
+    text, seq = last or ((_LAST_TEXT, 1 << 62) if sort.startswith("-") else ("", 0))
+    values = {**asked, "text": text, "seq": seq, "limit": limit}
+    return [_happening(row) for row in reader.rows(SORTED[lead, sort], values)]
+
+
 def _happening(row: Row) -> Happening:
     return Happening(
         seq=row[0],

@@ -234,8 +234,34 @@ class Filter(msgspec.Struct, frozen=True):
     subject: str = ""
 
 
-def list_page(reader: Reader, wanted: Filter, before: JobId | None, limit: int) -> list[Job]:
-    """Return jobs, the newest first, with ids below `before`."""
+# few enough are kept (see `forget`) to put them in order for each page
+_SORTS = {
+    "created": "id",
+    "kind": "kind",
+    "state": "state",
+    "by": "created_by",
+    "ended": f"coalesce(ended_at, {1 << 62})",  # what goes on comes last, as it will
+}
+
+
+def key_in(sort: str, job: Job) -> tuple[str | int, JobId]:
+    """Return where `job` stands in a list of that order."""
+    ended = (1 << 62) if job.ended_at is None else job.ended_at
+    keys: dict[str, str | int] = {
+        "created": job.id,
+        "kind": job.kind,
+        "state": job.state.value,
+        "by": job.created_by,
+        "ended": ended,
+    }
+    return keys[sort.removeprefix("-")], job.id
+
+
+def list_page(
+    reader: Reader, wanted: Filter, last: tuple[str | int, JobId] | None, limit: int, sort: str = "-created"
+) -> list[Job]:
+    """Return up to `limit` jobs in the order `sort`, the newest first; `last` is the key of the last one known."""
+    key, turn = _SORTS[sort.removeprefix("-")], " DESC" * sort.startswith("-")
     clauses, values = ["1"], dict[str, Value](limit=limit)
     for name, value in (("kind", wanted.kind), ("state", wanted.state), ("subject", wanted.subject)):
         if value:
@@ -243,10 +269,12 @@ def list_page(reader: Reader, wanted: Filter, before: JobId | None, limit: int) 
             values[name] = value
     if wanted.subject:
         clauses.append("subject <> ''")  # as the index says
-    if before is not None:
-        clauses.append("id < :before")
-        values["before"] = before
-    sql = f"SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT :limit"
+    if last is not None:
+        is_after = "<" if turn else ">"
+        clauses.append(f"id {is_after} :last" if key == "id" else f"({key}, id) {is_after} (:key, :last)")
+        values["key"], values["last"] = last
+    order = f"id{turn}" if key == "id" else f"{key}{turn}, id{turn}"
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(clauses)} ORDER BY {order} LIMIT :limit"
     return [_job(row) for row in reader.rows(sql, values)]
 
 

@@ -54,28 +54,37 @@ def find(reader: Reader, refusal: str) -> Refusal | None:
 
 _PAGE = f"""
 SELECT {_COLUMNS} FROM refusals
-WHERE (last_at, id) < (:at, :id) AND registry_id IN (SELECT value FROM json_each(:registries))
+WHERE {{place}} AND registry_id IN (SELECT value FROM json_each(:registries))
   AND (:principal IS NULL OR principal = :principal)
-ORDER BY last_at DESC, id DESC LIMIT :limit
+ORDER BY {{order}} LIMIT :limit
 """
+_PAGES = {
+    False: _PAGE.format(place="(last_at, id) < (:at, :id)", order="last_at DESC, id DESC"),
+    True: _PAGE.format(place="(last_at, id) > (:at, :id)", order="last_at, id"),
+}
 
 
 def list_page(
     reader: Reader,
     registries: Sequence[RegistryId],
     principal: str | None,
-    before: tuple[int, str],
+    place: tuple[int, str],
     limit: int,
+    *,
+    onward: bool = False,
 ) -> list[Refusal]:
-    """Return up to `limit` refusals whose last time and id come before `before`, the newest first."""
+    """Return up to `limit` refusals whose last time and id come before `place`, the newest first.
+
+    `onward`: after it, the oldest first.
+    """
     values: Values = {
         "registries": msgspec.json.encode(registries).decode(),
         "principal": principal,
-        "at": before[0],
-        "id": before[1],
+        "at": place[0],
+        "id": place[1],
         "limit": limit,
     }
-    return [_refusal(row) for row in reader.rows(_PAGE, values)]
+    return [_refusal(row) for row in reader.rows(_PAGES[onward], values)]
 
 
 def _refusal(row: Row) -> Refusal:

@@ -101,6 +101,37 @@ async def test_each_question_has_an_index(filled: Database, asked: str) -> None:
         assert not any("TEMP B-TREE" in step or "SCAN" in step for step in plan)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "sort", "expected"),
+    [
+        (Wanted(), "principal", [1, 2, 4, 5, 7, 8, 10, 11, 13, 14, 16, 17, 19, 20, 0, 3, 6, 9, 12, 15, 18]),
+        (Wanted(), "-kind", [20, 15, 10, 5, 0, 19, 18, 17, 16, 14, 13, 12, 11, 9, 8, 7, 6, 4, 3, 2, 1]),
+        (Wanted(image=1, since=Timestamp(make.NOON + 12)), "principal", [14, 16, 12, 18]),
+        (Wanted(registry=2, kind="tag.deleted"), "-principal", [15, 5]),
+    ],
+)
+async def test_records_come_in_the_order_of_a_column_page_by_page(
+    filled: Database, wanted: Wanted, sort: str, expected: list[int]
+) -> None:
+    found: list[Happening] = []
+    last = None
+    while page := activity.list_sorted(filled.reader, wanted, sort, last, 3):
+        found += page
+        last = (page[-1].kind if "kind" in sort else page[-1].principal), page[-1].seq
+
+    assert numbers(found) == expected
+
+
+@pytest.mark.parametrize("sort", ["principal", "-principal", "kind", "-kind"])
+async def test_the_order_of_a_column_is_that_of_its_index(filled: Database, sort: str) -> None:
+    values = {**msgspec.structs.asdict(Wanted()), "text": "", "seq": 1, "limit": 1}
+
+    plan = [row[3] for row in filled.reader.rows(f"EXPLAIN QUERY PLAN {activity.SORTED['', sort]}", values)]
+
+    assert any(f"activity_by_{sort.removeprefix('-')}" in step for step in plan)
+    assert not any("TEMP B-TREE" in step or "SCAN" in step for step in plan)
+
+
 async def test_a_record_names_the_resources_by_what_they_are_called_now(filled: Database) -> None:
     await filled.write(lambda tx: tx.execute("UPDATE repositories SET name = 'paid' WHERE id = 1"))
 

@@ -7,7 +7,7 @@ rotated, switched off and deleted by itself, and makes no others: whoever found 
 
 import enum
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from appliance.db import access_keys, principals
 from appliance.db.access_keys import WantedKeys
-from appliance.domain.access import Account, Action, Holder, PrincipalId, PrincipalKind
+from appliance.domain.access import Account, Action, Holder, KeyId, PrincipalId, PrincipalKind
 from appliance.domain.accounts import KeyRow
 from appliance.domain.admission import AccountGrant
 from appliance.domain.moment import SECOND, Timestamp, from_datetime
@@ -32,6 +32,10 @@ KeyName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OwnerText = Annotated[str, msgspec.Meta(min_length=1, max_length=140)]
 Owner = Annotated[
     str | None, QueryParameter(max_length=140, description="only of this user or role, as user:ann or role:ci")
+]
+KeySort = Annotated[
+    Literal["owner", "-owner", "name", "-name", "expires", "-expires", "used", "-used"] | None,
+    QueryParameter(name="sort", description="the order; `-` turns it round. Without it: what each owner has, by name"),
 ]
 Expiry = Annotated[datetime, msgspec.Meta(tz=True)]
 _DAY_S = 24 * 3600
@@ -111,6 +115,7 @@ class AccessKeys(Controller):
         owner: Owner = None,
         name: Name = "",
         enabled: Enabled = None,
+        sort: KeySort = None,
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[KeyView]:
@@ -119,11 +124,14 @@ class AccessKeys(Controller):
         wanted = WantedKeys(whose, name, enabled)
 
         async def fetch(last: str, count: int) -> list[KeyRow]:
-            return await stock.db.read(lambda reader: access_keys.list_page(reader, wanted, _place(last), count))
+            if sort is None:
+                return await stock.db.read(lambda reader: access_keys.list_page(reader, wanted, _place(last), count))
+            place = _place_in(sort, last)
+            return await stock.db.read(lambda reader: access_keys.list_sorted(reader, wanted, sort, place, count))
 
         page = await collect_page(
             fetch,
-            lambda row: f"{row.owner}/{row.name}",
+            lambda row: f"{row.owner}/{row.name}" if sort is None else "{1}/{0}".format(*access_keys.key_in(sort, row)),
             lambda row: _may_view(asking, row),
             cursor,
             limit,
@@ -276,6 +284,19 @@ def _time(at: datetime) -> Timestamp:
 def _place(last: str) -> tuple[int, str]:
     """Return owner and name of a cursor. Raises QueryInvalid."""
     owner, _, name = last.partition("/")
-    if last and not (owner.isascii() and owner.isdigit() and len(owner) < 19):
+    return (_number(owner) if last else 0), name
+
+
+def _place_in(sort: str, last: str) -> tuple[str | int, KeyId] | None:
+    """Return what stands in a cursor of the list in the order `sort`. Raises QueryInvalid."""
+    if not last:
+        return None
+    number, _, key = last.partition("/")
+    is_number = sort.removeprefix("-") in ("expires", "used")
+    return (_number(key) if is_number else key), KeyId(_number(number))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
-    return int(owner or 0), name
+    return int(text)

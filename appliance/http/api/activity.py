@@ -1,15 +1,16 @@
 """`/api/v1/activity`, and the same of one registry, repository or image: who changed what."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from appliance.db import activity, images, registries, repositories
 from appliance.db.activity import Happening, Wanted
+from appliance.db.database import Reader
 from appliance.domain.access import Action
 from appliance.domain.names import RegistryName, RepositoryName, of_repository, parse_image_path, parse_repository_name
 from appliance.errors import NameUnknown, RegistryUnknown
@@ -19,6 +20,11 @@ from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
 from appliance.http.api.repositories import find_repository
 from appliance.http.api.viewing import NEWEST, After, Principal, Since, Until, may_view, may_view_all, seq_of, time_or
 from appliance.services.stock import Stock
+
+Sort = Annotated[
+    Literal["-at", "at", "principal", "-principal", "kind", "-kind"],
+    QueryParameter(description="the order; `-` turns it round. With `after` it is always that of `seq`"),
+]
 
 
 class Activity(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,10 +55,11 @@ async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can
     since: Since = None,
     until: Until = None,
     after: After = None,
+    sort: Sort = "-at",
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[Activity]:
-    """List changes and sign-ins, the newest first: of one registry, or of everything to whoever may view all.
+    """List changes and sign-ins of one registry, or of everything to whoever may view all; the newest first by default.
 
     `path` is a repository (`pay`) or an image (`pay/api`).
     """
@@ -74,6 +81,8 @@ async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can
         since=time_or(since, 0),
         until=time_or(until, NEWEST),
     )
+    if after is None and sort != "-at":
+        return await _page_by(stock, asking, wanted, sort, cursor, limit)
     return await _page(stock, asking, wanted, after, cursor, limit)
 
 
@@ -159,6 +168,27 @@ async def _page(
         lambda last, count: stock.db.read(lambda reader: activity.list_page(reader, wanted, seq_of(last), count)),
         lambda one: str(one.seq),
         keep,
+        cursor,
+        limit,
+    )
+    return Page([_show(one) for one in page.items], page.next)
+
+
+async def _page_by(stock: Stock, asking: Asking, wanted: Wanted, sort: str, cursor: str, limit: int) -> Page[Activity]:
+    """Return a page in another order: the oldest first, or by who or what."""
+
+    def fetch(reader: Reader, last: str, count: int) -> list[Happening]:
+        number, _, text = last.partition("/")
+        seq = seq_of(number) if last else 0
+        if sort == "at":
+            return activity.list_page(reader, wanted, seq, count, onward=True)
+        return activity.list_sorted(reader, wanted, sort, (text, seq) if last else None, count)
+
+    by = sort.removeprefix("-")
+    page = await collect_page(
+        lambda last, count: stock.db.read(lambda reader: fetch(reader, last, count)),
+        lambda one: f"{one.seq}/{'' if by == 'at' else one.kind if by == 'kind' else one.principal}",
+        lambda one: _may_see(asking, one),
         cursor,
         limit,
     )

@@ -28,6 +28,10 @@ InState = Annotated[
     Literal["waiting", "running", "done", "failed", "cancelled"] | None,
     QueryParameter(name="state", description="only jobs in this state"),
 ]
+JobSort = Annotated[
+    Literal["-created", "created", "kind", "-kind", "state", "-state", "by", "-by", "ended", "-ended"],
+    QueryParameter(name="sort", description="the order; `-` turns it round. What goes on ends last"),
+]
 After = Annotated[int, QueryParameter(ge=0, description="`seq` of the last line known")]
 
 
@@ -92,17 +96,18 @@ class Jobs(Controller):
         kind: FromQuery[str] = "",
         in_state: InState = None,
         subject: FromQuery[str] = "",
+        sort: JobSort = "-created",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[JobShown]:
-        """List jobs, the newest first."""
+        """List jobs, the newest first unless asked otherwise."""
         everywhere(asking).check(Action.VIEW_REGISTRY)
         wanted = Filter(kind, in_state or "", subject)
         page = await collect_page(
             lambda last, count: stock.db.read(
-                lambda reader: jobs.list_page(reader, wanted, JobId(_number(last)) if last else None, count)
+                lambda reader: jobs.list_page(reader, wanted, _place(last, sort), count, sort)
             ),
-            lambda job: str(job.id),
+            lambda job: "{1}/{0}".format(*jobs.key_in(sort, job)),
             lambda _: True,
             cursor,
             limit,
@@ -200,7 +205,16 @@ def _find(stock: Stock, public_id: str) -> Job:
     return found
 
 
+def _place(cursor: str, sort: str) -> tuple[str | int, JobId] | None:
+    """Return the key of the last job of the page before, None for the first page. Raises QueryInvalid."""
+    if not cursor:
+        return None
+    number, _, key = cursor.partition("/")
+    is_number = sort.removeprefix("-") in ("created", "ended")
+    return (_number(key) if is_number else key), JobId(_number(number))
+
+
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
     return int(text)

@@ -13,7 +13,7 @@ from appliance.domain.decision import Step
 from appliance.errors import QueryInvalid, RefusalUnknown, ScrError
 from appliance.http.api.asking import Asking, InAsking, InBooks, InStock, RegistryOf
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
-from appliance.http.api.viewing import NEWEST, Principal, find_viewed, may_view, may_view_all
+from appliance.http.api.viewing import NEWEST, ByTime, Principal, find_viewed, may_view, may_view_all
 from appliance.services.books import Books
 from appliance.services.stock import Stock
 
@@ -53,16 +53,20 @@ class Refusals(Controller):
         asking: InAsking,
         registry: RegistryOf = None,
         principal: Principal = None,
+        sort: ByTime = "-at",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[Refused]:
-        """List what was refused, the newest first, of the registries the asker may view."""
+        """List what was refused, the newest first unless asked otherwise, of the registries the asker may view."""
+        onward = sort == "at"
         names = find_viewed(stock, asking, registry)
         with suppress(ScrError):  # what cannot be written now is not in the list yet
             await books.write_logs()
         page = await collect_page(
             lambda last, count: books.file.read(
-                lambda reader: refusals.list_page(reader, list(names), principal, _place(last), count)
+                lambda reader: refusals.list_page(
+                    reader, list(names), principal, _place(last, onward=onward), count, onward=onward
+                )
             ),
             lambda one: f"{one.last_at}.{one.id}",
             lambda _: True,
@@ -123,10 +127,10 @@ def _show(one: Refusal, registry: str) -> Refused:
     )
 
 
-def _place(cursor: str) -> tuple[int, str]:
+def _place(cursor: str, *, onward: bool) -> tuple[int, str]:
     at, _, refusal = cursor.partition(".")
     if not cursor:
-        return NEWEST, ""
+        return (-1 if onward else NEWEST), ""
     if not (at.isascii() and at.isdigit() and len(at) < 19):
         raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
     return int(at), refusal

@@ -16,7 +16,7 @@ from appliance.domain.registry import RegistryId
 from appliance.errors import QueryInvalid, ScrError
 from appliance.http.api.asking import InAsking, InBooks, InStock, RegistryOf
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
-from appliance.http.api.viewing import NEWEST, After, Principal, Since, Until, find_viewed, seq_of, time_or
+from appliance.http.api.viewing import NEWEST, After, ByTime, Principal, Since, Until, find_viewed, seq_of, time_or
 
 
 class Transfer(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,10 +48,11 @@ async def list_traffic(  # noqa: PLR0913, PLR0917 - one for each thing that can 
     since: Since = None,
     until: Until = None,
     after: After = None,
+    sort: ByTime = "-at",
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[Transfer]:
-    """List allowed pulls and pushes, the newest first, of the registries the asker may view."""
+    """List allowed pulls and pushes, the newest first unless asked otherwise, of the registries the asker may view."""
     names = find_viewed(stock, asking, registry)
     if kind is not None and kind not in KINDS:
         raise QueryInvalid(f"kind={kind[:40]!r} is none of {', '.join(KINDS)}")
@@ -72,10 +73,13 @@ async def list_traffic(  # noqa: PLR0913, PLR0917 - one for each thing that can 
     with suppress(ScrError):  # what cannot be written now is not in the list yet
         await books.write_logs()
     if after is not None:
-        onward = await books.file.read(lambda reader: traffic.list_page(reader, wanted, after, limit, onward=True))
-        return Page([_show(one, names) for one in onward if keep(one)], str(onward[-1].seq if onward else after))
+        found = await books.file.read(lambda reader: traffic.list_page(reader, wanted, after, limit, onward=True))
+        return Page([_show(one, names) for one in found if keep(one)], str(found[-1].seq if found else after))
+    onward = sort == "at"
     page = await collect_page(
-        lambda last, count: books.file.read(lambda reader: traffic.list_page(reader, wanted, seq_of(last), count)),
+        lambda last, count: books.file.read(
+            lambda reader: traffic.list_page(reader, wanted, seq_of(last or "0" * onward), count, onward=onward)
+        ),
         lambda one: str(one.seq),
         keep,
         cursor,

@@ -1,7 +1,7 @@
 """Which registries the asker may view, for what is told of several at once: activity, refusals, traffic, counts."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar.params import QueryParameter
 
@@ -21,6 +21,7 @@ After = Annotated[
     int | None,
     QueryParameter(ge=0, description="what came after this `seq`, the oldest first; `next` is the following `after`"),
 ]
+ByTime = Annotated[Literal["-at", "at"], QueryParameter(description="the newest first, or the oldest")]
 Principal = Annotated[str | None, QueryParameter(max_length=300, description="of whom, as user:ann")]
 
 NOWHERE = RegistryId(0)  # what belongs to no registry, or happened before it was known which one is meant

@@ -17,6 +17,7 @@ from appliance.http.ui.forms import Form
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.view import InView, View
 
+_SORTS = ("name", "owner", "expires", "used")
 _OVERLAPS = (0, 3600, 86_400, 7 * 86_400)  # seconds that the secret before a rotation may stay good
 
 
@@ -28,9 +29,8 @@ class KeyPages(Controller):
     @get()
     async def list(self, view: InView) -> Response[str]:
         """Show one's own keys, and those of whom one may see the keys."""
-        asked = Asked.of(view, filters=("owner", "enabled"))
-        told = {"name": asked.name, "limit": asked.size, "cursor": asked.cursor, **asked.more}
-        page = await view.api.get("/api/v1/access-keys", Page[KeyView], **told)
+        asked = Asked.of(view, sorts=_SORTS, filters=("owner", "enabled"))
+        page = await view.api.get("/api/v1/access-keys", Page[KeyView], **asked.parameters())
         return view.page("pages/access_keys.html", page=page, asked=asked)
 
     @get("/new")

@@ -24,6 +24,7 @@ T = TypeVar("T")
 _CHANGES = ("registry", "kind", "principal", "about", "since", "until")
 _REFUSALS = ("registry", "principal")
 _TRAFFIC = ("registry", "kind", "principal", "path", "digest", "since", "until")
+_SORTS = ("at", "kind", "principal")
 _TIMES = ("since", "until")
 _SHEET = 1000  # rows that are fetched at once for a file
 _COLUMNS = ("seq", "at", "kind", "principal", "address", "client", "registry", "repository", "image", "about", "detail")
@@ -39,7 +40,7 @@ class ActivityPages(Controller):
     @get()
     async def changes(self, view: InView) -> Response[str]:
         """Show who changed what."""
-        asked = _asked(view, _CHANGES)
+        asked = _asked(view, _CHANGES, _SORTS)
         page = await _fetch(view, "/api/v1/activity", Page[Activity], asked)
         return await _show(view, "pages/activity.html", page, asked)
 
@@ -68,9 +69,9 @@ class ActivityPages(Controller):
         return Stream(write(_follow(view, first, asked)), headers=headers, media_type=_TYPES[form])
 
 
-def _asked(view: View, filters: tuple[str, ...]) -> Asked:
+def _asked(view: View, filters: tuple[str, ...], sorts: tuple[str, ...] = ("at",)) -> Asked:
     """Return what was asked for, without times that are none."""
-    asked = Asked.of(view, filters=filters)
+    asked = Asked.of(view, sorts=sorts, default="-at", filters=filters)
     more = {name: value for name, value in asked.more.items() if name not in _TIMES or _time(value) is not None}
     return msgspec.structs.replace(asked, more=more)
 
@@ -89,7 +90,7 @@ def _time(text: str) -> str | None:
 
 
 async def _fetch(view: View, path: str, shape: type[T], asked: Asked) -> T:
-    return await view.api.get(path, shape, limit=asked.size, cursor=asked.cursor, **_wanted(asked))
+    return await view.api.get(path, shape, sort=asked.sort, limit=asked.size, cursor=asked.cursor, **_wanted(asked))
 
 
 async def _show(view: View, template: str, page: object, asked: Asked, kinds: Sequence[str] = ()) -> Response[str]:

@@ -18,6 +18,7 @@ _CHOICES = {  # kind -> what of it can be chosen, as the API and the form name i
     "check": (("deep", "deep"), ("repair", "repair")),
     "move": (("renewKeys", "renew_keys"),),
 }
+_SORTS = ("kind", "state", "by", "created", "ended")
 _LINES = 1000  # of a log on one page
 
 
@@ -29,8 +30,8 @@ class JobPages(Controller):
     @get()
     async def list(self, view: InView) -> Response[str]:
         """Show jobs, the newest first."""
-        asked = Asked.of(view, filters=("kind", "state", "subject"))
-        page = await view.api.get("/api/v1/jobs", Page[JobShown], limit=asked.size, cursor=asked.cursor, **asked.more)
+        asked = Asked.of(view, sorts=_SORTS, default="-created", filters=("kind", "state", "subject"))
+        page = await view.api.get("/api/v1/jobs", Page[JobShown], **asked.parameters())
         kinds = sorted({*ORDERS, *_ORDERED_BY_OTHERS})
         return view.page("pages/jobs.html", page=page, asked=asked, kinds=kinds, orders=list(ORDERS))
 

@@ -17,6 +17,7 @@ from appliance.http.ui.picking import list_registries
 from appliance.http.ui.view import InView, View
 
 _KINDS = ("gc", "scrub", "check", "sweep")  # whose last reports the page shows
+_SORTS = ("name", "live", "shared", "untagged", "unfinished", "leaving")
 
 
 class StoragePages(Controller):
@@ -27,10 +28,9 @@ class StoragePages(Controller):
     @get()
     async def show(self, view: InView) -> Response[str]:
         """Show the stores, what a collection would free, and the repositories of a registry."""
-        asked = Asked.of(view, filters=("registry",))
-        place = {"limit": asked.size, "cursor": asked.cursor, **asked.more}
+        asked = Asked.of(view, sorts=_SORTS, default="name", filters=("registry",))
         use, storage, appliance, names, *last = await asyncio.gather(
-            view.api.get("/api/v1/storage/repositories", Page[RepositoryUse], **place),
+            view.api.get("/api/v1/storage/repositories", Page[RepositoryUse], **asked.parameters()),
             view.api.get("/api/v1/storage", StorageShown),
             view.api.get("/api/v1/status", Status),
             list_registries(view),

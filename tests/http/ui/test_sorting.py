@@ -1,0 +1,131 @@
+"""Lists in the order of their columns: each entry once, page by page, by the API and on the page."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests import make
+from tests.http.ui.asking import ask, send, sign_in
+from tests.make.accounts import Key, Member
+from tests.make.server import Server
+
+PASSWORD = "correct horse"  # noqa: S105 - of users that live for these tests
+Row = dict[str, Any]
+LISTS = {
+    "jobs": ("created", "kind", "state", "by", "ended"),
+    "activity": ("at", "kind", "principal"),
+    "access-keys": ("owner", "name", "expires", "used"),
+    "storage/repositories": ("name", "live", "shared", "untagged", "unfinished", "leaving"),
+    "refusals": ("at",),
+    "traffic": ("at",),
+}
+FIELDS = {
+    ("jobs", "created"): "createdAt",
+    ("jobs", "ended"): "endedAt",
+    ("jobs", "by"): "createdBy",
+    ("access-keys", "expires"): "expiresAt",
+    ("access-keys", "used"): "lastUsedAt",
+    ("refusals", "at"): "lastAt",
+}
+PAGES = {"storage/repositories": "storage", "refusals": "activity/refusals", "traffic": "activity/traffic"}
+EVERY = [(name, sort) for name, sorts in LISTS.items() for sort in sorts]
+LAST = {"expiresAt", "endedAt"}  # without one: never, so at the end
+
+
+@pytest.fixture(scope="module")
+def members() -> Sequence[Member]:
+    return (
+        Member("ann", ("ScrFullAccess",), password=PASSWORD),
+        Member("bob", password=PASSWORD),
+    )
+
+
+@pytest.fixture(scope="module")
+def ann(server: Server, keys: dict[str, Key]) -> str:
+    """The session of the administrator, on a server with several rows in each of the lists."""
+    cookie = sign_in(server, "ann", PASSWORD)
+    registry = read(server, cookie, "/api/v1/registries?path=local")["items"][0]["id"]
+    settings = {"visibility": "private", "endpoint": "private", "log_traffic": "on"}
+    assert send(server, f"/registries/{registry}", Cookie=cookie, **settings).status == 303
+    for kind in ("gc", "roll-up", "gc", "sweep"):
+        place = send(server, "/jobs", Cookie=cookie, kind=kind).headers["location"]
+        read(server, cookie, f"/api/v1{place}?wait=30")
+    for name, expires in (("b", ""), ("a", "2990-01-02T00:00"), ("c", "2990-01-01T00:00")):
+        made = send(server, "/access-keys", Cookie=cookie, owner="user:bob", name=name, expires_at=expires)
+        assert "Secret key" in made.text
+    with server.client(user=keys["ann"].access_key, password=keys["ann"].secret_key) as client:
+        for number, name in enumerate(("middle", "large", "small")):
+            client.push(f"{name}/a", make.image([{"a": bytes([number]) * (5000, 9000, 10)[number]}]), "1")
+            client.push(f"{name}/b", make.image([{"a": b"shared"}]), "1")
+    for path in ("small/a", "large/a", "middle/a"):
+        with server.client(user=keys["bob"].access_key, password=keys["bob"].secret_key) as client:
+            assert client.get(f"/v2/{path}/manifests/1").status in {403, 404}
+    return cookie
+
+
+def read(server: Server, cookie: str, address: str) -> dict[str, Any]:
+    answer = ask(server, address, Accept="application/json", Cookie=cookie)
+    assert answer.status == 200, answer.text
+    found: dict[str, Any] = json.loads(answer.content)
+    return found
+
+
+def walk(server: Server, cookie: str, name: str, sort: str) -> list[Row]:
+    """Return every entry of a list of the API, two at a time."""
+    found: list[Row] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = read(server, cookie, f"/api/v1/{name}?sort={sort}&limit=2&cursor={cursor}")
+        found += page["items"]
+        cursor = page["next"]
+    return found
+
+
+def values(rows: Sequence[Row], name: str, sort: str) -> list[tuple[bool, object]]:
+    """Return what a list is in order of, so that it can be compared: nothing comes first, or last where it is never."""
+    field = FIELDS.get((name, sort), sort)
+    if field == "unfinished":
+        return [(False, one["unclaimed"] + one["staged"]) for one in rows]
+    return [((one[field] is None) == (field in LAST), one[field] or "") for one in rows]
+
+
+def same(rows: Sequence[Row]) -> set[str]:
+    return {json.dumps(one, sort_keys=True) for one in rows}
+
+
+@pytest.mark.parametrize(("name", "sort"), EVERY)
+def test_each_entry_comes_once_in_the_order_of_the_column(server: Server, ann: str, name: str, sort: str) -> None:
+    rising, falling = walk(server, ann, name, sort), walk(server, ann, name, f"-{sort}")
+
+    assert len(rising) > 2
+    assert len(same(rising)) == len(rising)
+    assert values(rising, name, sort) == sorted(values(rising, name, sort))
+    assert values(falling, name, sort) == values(rising, name, sort)[::-1]
+
+
+@pytest.mark.parametrize(("name", "sort"), EVERY)
+def test_the_head_of_a_column_turns_its_order_round(server: Server, ann: str, name: str, sort: str) -> None:
+    text = ask(server, f"/{PAGES.get(name, name)}?sort={sort}", Cookie=ann).text
+
+    heads = re.findall(r'<th scope="col"[^>]*aria-sort="ascending"[^>]*><a class="sorts" href="([^"]+)"', text)
+    assert len(heads) == 1
+    assert heads[0].replace("&amp;", "&").endswith((f"?sort=-{sort}", f"&sort=-{sort}")) or f"sort=-{sort}&" in heads[0]
+    assert f'<input type="hidden" name="sort" value="{sort}">' in text
+
+
+def test_an_order_that_there_is_not_counts_as_not_asked_for(server: Server, ann: str) -> None:
+    answer = ask(server, "/jobs?sort=colour", Cookie=ann)
+
+    assert answer.status == 200
+    assert 'aria-sort="descending"' in answer.text
+
+
+@pytest.mark.parametrize("address", ["jobs?sort=kind", "access-keys?sort=used", "activity?sort=kind"])
+def test_a_cursor_of_another_list_is_refused(server: Server, ann: str, address: str) -> None:
+    answer = ask(server, f"/api/v1/{address}&cursor=eC95", Accept="application/json", Cookie=ann)
+
+    assert answer.status == 400
+    assert b"cursor" in answer.content
