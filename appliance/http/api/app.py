@@ -20,6 +20,7 @@ from appliance.http.api.access_keys import AccessKeys
 from appliance.http.api.activity import ACTIVITY
 from appliance.http.api.allowlists import ManagementAllowlist, RegistryAllowlists, list_allowlists
 from appliance.http.api.asking import InAsking, InRunning, provide_asking
+from appliance.http.api.comparison import compare_scans
 from appliance.http.api.declarations import plan_declaration
 from appliance.http.api.defaults import show_defaults
 from appliance.http.api.deletions import Deletions
@@ -84,6 +85,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Acceptances,
     *SEARCHES,
     *SCAN_FILES,
+    compare_scans,
     *SCAN_ORDERS,
     Jobs,
     list_schedules,

@@ -1,4 +1,4 @@
-"""`/api/v1/images/<id>/manifests/<digest>/scan/files|layers|comparison`: the files of an image, and two images."""
+"""`/api/v1/images/<id>/manifests/<digest>/scan/files|layers|file`: the files of an image and of its layers."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -14,15 +14,12 @@ from litestar.response import Stream
 from appliance.domain.access import Action
 from appliance.domain.layer import FileEntry
 from appliance.domain.names import parse_digest
-from appliance.domain.scan import Flaw
-from appliance.domain.vulnerability import Package
 from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page
-from appliance.http.api.scans import FlawShown, InView, list_rows, provide_view, show_flaw
+from appliance.http.api.scans import InView, list_rows, provide_view
 from appliance.services import layer_file
 from appliance.services.file_tree import Leaf, Tree
-from appliance.services.scan_compare import Difference, compare
 
 _HERE = "/api/v1/images/{image_id:str}/manifests/{digest:str}/scan"
 _VIEW = {"view": Provide(provide_view)}
@@ -30,7 +27,6 @@ Folder = Annotated[str, QueryParameter(max_length=4096, description="path of a f
 OfLayer = Annotated[str, QueryParameter(max_length=200, description="digest of a layer; the whole image without one")]
 OfFile = Annotated[str, QueryParameter(min_length=1, max_length=4096, description="path of a file")]
 Most = Annotated[int | None, QueryParameter(ge=1, description="only so many bytes of its beginning")]
-AgainstImage = Annotated[str, QueryParameter(max_length=64, description="id of its image, where that is another one")]
 
 
 class FileShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -54,71 +50,6 @@ class LayerShown(msgspec.Struct, frozen=True):
     files: int
     size: int
     wasted: int
-
-
-class PackageBrief(msgspec.Struct, frozen=True):
-    """A package in few words."""
-
-    ecosystem: str
-    name: str
-    version: str
-    path: str
-
-
-class MovedShown(msgspec.Struct, frozen=True):
-    """A package in another version."""
-
-    ecosystem: str
-    name: str
-    path: str
-    before: str
-    after: str
-
-
-class FileBrief(msgspec.Struct, frozen=True):
-    """A file in few words."""
-
-    path: str
-    size: int
-    mode: str
-
-
-class PackagesCompared(msgspec.Struct, frozen=True):
-    """Packages that only one has, and those in another version."""
-
-    gone: tuple[PackageBrief, ...]
-    new: tuple[PackageBrief, ...]
-    moved: tuple[MovedShown, ...]
-
-
-class FlawsCompared(msgspec.Struct, frozen=True):
-    """Vulnerabilities that only one has."""
-
-    gone: tuple[FlawShown, ...]
-    new: tuple[FlawShown, ...]
-
-
-class FilesCompared(msgspec.Struct, frozen=True, rename="camel"):
-    """Files that only one has, and those that changed: the first thousand of each, and how many there are."""
-
-    gone: tuple[FileBrief, ...]
-    new: tuple[FileBrief, ...]
-    changed: tuple[FileBrief, ...]
-    gone_count: int
-    new_count: int
-    changed_count: int
-
-
-class Comparison(msgspec.Struct, frozen=True, rename="camel"):
-    """How a manifest differs from an older one. Sizes are bytes of all files that can be seen."""
-
-    before: str
-    after: str
-    size_before: int
-    size_after: int
-    packages: PackagesCompared
-    vulnerabilities: FlawsCompared
-    files: FilesCompared
 
 
 @get(f"{_HERE}/files", dependencies=_VIEW, tags=["scans"])
@@ -173,23 +104,7 @@ async def read_file(
     )
 
 
-@get(f"{_HERE}/comparison/{{before:str}}", dependencies=_VIEW, tags=["scans"])
-async def compare_scans(
-    stock: InStock,
-    running: InRunning,
-    asking: InAsking,
-    view: InView,
-    image_id: FromPath[str],
-    before: FromPath[str],
-    image: AgainstImage = "",
-) -> Comparison:
-    """Compare a manifest with an older one: packages, vulnerabilities, files, sizes."""
-    older = await provide_view(stock, running, asking, image or image_id, before)
-    found = await running.scanner().file.read(lambda reader: compare(reader, older.scan, view.scan))
-    return _compared(older.scan.digest, view.scan.digest, found)
-
-
-SCAN_FILES = (list_files, list_layers, read_file, compare_scans)
+SCAN_FILES = (list_files, list_layers, read_file)
 
 
 async def _chain(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
@@ -205,7 +120,7 @@ def _show(leaf: Leaf) -> FileShown:
         path=entry.path,
         kind=entry.kind.value,
         size=entry.size,
-        mode=_mode(entry),
+        mode=mode_of(entry),
         sha256=entry.sha256.hex(),
         target=entry.target,
         layer=leaf.layer,
@@ -214,41 +129,6 @@ def _show(leaf: Leaf) -> FileShown:
     )
 
 
-def _compared(before: str, after: str, found: Difference) -> Comparison:
-    packages, flaws, files = found.packages, found.flaws, found.files
-    return Comparison(
-        before=before,
-        after=after,
-        size_before=found.size[0],
-        size_after=found.size[1],
-        packages=PackagesCompared(
-            tuple(map(_package, packages.gone)),
-            tuple(map(_package, packages.new)),
-            tuple(MovedShown(one.ecosystem, one.name, one.path, one.before, one.after) for one in found.moved),
-        ),
-        vulnerabilities=FlawsCompared(tuple(map(_flaw, flaws.gone)), tuple(map(_flaw, flaws.new))),
-        files=FilesCompared(
-            tuple(map(_file, files.gone)),
-            tuple(map(_file, files.new)),
-            tuple(map(_file, found.changed)),
-            files.gone_count,
-            files.new_count,
-            found.changed_count,
-        ),
-    )
-
-
-def _package(one: Package) -> PackageBrief:
-    return PackageBrief(one.ecosystem.value, one.name, one.version, one.found_in)
-
-
-def _flaw(one: Flaw) -> FlawShown:
-    return show_flaw(one)
-
-
-def _file(entry: FileEntry) -> FileBrief:
-    return FileBrief(entry.path, entry.size, _mode(entry))
-
-
-def _mode(entry: FileEntry) -> str:
+def mode_of(entry: FileEntry) -> str:
+    """Return the mode of a file as the API shows it: octal, "" where its layer does not say."""
     return "" if entry.mode < 0 else f"{entry.mode:04o}"

@@ -3,10 +3,11 @@
 from litestar import Controller, Response, get
 from litestar.params import FromPath
 
+from appliance.http.api.comparison import Comparison
 from appliance.http.api.images import Image
 from appliance.http.api.manifests import ManifestOfImage
 from appliance.http.api.page import Page
-from appliance.http.api.scan_files import Comparison, FileShown, LayerShown
+from appliance.http.api.scan_files import FileShown, LayerShown
 from appliance.http.api.scan_search import FileFoundIn, PackageFoundIn, VulnerabilityFoundIn
 from appliance.http.ui import foreign_text
 from appliance.http.ui.backend import Refused, address, within
