@@ -22,6 +22,7 @@ EXAMPLES = ("scr contents files pay/api:1 etc", "scr contents search packages op
 
 _PIECE = 1 << 20  # bytes read at once
 _LINES = 20  # of each sort that a comparison prints
+_WIDE = 100  # characters of a value of a config
 
 
 class _File(msgspec.Struct, rename="camel"):
@@ -103,9 +104,23 @@ class _Files(msgspec.Struct, rename="camel"):
     changed_count: int
 
 
+class _Setting(msgspec.Struct):
+    part: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+class _Configs(msgspec.Struct):
+    settings: list[_Setting]
+    count: int
+    note: str
+
+
 class _Comparison(msgspec.Struct, rename="camel"):
     size_before: int
     size_after: int
+    configs: _Configs
     packages: _Packages
     vulnerabilities: _Flaws
     files: _Files
@@ -135,7 +150,7 @@ def add(parser: Parser) -> None:
     add_place(read)
     compare = verbs.add_parser(
         "compare",
-        help="say how an image differs from an older one: packages, vulnerabilities, files, size",
+        help="say how an image differs from an older one: config and build, packages, vulnerabilities, files, size",
         examples=("scr contents compare pay/api:1 pay/api:2", "scr contents compare pay/api:1 pay/api:2 --json"),
     )
     compare.add_argument("before", metavar="OLDER")
@@ -225,6 +240,8 @@ def _compare(client: Client, options: argparse.Namespace) -> None:
     found = client.get(address, _Comparison, image=of_before)
     packages, flaws, files = found.packages, found.vulnerabilities, found.files
     show(f"size             {size_text(found.size_before)} -> {size_text(found.size_after)}")
+    show(f"config           {found.configs.note or f'{found.configs.count} differ'}")
+    _lines([_setting_line(one) for one in found.configs.settings])
     counts = f"{len(packages.new)} new, {len(packages.gone)} gone, {len(packages.moved)} in another version"
     show(f"packages         {counts}")
     _lines([f"{one.name} {one.before} -> {one.after}" for one in packages.moved])
@@ -237,6 +254,17 @@ def _compare(client: Client, options: argparse.Namespace) -> None:
     _lines([f"~ /{one.path} {size_text(one.size)}" for one in files.changed])
     _lines([f"+ /{one.path} {size_text(one.size)}" for one in files.new])
     _lines([f"- /{one.path} {size_text(one.size)}" for one in files.gone])
+
+
+def _setting_line(one: _Setting) -> str:
+    sign = "+" if one.before is None else "-" if one.after is None else "~"
+    values = " -> ".join(_cut(value) for value in (one.before, one.after) if value is not None)
+    return " ".join(filter(None, (sign, one.part, one.name, values)))
+
+
+def _cut(value: str) -> str:
+    line = " ".join(value.split())
+    return line if len(line) <= _WIDE else line[:_WIDE] + "..."
 
 
 def _lines(lines: list[str]) -> None:

@@ -18,7 +18,11 @@ APK = b"P:musl\nV:1.2.4-r%d\nA:x86_64\no:musl\n\n"
 BASE = {"etc/os-release": b"ID=alpine\nVERSION_ID=3.10.2\n", "lib/apk/db/installed": APK % 0}
 OLD, NEW = (
     make.image([BASE, {"srv/old": b"1"}]),
-    make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/new": b"22"}]),
+    make.configured(
+        make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/new": b"22"}]),
+        {"Env": ["API_KEY=hunter2"], "User": "app"},
+        ["RUN one\n  two"],
+    ),
 )
 DEADLINE_S = 60.0  # far more than a scan takes
 
@@ -74,6 +78,11 @@ def test_two_images_are_compared(scr: Scr) -> None:
     told = scr("contents", "compare", "inside/app:1", "inside/app:2").expect(0).out
     whole = json.loads(scr("contents", "compare", "inside/app:1", "inside/app:2", "--json").expect(0).out)
 
+    assert "config           5 differ" in told
+    assert "+ user app" in told
+    assert "+ environment API_KEY ****" in told
+    assert "+ step 1 RUN one two" in told
+    assert "- step 2 layer 1" in told
     assert "musl 1.2.4-r0 -> 1.2.4-r1" in told
     assert "+ /srv/new 2 B" in told
     assert "- /srv/old 1 B" in told

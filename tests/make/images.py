@@ -106,6 +106,19 @@ def image(
     )
 
 
+def configured(built: Manifest, run: Mapping[str, object], steps: Sequence[str] = ()) -> Manifest:
+    """Return an image as `built` with `run` in its config ("Env", "User" ...), and a history of `steps`.
+
+    Spec: image-spec 1.1.1, config.md.
+    """
+    body, config = json.loads(built.body), json.loads(built.blobs[0].data)
+    config["config"] = {**config["config"], **run}
+    config["history"] = [{"created_by": step, "empty_layer": True} for step in steps] or config["history"]
+    blob = Blob(encode(config), built.algorithm)
+    body["config"] = blob.descriptor(body["config"]["mediaType"])
+    return msgspec.structs.replace(built, body=encode(body), blobs=(blob, *built.blobs[1:]))
+
+
 def docker_image(
     layers: Sequence[Layer] = _ONE_LAYER, *, platform: str = "linux/amd64", command: Sequence[str] = ()
 ) -> Manifest:

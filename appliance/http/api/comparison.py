@@ -1,5 +1,6 @@
 """`/api/v1/images/<id>/manifests/<digest>/scan/comparison/<digest>`: two images side by side."""
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -8,12 +9,18 @@ from litestar.di import Provide
 from litestar.params import FromPath, QueryParameter
 
 from appliance.domain.layer import FileEntry
+from appliance.domain.names import Digest
 from appliance.domain.scan import Flaw
 from appliance.domain.vulnerability import Package
-from appliance.http.api.asking import InAsking, InRunning, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
+from appliance.http.api.manifests import InDescriber, find_row
 from appliance.http.api.scan_files import mode_of
 from appliance.http.api.scans import FlawShown, InView, provide_view, show_flaw
+from appliance.services.build_history import Build
+from appliance.services.config_compare import Setting, compare_configs
+from appliance.services.describe import Describer
 from appliance.services.scan_compare import Difference, compare
+from appliance.services.stock import Stock
 
 AgainstImage = Annotated[str, QueryParameter(max_length=64, description="id of its image, where that is another one")]
 
@@ -71,6 +78,27 @@ class FilesCompared(msgspec.Struct, frozen=True, rename="camel"):
     changed_count: int
 
 
+class SettingShown(msgspec.Struct, frozen=True):
+    """Something in which the configs differ; null: that side has it not. What looks like a secret is hidden: `****`.
+
+    `part` is platform, entrypoint, command, user, working directory, environment, exposed port, volume, label or step
+    (of the build); `name` that of a variable or label, or the number of the step.
+    """
+
+    part: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+class ConfigsCompared(msgspec.Struct, frozen=True):
+    """In what the configs differ: the first thousand, and how many there are; `note` is why nothing can be told."""
+
+    settings: tuple[SettingShown, ...]
+    count: int
+    note: str
+
+
 class Comparison(msgspec.Struct, frozen=True, rename="camel"):
     """How a manifest differs from an older one. Sizes are bytes of all files that can be seen."""
 
@@ -78,6 +106,7 @@ class Comparison(msgspec.Struct, frozen=True, rename="camel"):
     after: str
     size_before: int
     size_after: int
+    configs: ConfigsCompared
     packages: PackagesCompared
     vulnerabilities: FlawsCompared
     files: FilesCompared
@@ -91,25 +120,44 @@ class Comparison(msgspec.Struct, frozen=True, rename="camel"):
 async def compare_scans(
     stock: InStock,
     running: InRunning,
+    describer: InDescriber,
     asking: InAsking,
     view: InView,
     image_id: FromPath[str],
     before: FromPath[str],
     image: AgainstImage = "",
 ) -> Comparison:
-    """Compare a manifest with an older one: packages, vulnerabilities, files, sizes."""
+    """Compare a manifest with an older one: config and build, packages, vulnerabilities, files, sizes."""
     older = await provide_view(stock, running, asking, image or image_id, before)
     found = await running.scanner().file.read(lambda reader: compare(reader, older.scan, view.scan))
-    return _compared(older.scan.digest, view.scan.digest, found)
+    builds = [
+        await _build_of(stock, describer, asking, *one)
+        for one in ((image or image_id, older.scan.digest), (image_id, view.scan.digest))
+    ]
+    return _compared(older.scan.digest, view.scan.digest, await _compare_builds(*builds), found)
 
 
-def _compared(before: str, after: str, found: Difference) -> Comparison:
+async def _build_of(stock: Stock, describer: Describer, asking: Asking, image_id: str, digest: Digest) -> Build | None:
+    """Return what the config of a manifest says, None where that is not here. Raises NameUnknown, ManifestUnknown."""
+    image, number, row = await find_row(stock, asking, image_id, digest)
+    return (await describer.describe(image, number, row)).build
+
+
+async def _compare_builds(before: Build | None, after: Build | None) -> ConfigsCompared:
+    if before is None or after is None:
+        return ConfigsCompared((), 0, "the config of one of them is not here, or larger than what is opened")
+    found = await asyncio.to_thread(compare_configs, before, after)
+    return ConfigsCompared(tuple(map(_setting, found.found)), found.count, "")
+
+
+def _compared(before: str, after: str, configs: ConfigsCompared, found: Difference) -> Comparison:
     packages, flaws, files = found.packages, found.flaws, found.files
     return Comparison(
         before=before,
         after=after,
         size_before=found.size[0],
         size_after=found.size[1],
+        configs=configs,
         packages=PackagesCompared(
             tuple(map(_package, packages.gone)),
             tuple(map(_package, packages.new)),
@@ -125,6 +173,10 @@ def _compared(before: str, after: str, found: Difference) -> Comparison:
             found.changed_count,
         ),
     )
+
+
+def _setting(one: Setting) -> SettingShown:
+    return SettingShown(one.part, one.name, one.before, one.after)
 
 
 def _package(one: Package) -> PackageBrief:

@@ -18,7 +18,7 @@ from appliance.domain.names import parse_digest, parse_tag
 from appliance.domain.pull_commands import list_commands
 from appliance.domain.registry import EndpointUrls, ImageId, ImageRef, RepositoryState
 from appliance.errors import ManifestUnknown, NameUnknown
-from appliance.http.api.asking import InAsking, InRunning, InStock
+from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
 from appliance.http.api.scan_shapes import ScanBrief, show_brief
@@ -204,8 +204,7 @@ class Manifests(Controller):
         digest: FromPath[str],
     ) -> ManifestInFull:
         """Show all of a manifest: config, layers, platforms, history of the build, chart."""
-        image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
-        row = await _find_row(stock, image, number, digest)
+        image, number, row = await find_row(stock, asking, image_id, digest)
         found = await describer.describe(image, number, row)
         (scan,) = await briefs.of(number, [row], [found.outline])
         return ManifestInFull(
@@ -223,8 +222,7 @@ class Manifests(Controller):
         self, stock: InStock, asking: InAsking, image_id: FromPath[str], digest: FromPath[str]
     ) -> Response[bytes]:
         """Show the manifest itself, byte for byte, to whoever may view the image: it is no pull, and no limit acts."""
-        image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
-        row = await _find_row(stock, image, number, digest)
+        image, _, row = await find_row(stock, asking, image_id, digest)
         loaded = await stock.db.read(lambda reader: manifests.load(reader, row.id))
         if loaded is None:
             raise ManifestUnknown(f"{image} has no manifest {row.digest} any more")
@@ -263,8 +261,7 @@ class Manifests(Controller):
         self, stock: InStock, asking: InAsking, image_id: FromPath[str], digest: FromPath[str]
     ) -> Page[Referrer]:
         """List what refers to a manifest, with what refers to that: a tree, and not in pages."""
-        image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
-        row = await _find_row(stock, image, number, digest)
+        _, number, row = await find_row(stock, asking, image_id, digest)
         tree = await stock.db.read(lambda reader: referrer_tree.list_tree(reader, number, row.digest))
         return Page([_refer(one) for one in tree], None)
 
@@ -327,6 +324,12 @@ def _find(stock: Stock, wanted: ImageRef) -> tuple[ImageRef, ImageId]:
     if number is None:
         raise NameUnknown(f"there is no image {wanted}")
     return wanted, number
+
+
+async def find_row(stock: Stock, asking: Asking, image_id: str, text: str) -> tuple[ImageRef, ImageId, ManifestRow]:
+    """Return a manifest of an image that may be viewed. Raises NameUnknown, DigestInvalid, ManifestUnknown."""
+    image, number = _find(stock, find_image(stock, asking, image_id, Action.VIEW_REPOSITORY).image)
+    return image, number, await _find_row(stock, image, number, text)
 
 
 async def _find_row(stock: Stock, image: ImageRef, number: ImageId, text: str) -> ManifestRow:

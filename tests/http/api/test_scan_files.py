@@ -109,6 +109,44 @@ def test_two_images_are_compared(admin: Client, where: str) -> None:
     assert found["sizeAfter"] > 0
 
 
+def test_configs_are_compared_and_what_is_secret_in_them_is_hidden(admin: Client) -> None:
+    old = make.configured(make.image([BASE]), {"User": "root", "Env": ["A=1", "DB_PASSWORD=one"]}, ["FROM x", "RUN y"])
+    new = make.configured(make.image([BASE]), {"User": "app", "Env": ["A=1", "DB_PASSWORD=two"]}, ["FROM x", "RUN z"])
+    for tag, image in (("1", old), ("2", new)):
+        admin.push("tree/config", image, tag)
+    address = f"/api/v1/images/{find(admin, 'images', 'tree/config')}/manifests"
+    begun = time.monotonic()
+    for image in (old, new):
+        while not asked(admin, f"{address}/{image.digest}/scan")["readAt"]:
+            assert time.monotonic() - begun < DEADLINE_S
+
+    found = asked(admin, f"{address}/{new.digest}/scan/comparison/{old.digest}")["configs"]
+    same = asked(admin, f"{address}/{new.digest}/scan/comparison/{new.digest}")["configs"]
+
+    assert found == {
+        "settings": [
+            {"part": "user", "name": "", "before": "root", "after": "app"},
+            {"part": "environment", "name": "DB_PASSWORD", "before": "****", "after": "****"},
+            {"part": "step", "name": "2", "before": "RUN y", "after": None},
+            {"part": "step", "name": "2", "before": None, "after": "RUN z"},
+        ],
+        "count": 4,
+        "note": "",
+    }
+    assert same == {"settings": [], "count": 0, "note": ""}
+
+
+def test_a_config_that_is_larger_than_what_is_opened_is_not_compared(admin: Client) -> None:
+    large = make.configured(make.image([BASE]), {"Labels": {"x": "x" * (1 << 20)}})
+    admin.push("tree/large", large, "1")
+    address = f"/api/v1/images/{find(admin, 'images', 'tree/large')}/manifests/{large.digest}/scan"
+    begun = time.monotonic()
+    while not asked(admin, address)["readAt"]:
+        assert time.monotonic() - begun < DEADLINE_S
+
+    assert "larger than what is opened" in asked(admin, f"{address}/comparison/{large.digest}")["configs"]["note"]
+
+
 def test_who_may_not_see_the_image_sees_no_file_of_it(nobody: Client, admin: Client, where: str) -> None:
     del admin
 

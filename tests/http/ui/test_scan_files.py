@@ -85,6 +85,24 @@ def test_two_digests_are_compared_in_one_image_and_across_images(server: Server,
     assert "there is no image files/nothing that you may see" in nowhere.text
 
 
+def test_the_configs_of_two_digests_stand_side_by_side(server: Server, client: Client) -> None:
+    run = {"Env": ["DB_PASSWORD=hunter2", f"MODE={EVIL}"], "Entrypoint": ["/app"], "Labels": {EVIL: "1"}}
+    pushed(server, client, "files/config", OLD, "1")
+    place = pushed(server, client, "files/config", make.configured(OLD, run, ["RUN make TOKEN=hunter3"]), "2")
+
+    text = ask(server, f"{place}/compare?with={quote(OLD.digest)}").text
+    same = ask(server, f"{place}/compare?image=files/config&with={place.rpartition('/')[2]}").text
+
+    assert "Config and build" in text
+    assert "DB_PASSWORD" in text
+    assert "RUN make TOKEN=****" in text
+    assert "hunter" not in text
+    assert "/app" in text
+    assert "<svg onload" not in text
+    assert "&lt;svg onload=alert(1)&gt;" in text
+    assert "Both have the same config" in same
+
+
 def test_images_are_found_by_package_vulnerability_and_file(server: Server, client: Client) -> None:
     pushed(server, client, "files/found", OLD)
 
