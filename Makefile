@@ -2,7 +2,9 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # one worker a core up to four; a module stays on one worker, for its server is started once
-SPREAD := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4) --dist loadfile
+# whose death ends the run, for the test that killed it would be tried again and again
+SPREAD := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4) --dist loadfile \
+	--max-worker-restart 0
 CORE := $(addprefix tests/http/v2/test_,pull.py ranges.py uploads.py manifests.py restart.py delete.py)
 PACKAGE ?= $(shell ls -t dist/scr-*-linux-$$(uname -m) 2>/dev/null | head -n 1)
 SLOW := tests/clients tests/conformance tests/crash tests/fuzz tests/browser

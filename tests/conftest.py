@@ -12,12 +12,17 @@ from tests.make.client import Client
 from tests.make.object_store import KEY, SECRET, ObjectStore
 from tests.make.server import Server
 from tests.make.stores import STORES, variables
+from tests.watch import Watch
 
 # no example has a time of its own to keep: a busy machine is no fault, and a hang ends by the test's timeout
 settings.register_profile("scr", deadline=None)
 settings.load_profile("scr")
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(config), "scr-watch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
