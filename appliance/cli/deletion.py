@@ -43,7 +43,7 @@ def add(parser: Parser) -> None:
         help="list what was deleted and can still come back, the newest first",
         examples=("scr deletion list", "scr deletion list pay/api"),
     )
-    list_.add_argument("path", nargs="?", default="", metavar="IMAGE|REPOSITORY", help="only of this one")
+    list_.add_argument("path", nargs="?", default="", metavar="IMAGE|REPOSITORY", help="only of this one, or in it")
     add_place(list_)
     undo = verbs.add_parser(
         "undo",

@@ -83,15 +83,19 @@ def add(
 _COLUMNS = "id, public_id, kind, registry_id, repository_id, image_id, path, tags, manifests, deleted_at, deleted_by"
 LIST = f"SELECT {_COLUMNS} FROM deletions WHERE registry_id = :of AND id < :last ORDER BY id DESC LIMIT :limit"
 LIST_OF_PATH = LIST.replace("registry_id = :of", "registry_id = :of AND path = :path")
+LIST_WITHIN = LIST.replace(  # "0" is what comes after "/"
+    "registry_id = :of", "registry_id = :of AND (path = :path OR path > :path || '/' AND path < :path || '0')"
+)
 
 
 def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path: str = "") -> list[Deletion]:
     """Return up to `limit` deletions of `registry` before the row `last`, newest first.
 
-    All of them, or those of the image or repository at `path`.
+    All of them, or those of the image at `path`, or of the repository there and of what is in it.
     """
     values: Values = {"of": registry, "last": last, "limit": limit, **({"path": path} if path else {})}
-    return [_deletion(row) for row in reader.rows(LIST_OF_PATH if path else LIST, values)]
+    sql = LIST if not path else LIST_OF_PATH if "/" in path else LIST_WITHIN
+    return [_deletion(row) for row in reader.rows(sql, values)]
 
 
 def find_of_repository(reader: Reader, repository: Repository) -> Deletion | None:

@@ -48,6 +48,8 @@ def furnish(server: Server) -> list[Screen]:
         client.push("pay/api", sbom)
         client.push("pay/api", make.artifact("application/vnd.dev.cosign.artifact.sig.v1+json", b"s", subject=sbom))
         client.push("charts/greeting", chart, "1.0.0")
+        client.push("pay/old", images[0], "1")
+        client.request("DELETE", f"/api/v1/images/{_id(client, 'images', 'pay/old')}").expect(204)
         client.get_manifest("pay/api", "1.1")
         of_api, of_chart = (_id(client, "images", path) for path in ("pay/api", "charts/greeting"))
         repository, registry = _id(client, "repositories", "pay"), _id(client, "registries", "local")
@@ -83,6 +85,7 @@ def furnish(server: Server) -> list[Screen]:
         Screen("manifest-index", f"{image}/manifests/{index.digest}?tag=multi"),
         Screen("manifest-image", f"{image}/manifests/{images[1].digest}?tag=1.1"),
         Screen("manifest-chart", f"/images/{of_chart}/manifests/{chart.digest}"),
+        Screen("deletions", "/deletions?path=pay"),
         Screen("deletion-test", f"{image}/deletion-test?{tested}"),
     ]
 

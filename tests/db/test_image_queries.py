@@ -26,6 +26,7 @@ QUERIES: list[tuple[str, str, Values]] = [
     *((f"tags by {order}", sql, _TAGS) for order, sql in tags.PAGES.items()),
     *((f"manifests by {order}", sql, _MANIFESTS) for order, sql in manifest_lists.PAGES.items()),
     ("deletions", deletions.LIST, {"of": 1, "last": 1, "limit": 100}),
+    ("deletions within a repository", deletions.LIST_WITHIN, {"of": 1, "path": "", "last": 1, "limit": 100}),
     ("deletions of a path", deletions.LIST_OF_PATH, {"of": 1, "path": "", "last": 1, "limit": 100}),
     ("referrers by subject", referrer_tree.BY_SUBJECT, _TREE),
     ("referrers by tag", referrer_tree.BY_TAG, _TREE),

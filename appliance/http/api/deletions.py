@@ -56,7 +56,10 @@ class Deletions(Controller):
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[DeletionView]:
-        """List what was deleted and can still come back, newest first; `path` names an image or a repository."""
+        """List what was deleted and can still come back, newest first.
+
+        `path` names an image, or a repository and with it all that was in it.
+        """
         asking = asking.at_name(stock, registry)
         site = asking.site
         page = await collect_page(

@@ -15,10 +15,9 @@ from appliance.http.ui.access_keys import read_time
 from appliance.http.ui.accounts import SORTS, list_policies
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
-from appliance.http.ui.home import own_path
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.picking import list_registries
-from appliance.http.ui.view import InView, View
+from appliance.http.ui.view import InView, View, own_path
 
 ACTIONS = [str(one) for one in Action]
 _FORMS = ("form", "text", "load")  # how a policy is written

@@ -6,7 +6,7 @@ from appliance.http.api.status import Status
 from appliance.http.ui.backend import Refused
 from appliance.http.ui.glance import look
 from appliance.http.ui.texts import LANGUAGES
-from appliance.http.ui.view import InView, language_cookie
+from appliance.http.ui.view import InView, language_cookie, own_path
 
 
 @get("/")
@@ -31,12 +31,6 @@ async def choose_language(view: InView) -> Response[str]:
     if language:
         answer.set_cookie(language_cookie(language, is_tls=view.is_tls))
     return answer
-
-
-def own_path(text: str) -> str:
-    """Return `text` if it is a path of this console, else the first page: no form sends anybody elsewhere."""
-    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if is_own else "/"
 
 
 def first_push(endpoint: str, *, is_tls: bool, repository: str = "hello") -> list[tuple[str, str]]:

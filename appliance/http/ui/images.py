@@ -90,7 +90,8 @@ class ImagePages(Controller):
             form.refuse(error)
             return view.page("pages/image_delete.html", status=error.status, image=image, form=form)
         there = query("/images", registry=image.registry, repository=image.path.partition("/")[0])
-        return view.go(there, view.text("Image {} was deleted.").format(image.path))
+        undo = query("/deletions", registry=image.registry, path=image.path)
+        return view.go(there, view.text("Image {} was deleted.").format(image.path), undo)
 
 
 async def find_image(view: View, image_id: str) -> tuple[ImageInFull, str]:

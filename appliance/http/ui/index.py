@@ -8,6 +8,7 @@ from appliance.http.ui.accounts import GroupPages, RolePages, UserPages
 from appliance.http.ui.activity import ActivityPages
 from appliance.http.ui.allowlists import AllowlistPages
 from appliance.http.ui.charts import show_charts
+from appliance.http.ui.deletions import DeletionPages
 from appliance.http.ui.departures import DEPARTURES
 from appliance.http.ui.explain import explain, show_why
 from appliance.http.ui.jobs import JobPages
@@ -30,6 +31,7 @@ INDEX: tuple[ControllerRouterHandler, ...] = (
     show_why,
     JobPages,
     ActivityPages,
+    DeletionPages,
     show_charts,
     StoragePages,
     show_settings,

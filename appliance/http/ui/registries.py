@@ -12,10 +12,9 @@ from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
-from appliance.http.ui.home import own_path
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.render import query
-from appliance.http.ui.view import InView, View
+from appliance.http.ui.view import InView, View, own_path
 
 _GIB = 1 << 30
 _MOST_GIB = 1 << 30

@@ -11,11 +11,11 @@ from appliance.http.api.repositories import RepositoryEdit, RepositoryOrder, Rep
 from appliance.http.ui import policies
 from appliance.http.ui.backend import Refused, address, within
 from appliance.http.ui.forms import Form
-from appliance.http.ui.home import first_push, own_path
+from appliance.http.ui.home import first_push
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.picker import find_registry, go_to_remembered, host_of, list_registries, pick, remember
 from appliance.http.ui.render import query
-from appliance.http.ui.view import InView, View
+from appliance.http.ui.view import InView, View, own_path
 
 _MOST_TAGS = 50
 
@@ -113,7 +113,8 @@ class RepositoryPages(Controller):
             form.refuse(error)
             return view.page("pages/repository_delete.html", status=error.status, repository=repository, form=form)
         there = query("/repositories", registry=repository.registry)
-        return view.go(there, view.text("Repository {} was deleted.").format(repository.name))
+        undo = query("/deletions", registry=repository.registry, path=repository.name)
+        return view.go(there, view.text("Repository {} was deleted.").format(repository.name), undo)
 
     @post("/{repository_id:str}/restore")
     async def restore(self, view: InView, repository_id: FromPath[str]) -> Response[str]:

@@ -6,8 +6,7 @@ from litestar import Response, get, post
 
 from appliance.http.api.session import SigningIn
 from appliance.http.ui.backend import Refused
-from appliance.http.ui.home import own_path
-from appliance.http.ui.view import InView
+from appliance.http.ui.view import InView, own_path
 
 
 @get("/sign-in")

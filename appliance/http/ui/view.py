@@ -41,6 +41,7 @@ HEADERS = {
 }
 _KEY = secrets.token_bytes(32)  # of the tokens in forms: a page from before a restart is loaded again
 _FLASH = "scr-said"
+_THERE = "\x1f"  # in the cookie, between what is said and the address of more
 _LANGUAGE = "scr-language"
 _REGISTRY = "scr-registry"
 _REPOSITORY = "scr-repository"
@@ -49,6 +50,12 @@ _LONGEST = 255  # characters of a name
 _MINUTE_S = 60
 _YEAR_S = 365 * 86_400
 HtmlRequest = Request[Any, Any, Any]
+
+
+def own_path(text: str) -> str:
+    """Return `text` if it is a path of this console, else the first page: no form sends anybody elsewhere."""
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if is_own else "/"
 
 
 class View(msgspec.Struct, frozen=True):
@@ -92,11 +99,12 @@ class View(msgspec.Struct, frozen=True):
 
     def page(self, template: str, *, status: int = 200, **values: object) -> Response[str]:
         """Return the page `template`; what was said before the redirect here is shown once."""
-        said = unquote(self.request.cookies.get(_FLASH, ""))
+        said, _, more = unquote(self.request.cookies.get(_FLASH, "")).partition(_THERE)
         told: dict[str, object] = {
             "view": self,
             "csrf": self.csrf,
             "said": said[:500],
+            "said_more": own_path(more) if more else "",
             "path": self.request.scope["path"],
             "principal": self.asking.caller.principal,
             "is_open": self.asking.caller.principal.kind == PrincipalKind.LOCAL,
@@ -122,11 +130,11 @@ class View(msgspec.Struct, frozen=True):
             answer.set_cookie(_cookie(_FLASH, "", 0, is_tls=self.is_tls))
         return answer
 
-    def go(self, address: str, said: str = "") -> Response[str]:
-        """Return the redirect after a change; `said` is shown on the page it leads to."""
+    def go(self, address: str, said: str = "", undo: str = "") -> Response[str]:
+        """Return the redirect after a change; `said` is shown on the page it leads to, with a link to `undo` it."""
         answer: Response[str] = Response("", status_code=303, headers={**HEADERS, "Location": address})
         if said:
-            answer.set_cookie(_cookie(_FLASH, quote(said[:500]), _MINUTE_S, is_tls=self.is_tls))
+            answer.set_cookie(_cookie(_FLASH, quote(f"{said[:500]}{_THERE}{undo}"), _MINUTE_S, is_tls=self.is_tls))
         return answer
 
     def text(self, message: str) -> str:

@@ -67,10 +67,15 @@ def ids(server: Server, cookies: dict[str, str]) -> dict[str, str]:
     with server.client(user=access_key, password=secret) as client:
         client.push("hidden/api", IMAGE, "hidden-tag")
         image = re.search(rb'"id":"([a-z0-9]+)"', client.get("/api/v1/images?path=hidden/api").expect(200).body)
+        client.push("hidden/gone", IMAGE, "1")
+        client.delete(f"/v2/hidden/gone/manifests/{IMAGE.digest}").expect(202)
+        deletion = re.search(rb'"id":"([a-z0-9]+)"', client.get("/api/v1/deletions?path=hidden/gone").expect(200).body)
         repository = re.search(rb'"id":"([a-z0-9]+)"', client.get("/api/v1/repositories?path=hidden").expect(200).body)
     assert image is not None
     assert repository is not None
+    assert deletion is not None
     found = {
+        "deletion_id": deletion[1].decode(),
         "image_id": image[1].decode(),
         "repository_id": repository[1].decode(),
         "registry_id": made("/registries", name="hidden", visibility="private", endpoint="private"),
