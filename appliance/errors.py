@@ -139,6 +139,10 @@ class FeedInvalid(Invalid):
     """Vulnerability data that cannot be imported: not the form it claims, a version unknown here, or broken."""
 
 
+class VexInvalid(Invalid):
+    """What should be an OpenVEX document is none, or says more than is read."""
+
+
 class TooLarge(Invalid):
     """More bytes than the limit allows."""
 

@@ -1,15 +1,16 @@
-"""`scr finding list|accept|reopen`: vulnerabilities that do not count, because somebody says why."""
+"""`scr finding`: vulnerabilities that do not count, because somebody or a document says why."""
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
-from appliance.cli.asking import Page, add_asking, show_all, time_text
+from appliance.cli.asking import Page, add_asking, count_text, show_all, time_text
 from appliance.cli.client import Client, connect
 from appliance.cli.image_change import address_of
 from appliance.cli.parser import Parser
-from appliance.cli.terminal import say, show_json
+from appliance.cli.terminal import say, show, show_json
 from appliance.errors import NameUnknown, QueryInvalid
 
 EXAMPLES = ('scr finding accept CVE-2026-1234 --image pay/api --reason "the parser is not called"', "scr finding list")
@@ -26,6 +27,30 @@ class _Acceptance(msgspec.Struct, rename="camel"):
     created_at: str
     created_by: str
     expires_at: str | None
+
+
+class _Document(msgspec.Struct, rename="camel"):
+    id: str
+    document: str
+    version: int
+    author: str
+    issued_at: str
+    where: str
+    imported_at: str
+    imported_by: str
+
+
+class _Untaken(msgspec.Struct):
+    statement: int
+    reason: str
+
+
+class _Taken(msgspec.Struct, rename="camel"):
+    document: _Document
+    is_new: bool
+    accepted: int
+    counting: int
+    untaken: list[_Untaken]
 
 
 class _Found(msgspec.Struct):
@@ -52,13 +77,7 @@ def add(parser: Parser) -> None:
     accept.add_argument("--reason", required=True, metavar="TEXT", help="why it does no harm: a person reads it later")
     accept.add_argument("--package", default="", metavar="NAME", help="only in this package (else in any)")
     accept.add_argument("--until", default="", metavar="DAY", help="it counts again from this day on (UTC)")
-    where = accept.add_mutually_exclusive_group(required=True)
-    where.add_argument("--image", default="", metavar="IMAGE", help="in this image")
-    where.add_argument("--repository", default="", metavar="NAME", help="in every image of this repository")
-    where.add_argument("--whole-registry", action="store_true", help="in every image of the registry")
-    where.add_argument("--everywhere", action="store_true", help="in every image of every registry")
-    accept.add_argument("--registry", default="", metavar="NAME", help="which registry is meant (else the default one)")
-    add_asking(accept)
+    _add_where(accept)
     reopen = verbs.add_parser(
         "reopen",
         help="let an accepted vulnerability count again",
@@ -66,12 +85,55 @@ def add(parser: Parser) -> None:
     )
     reopen.add_argument("id", metavar="ID", help="from scr finding list")
     add_asking(reopen)
+    import_ = verbs.add_parser(
+        "import",
+        help="accept what an OpenVEX document says not to be affected, or to be fixed",
+        examples=(
+            "scr finding import api.vex.json --image pay/api",
+            "scr finding import vendor.vex.json --everywhere",
+        ),
+    )
+    import_.add_argument("file", type=Path, metavar="FILE", help="the document (JSON)")
+    _add_where(import_)
+    documents = verbs.add_parser(
+        "documents",
+        help="list the OpenVEX documents that were imported",
+        examples=("scr finding documents", "scr finding documents --registry '*'"),
+    )
+    documents.add_argument("--registry", default="", metavar="NAME|*", help="for this registry; * for everywhere")
+    add_asking(documents)
+    withdraw = verbs.add_parser(
+        "withdraw",
+        help="let all that an imported document said count for nothing",
+        examples=("scr finding withdraw k3x2mzq4ab", "scr finding withdraw k3x2mzq4ab --json"),
+    )
+    withdraw.add_argument("id", metavar="ID", help="from scr finding documents")
+    add_asking(withdraw)
+
+
+def _add_where(verb: Parser) -> None:
+    """Add what says where something is accepted."""
+    where = verb.add_mutually_exclusive_group(required=True)
+    where.add_argument("--image", default="", metavar="IMAGE", help="in this image")
+    where.add_argument("--repository", default="", metavar="NAME", help="in every image of this repository")
+    where.add_argument("--whole-registry", action="store_true", help="in every image of the registry")
+    where.add_argument("--everywhere", action="store_true", help="in every image of every registry")
+    verb.add_argument("--registry", default="", metavar="NAME", help="which registry is meant (else the default one)")
+    add_asking(verb)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what the verb says."""
+    verbs = {
+        "list": _list,
+        "accept": _accept,
+        "reopen": _reopen,
+        "import": _import,
+        "documents": _documents,
+        "withdraw": _withdraw,
+    }
     with connect(options) as client:
-        {"list": _list, "accept": _accept, "reopen": _reopen}[options.verb](client, options)
+        verbs[options.verb](client, options)
     return 0
 
 
@@ -93,13 +155,8 @@ def _accept(client: Client, options: argparse.Namespace) -> None:
         "reason": options.reason,
         "package": options.package,
         "expiresAt": _day(options.until) if options.until else None,
+        **_where(client, options),
     }
-    if options.image:
-        order["image"] = address_of(client, options.image, options.registry).rpartition("/")[2]
-    elif options.repository:
-        order["repository"] = _id(client, "repositories", options.repository, registry=options.registry)
-    elif options.whole_registry:
-        order["registry"] = _id(client, "registries", options.registry)
     made = client.post(_API, order, _Acceptance)
     if options.json:
         show_json(made)
@@ -113,6 +170,59 @@ def _reopen(client: Client, options: argparse.Namespace) -> None:
         show_json({"id": options.id})
     else:
         say("it counts again; pull limits follow within moments")
+
+
+def _import(client: Client, options: argparse.Namespace) -> None:
+    try:
+        text = options.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryInvalid(f"{options.file} cannot be read: {error}") from error
+    done = client.post(f"{_API}/documents", {"document": text, **_where(client, options)}, _Taken)
+    if options.json:
+        show_json(done)
+        return
+    document = done.document
+    if not done.is_new:
+        say(f"version {document.version} of {document.document} was imported before; nothing has changed")
+        return
+    said = count_text(done.accepted, "statement")
+    show(f"{document.author} says: {said} accepted in {document.where} (document {document.id})")
+    if done.counting:
+        say(f"{count_text(done.counting, 'statement')} of what is affected or looked into: that counts")
+    for one in done.untaken:
+        say(f"statement {one.statement} does not count here: {one.reason}")
+
+
+def _documents(client: Client, options: argparse.Namespace) -> None:
+    heads = ("ID", "DOCUMENT", "VERSION", "AUTHOR", "ISSUED", "WHERE", "IMPORTED", "BY")
+
+    def cells(one: _Document) -> tuple[str, ...]:
+        times = time_text(one.issued_at), time_text(one.imported_at)
+        return one.id, one.document, str(one.version), one.author, times[0], one.where, times[1], one.imported_by
+
+    place = f"{_API}/documents"
+    found = show_all(client, options, place, _Document, heads, cells, registry=options.registry)
+    if not found and not options.json:
+        say("no document was imported there")
+
+
+def _withdraw(client: Client, options: argparse.Namespace) -> None:
+    client.ask("DELETE", f"{_API}/documents/{options.id}")
+    if options.json:
+        show_json({"id": options.id})
+    else:
+        say("what it said counts for nothing; pull limits follow within moments")
+
+
+def _where(client: Client, options: argparse.Namespace) -> dict[str, str]:
+    """Return the place that the options name, by its id; nothing for everywhere."""
+    if options.image:
+        return {"image": address_of(client, options.image, options.registry).rpartition("/")[2]}
+    if options.repository:
+        return {"repository": _id(client, "repositories", options.repository, registry=options.registry)}
+    if options.whole_registry:
+        return {"registry": _id(client, "registries", options.registry)}
+    return {}
 
 
 def _day(text: str) -> str:

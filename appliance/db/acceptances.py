@@ -1,14 +1,22 @@
 """Findings that somebody has accepted: in an image, a repository, a registry or everywhere, for good or a while."""
 
+from collections.abc import Iterable
+
+import msgspec
+
 from appliance.db.database import Reader, Row, Transaction, Values
-from appliance.domain.exclusion import Acceptance
+from appliance.domain.exclusion import Acceptance, Judgement, Origin, Product
 from appliance.domain.moment import Timestamp
+from appliance.domain.names import Digest, from_bytes, to_bytes
 from appliance.domain.registry import ImageId, RegistryId
 
 _COLUMNS = (
     "a.public_id, a.vulnerability, a.package, a.registry_id, a.repository_id, a.image_id, a.reason, a.created_at,"
-    " a.created_by, a.expires_at"
+    " a.created_by, a.expires_at, a.digest, a.arch, a.path, a.purl, v.public_id, v.document, v.version, v.author,"
+    " a.judgement, a.said_at"
 )
+_DOCUMENT = "LEFT JOIN vex_documents v ON v.id = a.document_id"
+_ACCEPTS = "a.judgement IN ('', 'not_affected', 'fixed')"  # the others take back what documents said before
 _SCOPES = (  # each by an index of its own
     "a.registry_id IS NULL",
     "a.registry_id = i.registry_id AND a.repository_id IS NULL",
@@ -16,14 +24,26 @@ _SCOPES = (  # each by an index of its own
     "a.image_id = i.id",
 )
 _OF_IMAGE = " UNION ALL ".join(
-    f"SELECT {_COLUMNS} FROM images i JOIN accepted_findings a ON {scope} WHERE i.id = :image"
+    f"SELECT {_COLUMNS} FROM images i CROSS JOIN json_each(:wanted) w CROSS JOIN accepted_findings a"
+    f" ON a.vulnerability = w.value AND {scope} {_DOCUMENT} WHERE i.id = :image"
     " AND (a.expires_at IS NULL OR a.expires_at > :now)"
+    " AND (a.path = '' OR a.path = i.path OR substr(i.path, -length(a.path) - 1) = '/' || a.path)"
+    " AND (a.digest IS NULL OR a.digest = :digest OR a.arch = '' AND EXISTS (SELECT 1 FROM manifests p"
+    " JOIN needs n ON n.image_id = i.id AND n.digest = :digest AND n.kind = 2 AND n.manifest_id = p.id"
+    " WHERE p.image_id = i.id AND p.digest = a.digest))"
     for scope in _SCOPES
 )
+_INSERT = """
+INSERT INTO accepted_findings (public_id, vulnerability, package, registry_id, repository_id, image_id, reason,
+  created_at, created_by, expires_at, document_id, judgement, said_at, purl, digest, arch, path)
+VALUES (:public, :vulnerability, :package, :registry, :repository, :image, :reason, :at, :by, :expires,
+  (SELECT id FROM vex_documents WHERE public_id = :document), :judgement, :said, :purl, :digest, :arch, :path)
+"""
 
 
 def insert(tx: Transaction, one: Acceptance) -> None:
     """Write down an acceptance."""
+    origin, product = one.origin, one.product
     values: Values = {
         "public": one.public_id,
         "vulnerability": one.vulnerability,
@@ -35,13 +55,15 @@ def insert(tx: Transaction, one: Acceptance) -> None:
         "at": one.created_at,
         "by": one.created_by,
         "expires": one.expires_at,
+        "document": origin.import_id if origin else "",
+        "judgement": origin.judgement.value if origin else "",
+        "said": origin.said_at if origin else None,
+        "purl": product.purl,
+        "digest": to_bytes(product.digest) if product.digest else None,
+        "arch": product.arch,
+        "path": product.path,
     }
-    tx.execute(
-        "INSERT INTO accepted_findings (public_id, vulnerability, package, registry_id, repository_id, image_id,"
-        " reason, created_at, created_by, expires_at) VALUES (:public, :vulnerability, :package, :registry,"
-        " :repository, :image, :reason, :at, :by, :expires)",
-        values,
-    )
+    tx.execute(_INSERT, values)
 
 
 def delete(tx: Transaction, public_id: str) -> None:
@@ -51,7 +73,7 @@ def delete(tx: Transaction, public_id: str) -> None:
 
 def find(reader: Reader, public_id: str) -> Acceptance | None:
     """Return the acceptance, or None."""
-    row = reader.one(f"SELECT {_COLUMNS} FROM accepted_findings a WHERE a.public_id = ?", (public_id,))
+    row = reader.one(f"SELECT {_COLUMNS} FROM accepted_findings a {_DOCUMENT} WHERE a.public_id = ?", (public_id,))
     return _acceptance(row) if row else None
 
 
@@ -61,25 +83,32 @@ def path_of(reader: Reader, image: ImageId) -> str | None:
     return row[0] if row else None
 
 
-def list_of_image(reader: Reader, image: ImageId, now: Timestamp) -> list[Acceptance]:
-    """Return what is accepted in `image` now, wherever that was said."""
-    return [_acceptance(row) for row in reader.rows(_OF_IMAGE, {"image": image, "now": now})]
+def list_of_image(
+    reader: Reader, image: ImageId, digest: Digest, vulnerabilities: Iterable[str], now: Timestamp
+) -> list[Acceptance]:
+    """Return what is accepted now of `vulnerabilities` in a manifest of `image`, wherever that was said."""
+    values: Values = {
+        "image": image,
+        "digest": to_bytes(digest),
+        "wanted": msgspec.json.encode(sorted({one.upper() for one in vulnerabilities})).decode(),
+        "now": now,
+    }
+    return [_acceptance(row) for row in reader.rows(_OF_IMAGE, values)]
 
 
 def list_page(reader: Reader, registry: RegistryId | None, last: str, limit: int) -> list[Acceptance]:
     """Return acceptances of a registry (None: those of everywhere) in the order of their ids, after `last`."""
     sql = (
-        f"SELECT {_COLUMNS} FROM accepted_findings a WHERE a.registry_id IS :registry AND a.public_id > :last"
-        " ORDER BY a.public_id LIMIT :limit"
+        f"SELECT {_COLUMNS} FROM accepted_findings a {_DOCUMENT} WHERE a.registry_id IS :registry"
+        f" AND a.public_id > :last AND {_ACCEPTS} ORDER BY a.public_id LIMIT :limit"
     )
     return [_acceptance(row) for row in reader.rows(sql, {"registry": registry, "last": last, "limit": limit})]
 
 
-def list_expired(reader: Reader, before: Timestamp) -> list[Acceptance]:
-    """Return those that hold no longer."""
-    sql = f"SELECT {_COLUMNS} FROM accepted_findings a WHERE a.expires_at <= ?"
-    return [_acceptance(row) for row in reader.rows(sql, (before,))]
-
-
 def _acceptance(row: Row) -> Acceptance:
-    return Acceptance(*row)
+    *said, digest, arch, path, purl, import_id, document, version, author, judgement, said_at = row
+    product = Product(from_bytes(digest) if digest else None, arch, path, purl)
+    origin = None
+    if import_id is not None:
+        origin = Origin(import_id, document, version, author, Judgement(judgement), said_at)
+    return msgspec.structs.replace(Acceptance(*said), product=product, origin=origin)

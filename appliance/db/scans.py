@@ -146,8 +146,10 @@ def load(reader: Reader, row: ScanId) -> Scan | None:
     return _scan(reader, found) if found else None
 
 
-def list_with(reader: Reader, vulnerability: str) -> list[ScanId]:
-    """Return the scans that found `vulnerability` (in upper case)."""
+def list_with(reader: Reader, vulnerability: str | None) -> list[ScanId]:
+    """Return the scans that found `vulnerability` (in upper case); None: that found any."""
+    if vulnerability is None:
+        return [ScanId(row[0]) for row in reader.rows("SELECT DISTINCT scan_id FROM scan_findings ORDER BY scan_id")]
     sql = "SELECT scan_id FROM scan_findings WHERE vulnerability = ?"
     return [ScanId(row[0]) for row in reader.rows(sql, (vulnerability,))]
 

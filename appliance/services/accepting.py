@@ -3,6 +3,7 @@
 What the pull limit reads is made anew by a job, at once and when an acceptance ends.
 """
 
+from collections.abc import Collection
 from functools import partial
 
 import msgspec
@@ -22,6 +23,8 @@ from appliance.services.scan_results import summarise_in
 from appliance.services.stock import Stock, new_public_id
 
 ABOUT = "accepted:"  # begins the subject of a job that tells the pull limit what is accepted of an id
+_ALL = "*"  # stands for every id in such a subject
+_FEW = 20  # ids that get a job each: each of these reads only the scans that have its id
 _LONGEST = 200  # characters of an id or a package's name
 _REASON = 2000  # characters
 
@@ -79,10 +82,17 @@ async def reopen(stock: Stock, caller: Caller, one: Acceptance, now: Timestamp) 
     await stock.db.write(record)
 
 
+def tell_many(tx: Transaction, vulnerabilities: Collection[str], now: Timestamp) -> None:
+    """Let the pull limit be told soon what is accepted of these; of many at once by one job that looks at all scans."""
+    for one in vulnerabilities if len(vulnerabilities) <= _FEW else (_ALL,):
+        _tell(tx, one, now, now)
+
+
 async def tell(stock: Stock, file: SideFile, subject: str, course: Course) -> int:
     """Tell the pull limit anew what scans came to that have the vulnerability of `subject`; return how many."""
     vulnerability = subject.removeprefix(ABOUT).partition("@")[0]
-    rows = await file.read(lambda reader: scans.list_with(reader, vulnerability))
+    wanted = None if vulnerability == _ALL else vulnerability
+    rows = await file.read(lambda reader: scans.list_with(reader, wanted))
     for number, row in enumerate(rows):
         course.check()
         course.progress(number, len(rows))

@@ -98,10 +98,11 @@ def summarise_in(tx: Transaction, scan: Scan, now: Timestamp) -> None:
     """Tell the pull limit of every image that asked for it what `scan` came to, without what is accepted there."""
     report = scan.report
     state = state_of(report)
+    ids = {finding.id for finding in report.findings}
     for manifest, image, _state in scan_summaries.list_asked(tx, scan.digest):
         summary = None
         if state is ScanState.COMPLETE:
-            accepted = Accepted(acceptances.list_of_image(tx, image, now))
+            accepted = Accepted(acceptances.list_of_image(tx, image, scan.digest, ids, now))
             counted = tuple(finding for finding in report.findings if accepted.find(finding) is None)
             summary = summarise(msgspec.structs.replace(report, findings=counted))
         scan_summaries.put(tx, manifest, Scanned(state, summary, scan.matched_at))

@@ -173,7 +173,8 @@ async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Dige
 
     def load(reader: Reader) -> tuple[ImagePolicy, Accepted]:
         policy = image_policy.from_json(images.policy_of(reader, image))
-        return policy, Accepted(acceptances.list_of_image(reader, image, stock.clock()))
+        ids = {finding.id for finding in scan.verdict.findings}
+        return policy, Accepted(acceptances.list_of_image(reader, image, digest, ids, stock.clock()))
 
     policy, accepted = await stock.db.read(load)
     return await stock.db.read(lambda _: view(scan, policy, accepted))  # in a worker: thousands of findings

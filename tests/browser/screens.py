@@ -14,6 +14,7 @@ from tests.make.client import Client
 from tests.make.server import Server
 from tests.make.shelf import write_shelf
 from tests.scan.expected import FIXTURES
+from tests.scan.test_vex import document, statement
 from tests.services.scanned import image_of
 
 EVIL = '"><svg onload=alert(1)>'
@@ -108,6 +109,10 @@ def furnish_scans(server: Server) -> list[Screen]:
         accepted = {"vulnerability": "CVE-2099-00068", "reason": EVIL, "image": of_debian}
         body = json.dumps(accepted).encode()
         client.request("POST", "/api/v1/accepted-findings", body, {"Content-Type": "application/json"}).expect(201)
+        text = document(statement(), author=EVIL, **{"@id": EVIL}).decode()
+        body = json.dumps({"document": text, "image": of_debian}).encode()
+        address = "/api/v1/accepted-findings/documents"
+        client.request("POST", address, body, {"Content-Type": "application/json"}).expect(201)
     return [
         Screen("scan-vulnerabilities", f"{debian}?tag=10"),
         Screen("scan-accepted", f"{debian}?counted=false"),
@@ -118,6 +123,7 @@ def furnish_scans(server: Server) -> list[Screen]:
         Screen("scan-accept", f"{debian}/accept?id=CVE-2099-00069&package=apt"),
         Screen("scan-tags", f"/images/{of_debian}/tags"),
         Screen("accepted-findings", "/accepted-findings"),
+        Screen("vex-documents", "/accepted-findings/documents"),
         Screen("vulnerability-data", "/vulnerability-data"),
         Screen("scan-files", f"{app.removesuffix('/scan')}/files"),
         Screen("scan-files-layer", f"{app.removesuffix('/scan')}/files?folder=srv&layer={secret.blobs[1].digest}"),

@@ -13,6 +13,7 @@ from tests.make.client import Client
 from tests.make.damage import break_blob
 from tests.make.images import Manifest
 from tests.make.server import Server
+from tests.scan.test_vex import document, statement
 
 APK = b"P:musl\nV:1.2.4-r%d\nA:x86_64\no:musl\n\n"
 BASE = {"etc/os-release": b"ID=alpine\nVERSION_ID=3.10.2\n", "lib/apk/db/installed": APK % 0}
@@ -116,6 +117,30 @@ def test_a_finding_is_accepted_listed_and_counts_again(scr: Scr, where: list[str
     assert "2099-01-31" in listed
     assert "not called" in listed
     assert made["id"] not in scr("finding", "list", *registry).expect(0).out
+
+
+def test_a_document_is_imported_listed_and_withdrawn(scr: Scr, tmp_path: Path) -> None:
+    file = tmp_path / "app.vex.json"
+    file.write_bytes(document(statement(), statement("affected"), statement(products=[{"@id": "x"}])))
+    words = ("finding", "import", str(file), "--image", "inside/app")
+
+    done = scr(*words).expect(0)
+    listed = scr("finding", "documents").expect(0).out
+    found = json.loads(scr("finding", "documents", "--json").expect(0).out)[0]
+    again = json.loads(scr(*words, "--json").expect(0).out)
+
+    assert "Somebody says: 1 statement accepted in inside/app" in done.out
+    assert "1 statement of what is affected or looked into" in done.talk
+    assert "statement 3 does not count here: 'x' is neither a package URL nor a digest" in done.talk
+    assert "https://example.com/vex/1" in listed
+    assert (again["isNew"], again["document"]["id"]) == (False, found["id"])
+    assert "nothing has changed" in scr(*words).expect(0).talk
+    scr("finding", "withdraw", found["id"]).expect(0)
+    assert "no document was imported" in scr("finding", "documents").expect(0).talk
+    assert "see the list" in scr("finding", "withdraw", found["id"]).expect(1).talk
+    file.write_bytes(b"[]")
+    assert "this is no OpenVEX document" in scr(*words).expect(1).talk
+    assert "cannot be read" in scr("finding", "import", str(tmp_path / "none"), "--everywhere").expect(1).talk
 
 
 def test_what_is_wrong_says_what_is_right(scr: Scr) -> None:

@@ -56,6 +56,7 @@ from appliance.http.api.tags import Tags
 from appliance.http.api.traffic import TRAFFIC
 from appliance.http.api.upkeep import run_collection, run_scrub, run_verification
 from appliance.http.api.users import Users
+from appliance.http.api.vex import VexDocuments
 from appliance.http.api.vulndb import VULNDB
 from appliance.http.explain import Explainer
 from appliance.http.health import Health
@@ -83,6 +84,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     Scans,
     *SCAN_EXPORTS,
     Acceptances,
+    VexDocuments,
     *SEARCHES,
     *SCAN_FILES,
     compare_scans,

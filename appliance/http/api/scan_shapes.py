@@ -48,6 +48,7 @@ class AcceptanceBrief(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
     created_by: str
     expires_at: datetime | None
+    document: str  # the @id of the OpenVEX document that says so; "": a person's word
 
 
 class VulnerabilityFound(msgspec.Struct, frozen=True, rename="camel"):
@@ -163,7 +164,11 @@ def show_vulnerability(one: Judged, family: str) -> VulnerabilityFound:
         acceptance=None
         if acceptance is None
         else AcceptanceBrief(
-            acceptance.public_id, acceptance.reason, acceptance.created_by, moment_or_none(acceptance.expires_at)
+            acceptance.public_id,
+            acceptance.reason,
+            acceptance.created_by,
+            moment_or_none(acceptance.expires_at),
+            acceptance.origin.document if acceptance.origin is not None else "",
         ),
     )
 

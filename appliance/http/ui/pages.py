@@ -29,6 +29,7 @@ from appliance.http.ui.scans import ScanPages, list_accepted, reopen_accepted
 from appliance.http.ui.sign_in import show_sign_in, sign_in, sign_out
 from appliance.http.ui.static import send_asset
 from appliance.http.ui.tags import TagPages
+from appliance.http.ui.vex import VexPages
 from appliance.http.ui.view import HEADERS, HtmlRequest, View, make_view
 from appliance.http.ui.vulnerability_data import VulnerabilityDataPages, scan_registry, scan_repository
 from appliance.logs import Log
@@ -52,6 +53,7 @@ _PAGES: list[ControllerRouterHandler] = [
     FilePages,
     search_contents,
     list_accepted,
+    VexPages,
     VulnerabilityDataPages,
     scan_registry,
     scan_repository,

@@ -39,6 +39,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.AllowlistInvalid: (400, "UNSUPPORTED"),
     errors.LayoutInvalid: (400, "MANIFEST_INVALID"),
     errors.FeedInvalid: (400, "UNSUPPORTED"),
+    errors.VexInvalid: (400, "UNSUPPORTED"),
     errors.TooLarge: (413, "SIZE_INVALID"),
     errors.OutOfRange: (416, "BLOB_UPLOAD_INVALID"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),

@@ -20,6 +20,7 @@ from tests.http.api.conftest import JSON, PASSWORD, Item, List, find, problem
 from tests.make import images
 from tests.make.client import Client, why
 from tests.make.server import Server
+from tests.scan.test_vex import document
 
 OPEN = {"/health/live", "/health/ready"}  # probes know no password and learn nothing
 IMAGE = images.image([{"etc/motd": b"hidden"}])
@@ -61,6 +62,7 @@ BODIES |= {
     ("POST", "/api/v1/access-keys"): b'{"owner": "user:other", "name": "other"}',
 }
 BODIES[("POST", "/api/v1/accepted-findings")] = b'{"vulnerability": "CVE-2026-1", "reason": "x"}'
+BODIES[("POST", "/api/v1/accepted-findings/documents")] = json.dumps({"document": document().decode()}).encode()
 OPEN |= {"/api/v1/defaults"}  # the words of the documentation, for whoever signed in
 OPEN |= {
     "/api/v1/session",
@@ -145,6 +147,7 @@ def ids(server: Server, admin: Client) -> dict[str, str]:
         "name": "alpine",
         "vulnerability": "CVE-2024-3094",
         "acceptance": accepted(admin),
+        "document": imported(admin),
         "before": IMAGE.digest,
         **accounts(admin),
     }
@@ -163,6 +166,14 @@ def accepted(admin: Client) -> str:
     return (
         admin.request("POST", "/api/v1/accepted-findings", json.dumps(order).encode(), JSON).expect(201).decode(Item).id
     )
+
+
+def imported(admin: Client) -> str:
+    """Return the id of a document that was imported for the image."""
+    order = {"document": document().decode(), "image": find(admin, "images", "hidden/api")}
+    address = "/api/v1/accepted-findings/documents"
+    reply = admin.request("POST", address, json.dumps(order).encode(), JSON).expect(201)
+    return str(json.loads(reply.body)["document"]["id"])
 
 
 def accounts(admin: Client) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tests import make
 from tests.http.ui.asking import ask, send, sign_in
 from tests.make.accounts import Member
 from tests.make.server import Server
+from tests.scan.test_vex import document, statement
 
 PASSWORD = "correct horse"  # noqa: S105 - of users that the test makes
 OWN = {"/", "/language", "/sign-in", "/sign-out", "/self", "/self/password", "/search", "/static/{name:str}"}
@@ -96,6 +97,12 @@ def ids(server: Server, cookies: dict[str, str]) -> dict[str, str]:
     listed = re.search(r"/accepted-findings/([a-z0-9]+)/reopen", ask(server, "/accepted-findings", Cookie=ann).text)
     assert listed is not None
     found["acceptance"] = listed[1]
+    text = document(statement(products=[{"@id": "hidden"}]), **{"@id": "hidden"}).decode()
+    made("/accepted-findings/documents", document=text, where="image", place="hidden/api")
+    page = ask(server, "/accepted-findings/documents", Cookie=ann).text
+    listed = re.search(r"/accepted-findings/documents/([a-z0-9]+)/withdraw", page)
+    assert listed is not None
+    found["document"] = listed[1]
     kinds = {"users": "user_id", "groups": "group_id", "roles": "role_id", "policies": "policy_id"}
     return {**found, **{f"{kind}/account_id": found[name] for kind, name in kinds.items()}}
 

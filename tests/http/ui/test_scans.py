@@ -15,6 +15,7 @@ from tests.make.images import Manifest
 from tests.make.server import Server
 from tests.make.shelf import write_shelf
 from tests.scan.expected import FIXTURES
+from tests.scan.test_vex import document, statement
 from tests.services.scanned import image_of
 
 EVIL = '"><svg onload=alert(1)>'
@@ -173,6 +174,44 @@ def test_an_acceptance_lands_where_the_form_says(
         json.loads(client.get(f"/api/v1/accepted-findings{which}").expect(200).body) for which in ("", "?registry=*")
     ]
     assert [one["where"] for found in lists for one in found["items"] if one["vulnerability"] == number] == [told]
+
+
+@pytest.mark.usefixtures("data")
+def test_a_document_is_imported_and_withdrawn(server: Server, client: Client) -> None:
+    client.push("seen/judged", DEBIAN, "10")
+    place = results_of(server, "seen/judged", DEBIAN)
+    found = re.search(r'<span class="mono">(CVE-[0-9-]+)</span>', ask(server, place).text)
+    assert found is not None
+    said = statement(
+        vulnerability={"name": found[1]},
+        products=[{"@id": f"pkg:oci/judged@{DEBIAN.digest}"}],
+        impact_statement=EVIL,
+    )
+    page = "/accepted-findings/documents"
+    fields = {"document": document(said, author=EVIL).decode(), "where": "image"}
+
+    wrong = send(server, page, **{**fields, "document": "{}", "place": "nowhere/app"})
+    worse = send(server, page, **{**fields, "document": "{}", "place": "seen/judged"})
+    done = send(server, page, **fields, place="seen/judged")
+    shown = ask(server, f"{place}?text={found[1]}").text
+    listed, documents = ask(server, "/accepted-findings").text, ask(server, page).text
+    again = send(server, page, **fields, place="seen/judged")
+
+    assert (wrong.status, worse.status, done.status, again.status) == (422, 400, 303, 303)
+    assert "There is nothing of that path here." in wrong.text
+    assert "this is no OpenVEX document" in worse.text
+    for text in (shown, listed):
+        assert "&lt;svg onload=alert(1)&gt;" in text
+        assert "https://example.com/vex/1" in text
+    assert "Let it count again" in shown
+    for text in (shown, listed, documents):
+        assert "<svg onload" not in text
+    assert "nothing%20has%20changed" in again.headers["set-cookie"]
+    imported = re.search(rf"{page}/(\w+)/withdraw", documents)
+    assert imported is not None
+    assert send(server, f"{page}/{imported[1]}/withdraw").status == 303
+    assert "Let it count again" not in ask(server, f"{place}?text={found[1]}").text
+    assert "No document was imported" in ask(server, page).text
 
 
 def test_a_scan_is_ordered_with_the_words_of_the_manual(server: Server, client: Client) -> None:
