@@ -172,6 +172,16 @@
     }
   };
   begin();
-  document.addEventListener("htmx:after:swap", () => tellTimes(document));
+  // a field is marked as what stands beside it says
+  const markFields = () => all("[data-judges]").forEach((place) => {
+    const field = document.getElementById(place.dataset.judges);
+    const isWrong = Boolean(place.querySelector(".invalid-feedback, .wrong"));
+    field?.classList.toggle("is-invalid", isWrong);
+    field?.setAttribute("aria-invalid", String(isWrong));
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    tellTimes(document);
+    markFields();
+  });
   setInterval(() => { if (!document.hidden) tellTimes(document); }, 60000);
 })();

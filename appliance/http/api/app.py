@@ -37,6 +37,7 @@ from appliance.http.api.own import Self
 from appliance.http.api.policies import Policies
 from appliance.http.api.refusals import Refusals, tell_why
 from appliance.http.api.registries import Registries
+from appliance.http.api.registry_making import check_registry
 from appliance.http.api.repositories import Repositories
 from appliance.http.api.retention import Retention
 from appliance.http.api.roles import Roles
@@ -70,6 +71,7 @@ MAX_BODY = 1 << 20  # bytes of a request of the management API: no resource is n
 _HANDLERS: list[ControllerRouterHandler] = [
     show_status,
     Registries,
+    check_registry,
     plan_declaration,
     RegistryAllowlists,
     ManagementAllowlist,

@@ -14,6 +14,7 @@ from appliance.db.database import Reader
 from appliance.db.registries import RegistryRow
 from appliance.domain.access import Action, srn
 from appliance.domain.admission import may_registry
+from appliance.domain.endpoint import Endpoint
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import parse_registry_name
 from appliance.domain.registry import (
@@ -45,6 +46,7 @@ from appliance.http.api.page import (
     moment_or_none,
     provide_listing,
 )
+from appliance.http.api.registry_making import check_lists, write_lists
 from appliance.http.running import Running
 from appliance.services import deletion, provision, terminate
 from appliance.services.stock import Stock
@@ -84,14 +86,19 @@ class RegistryView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RegistryOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A registry to be made. It can be public from its creation on only."""
+    """A registry to be made. It can be public from its creation on only.
+
+    `privateAllowlist` and `publicAllowlist` are the texts of the allowlists that it begins with, a line an entry.
+    """
 
     name: str
     description: Text = ""
     visibility: Visibility = Visibility.PRIVATE
     endpoint: EndpointType = EndpointType.PRIVATE
     private_access_control: bool = False
+    private_allowlist: str = ""
     public_access_control: bool = False
+    public_allowlist: str = ""
     port: Port | None = None
     quota_bytes: Bytes | None = None
     quota_images: Count | None = None
@@ -170,7 +177,10 @@ class Registries(Controller):
             log_traffic=data.log_traffic,
         )
         tags = check_tags(data.resource_tags)
+        lists = {Endpoint.PRIVATE: data.private_allowlist, Endpoint.PUBLIC: data.public_allowlist}
+        await check_lists(running, lists)
         made = await provision.create_registry(stock, asking.caller, settings, tags, stock.clock())
+        await write_lists(stock, running, asking.caller, made, lists)
         shown = await _load(stock, running, asking, made.id)
         answer = with_etag(shown, made.revision, 201)
         answer.headers["Location"] = f"/api/v1/registries/{made.public_id}"

@@ -10,6 +10,7 @@ from appliance.domain.registry import EndpointType, Visibility
 from appliance.http.api.activity import Activity
 from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
+from appliance.http.api.registry_making import RegistryChecked, RegistryDraft
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.lists import Asked
@@ -20,6 +21,12 @@ _GIB = 1 << 30
 _MOST_GIB = 1 << 30
 _MOST_IMAGES = 1_000_000_000
 _MOST_TAGS = 50
+_FIELDS = {  # of a draft, as the API and as the form names them
+    "name": "name",
+    "port": "port",
+    "privateAllowlist": "private_allowlist",
+    "publicAllowlist": "public_allowlist",
+}
 
 
 class RegistryPages(Controller):
@@ -47,11 +54,17 @@ class RegistryPages(Controller):
         """Make a registry, or show the form again with what is wrong."""
         form = await view.form()
         order, back = _order(form), own_path(form.text("back"))
+        if form.switch("preview"):
+            await _judge(view, form, order)
+            told = {"form": form, "order": order, "tags": list(order.resource_tags.items()), "back": back}
+            return view.page("pages/registry_new.html", status=200, **told)
         try:
             form.check()
             made = await view.api.make("POST", "/api/v1/registries", order, RegistryView)
         except Refused as error:
-            form.refuse(error, ("name", "port"))
+            await _judge(view, form, order)
+            if not form.errors:
+                form.refuse(error, ("name", "port"))
             tags = list(order.resource_tags.items())
             told = {"form": form, "order": order, "tags": tags, "back": back}
             return view.page("pages/registry_new.html", status=error.status, **told)
@@ -146,7 +159,27 @@ async def _show(view: View, registry_id: str, *, form: Form | None = None, statu
 
 def _order(form: Form) -> RegistryOrder:
     tags = dict(form.pairs("key", "value", _MOST_TAGS))
-    return msgspec.convert({"name": form.text("name"), "resourceTags": tags, **_settings(form)}, RegistryOrder)
+    lists = {"privateAllowlist": _lines(form, "private_allowlist"), "publicAllowlist": _lines(form, "public_allowlist")}
+    told = {"name": form.text("name"), "resourceTags": tags, **lists, **_settings(form)}
+    return msgspec.convert(told, RegistryOrder)
+
+
+def _lines(form: Form, field: str) -> str:
+    """Return the lines of a list, the last one ended too; "" for none."""
+    text = form.text(field).replace("\r\n", "\n")
+    return f"{text}\n" if text else ""
+
+
+async def _judge(view: View, form: Form, order: RegistryOrder) -> None:
+    """Put what the API says of each field beside it; what is not typed yet is not judged."""
+    draft = RegistryDraft(order.name, order.port, order.private_allowlist, order.public_allowlist)
+    try:
+        checked = await view.api.make("POST", "/api/v1/registries/checks", draft, RegistryChecked)
+    except Refused as error:  # of the right to make one, for example
+        form.refuse(error)
+        return
+    for fault in checked.faults:
+        form.errors.setdefault(_FIELDS[fault.field], fault.text)
 
 
 def _edit(form: Form) -> RegistryEdit:

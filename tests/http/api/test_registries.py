@@ -42,6 +42,19 @@ class Registries(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with a field of a draft."""
+
+    field: str
+    text: str
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """All that is."""
+
+    faults: list[Fault]
+
+
 def send(client: Client, method: str, path: str, body: object, **headers: str) -> Reply:
     return client.request(method, path, msgspec.json.encode(body), {"Content-Type": "application/json", **headers})
 
@@ -317,3 +330,32 @@ def test_a_store_that_fails_shows_in_the_state_of_registries(tmp_path: Path) -> 
         aside.rename(server.data / "blobs")
 
         assert (failed, show(client, made).state) == ("Error", "Running")
+
+
+def test_a_registry_begins_with_its_allowlists(admin: Client, server: Server) -> None:
+    lists = {"privateAllowlist": "10.0.0.0/8 # office\n", "publicAllowlist": "192.0.2.7\n"}
+    made = make(admin, "withlists", privateAccessControl=True, **lists)
+
+    assert (server.data / "allowlists" / "withlists.private.txt").read_text() == "10.0.0.0/8 # office\n"
+    shown = admin.get(f"/api/v1/registries/{made.id}/allowlists/public").expect(200)
+    assert b'"text":"192.0.2.7\\n"' in shown.body
+    assert b'"state":"good"' in admin.get(f"/api/v1/registries/{made.id}/allowlists/private").expect(200).body
+
+
+def test_a_registry_is_not_made_with_a_list_that_has_a_mistake(admin: Client) -> None:
+    reply = send(admin, "POST", "/api/v1/registries", {"name": "mistaken", "publicAllowlist": "10.0.0.0/8\nx\n"})
+
+    assert "publicAllowlist: line 2" in problem(reply.expect(400).body).detail
+    assert names(admin, "name=mistaken") == []
+
+
+def test_a_draft_is_judged_field_by_field_and_nothing_is_made(admin: Client) -> None:
+    draft = {"name": "local", "port": 0, "privateAllowlist": "@nobody\n", "publicAllowlist": "192.0.2.7\n"}
+
+    wrong = send(admin, "POST", "/api/v1/registries/checks", draft).expect(200).decode(Checked)
+    well = send(admin, "POST", "/api/v1/registries/checks", {"name": "drafted"}).expect(200).decode(Checked)
+    empty = send(admin, "POST", "/api/v1/registries/checks", {}).expect(200).decode(Checked)
+
+    assert [one.field for one in wrong.faults] == ["name", "port", "privateAllowlist"]
+    assert well.faults == empty.faults == []
+    assert names(admin, "name=drafted") == []

@@ -61,3 +61,10 @@ def test_a_file_that_was_broken_by_hand_is_said_with_the_list_in_force(server: S
 @pytest.mark.parametrize("name", ["nothing.private", "local.else", "..%2fetc", "local"])
 def test_no_such_list_is_a_page_that_says_so(server: Server, name: str) -> None:
     assert ask(server, f"/allowlists/{name}").status == 404
+
+
+def test_the_list_is_judged_while_it_is_typed_by_the_form_that_checks_it(server: Server) -> None:
+    text = ask(server, LIST).text
+
+    assert f'hx-post="{LIST}" hx-vals=\'{{"act": "check"}}\'' in text
+    assert '<div id="h-text" data-judges="f-text" aria-live="polite">' in text

@@ -1,6 +1,7 @@
 """The pages of registries: what is made, changed and deleted by their forms."""
 
 import re
+import socket
 
 import pytest
 
@@ -84,3 +85,59 @@ def test_no_such_registry_is_a_page_that_says_so(server: Server) -> None:
 
     assert answer.status == 404
     assert "<h1" in answer.text
+
+
+def test_a_registry_begins_with_the_lists_that_were_typed(server: Server) -> None:
+    make_registry(server, "listed", private_allowlist="127.0.0.1 # here\r\n10.0.0.0/8", public_allowlist="192.0.2.1")
+
+    lists = server.data / "allowlists"
+    assert (lists / "listed.private.txt").read_text() == "127.0.0.1 # here\n10.0.0.0/8\n"
+    assert (lists / "listed.public.txt").read_text() == "192.0.2.1\n"
+    assert "10.0.0.0/8" in ask(server, "/allowlists/listed.private").text
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("name", "9lives", "9lives"),
+        ("name", "local", "there is a registry local already"),
+        ("port", "70000", "a whole number from 1 to 65535"),
+        ("quota_gib", "much", "a whole number from 1 to"),
+        ("private_allowlist", "10.0.0.0/8\n10.0.0.0/33", "line 2: "),
+        ("public_allowlist", "@nobody", "there is no [[resource_group]] nobody"),
+    ],
+)
+def test_what_is_being_typed_is_judged_beside_its_field_and_nothing_is_made(
+    server: Server, field: str, typed: str, said: str
+) -> None:
+    fields = {"visibility": "private", "endpoint": "private", field: typed}
+
+    shown = send(server, "/registries", preview="on", **fields)
+    sent = send(server, "/registries", **{"name": "judged", **fields})
+
+    for answer, status in ((shown, {200}), (sent, {400, 409, 422})):
+        assert answer.status in status, answer.text
+        beside = re.search(rf'<div id="h-{field}"[^>]*>(.*?)</div></div>|<div id="h-{field}"[^>]*>(.*)', answer.text)
+        assert beside is not None
+        assert said in (beside[1] or beside[2]).replace("&#39;", "'")
+        assert "<!doctype html>" in answer.text
+    assert "judged<" not in ask(server, "/registries").text
+
+
+def test_what_is_not_typed_yet_is_not_judged(server: Server) -> None:
+    answer = send(server, "/registries", preview="on", name="", visibility="private", endpoint="private")
+
+    assert answer.status == 200
+    assert "is-invalid" not in answer.text
+    assert 'class="alert' not in answer.text
+
+
+def test_a_port_of_another_registry_is_said_as_it_is_typed(server: Server) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    make_registry(server, "ported", port=str(port))
+
+    answer = send(server, "/registries", preview="on", port=str(port), visibility="private", endpoint="private")
+
+    assert f"registry ported has port {port}; choose another one" in answer.text
