@@ -81,9 +81,9 @@ def drop_registry(tx: Transaction, registry: RegistryId, since: Timestamp, *, pu
     registries.remove(tx, registry, since, purging=purging)
 
 
-def check_controls(tx: Transaction, image: ImageId) -> None:
+def check_controls(reader: Reader, image: ImageId) -> None:
     """Raise Conflict while the repository is locked: its lock stands for those of its images and their tags."""
-    held = images.find_lock(tx, image)
+    held = images.find_lock(reader, image)
     if held is not None and held.startswith("repository "):
         raise Conflict(f"{held} is locked: its images and tags cannot be locked or unlocked one by one until it is not")
 

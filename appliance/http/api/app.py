@@ -31,6 +31,7 @@ from appliance.http.api.groups import Groups
 from appliance.http.api.images import Images
 from appliance.http.api.jobs import Jobs, list_schedules
 from appliance.http.api.leaving import list_leaving
+from appliance.http.api.locks import set_locks
 from appliance.http.api.manifests import Manifests
 from appliance.http.api.metrics import list_metrics, show_metrics
 from appliance.http.api.own import Self
@@ -80,6 +81,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     show_defaults,
     Images,
     Manifests,
+    set_locks,
     Tags,
     Deletions,
     Retention,

@@ -20,6 +20,7 @@ from appliance.http.ui.first import make_first, show_first
 from appliance.http.ui.home import choose_language, show_home
 from appliance.http.ui.images import ImagePages
 from appliance.http.ui.index import INDEX
+from appliance.http.ui.locks import LockPages
 from appliance.http.ui.manifests import show_manifest
 from appliance.http.ui.registries import RegistryPages
 from appliance.http.ui.render import query
@@ -48,6 +49,7 @@ _PAGES: list[ControllerRouterHandler] = [
     RepositoryPages,
     ImagePages,
     TagPages,
+    LockPages,
     show_manifest,
     ScanPages,
     FilePages,

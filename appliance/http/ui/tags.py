@@ -15,7 +15,7 @@ from appliance.http.api.manifests import (
 )
 from appliance.http.api.page import Page
 from appliance.http.api.scanning import ScanOrder, ScansOrdered
-from appliance.http.api.tags import Named, TagEdit, TagOfImage, TagTarget
+from appliance.http.api.tags import Named, TagOfImage, TagTarget
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.images import find_image
@@ -79,20 +79,10 @@ class TagPages(Controller):
         told = view.text("{} digests and {} tags are back.").format(done.manifests, done.tags)
         return view.go(f"/images/{image_id}/tags", told)
 
-    @post("/lock-tags")
-    async def lock(self, view: InView, image_id: FromPath[str]) -> Response[str]:
-        """Lock the tags of the digests that are selected."""
-        return await _lock(view, image_id, locked=True)
-
-    @post("/unlock-tags")
-    async def unlock(self, view: InView, image_id: FromPath[str]) -> Response[str]:
-        """Unlock them."""
-        return await _lock(view, image_id, locked=False)
-
     @post("/scan-tags")
     async def scan(self, view: InView, image_id: FromPath[str]) -> Response[str]:
         """Let what is selected be scanned soon."""
-        order = ScanOrder(digests=tuple(_chosen(await view.form())))
+        order = ScanOrder(digests=tuple(chosen(await view.form())))
         done = await view.api.make("POST", within("images", image_id, "scans"), order, ScansOrdered)
         return view.go(f"/images/{image_id}/tags", told_of(view, done))
 
@@ -160,23 +150,9 @@ async def _preview(
     )
 
 
-def _chosen(form: Form) -> list[str]:
+def chosen(form: Form) -> list[str]:
     """Return the digests that a form names: the one of a row's own button, else those that are selected."""
-    return [form.text("only")] if form.text("only") else form.texts("digest")[:MAX_DIGESTS]
-
-
-async def _lock(view: View, image_id: str, *, locked: bool) -> Response[str]:
-    """Lock or unlock all tags of what the form names."""
-    form = await view.form()
-    count = 0
-    for digest in _chosen(form):
-        manifest = await view.api.get(within("images", image_id, "manifests", digest), ManifestInFull)
-        for tag in manifest.tags:
-            if tag.locked != locked:
-                await view.api.send("PATCH", within("images", image_id, "tags", tag.name), TagEdit(locked))
-                count += 1
-    told = view.text("{} tags were locked.") if locked else view.text("{} tags were unlocked.")
-    return view.go(f"/images/{image_id}/tags", told.format(count))
+    return [form.text("only")] if form.text("only") else form.texts("digest")
 
 
 async def _show_names(

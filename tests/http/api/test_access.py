@@ -35,6 +35,7 @@ BODIES = {  # what a route takes that needs more than an empty order
     ("PATCH", f"{_IMAGES}/tags/{{tag:str}}"): b'{"locked": true}',
     ("PUT", f"{_IMAGES}/tags/{{tag:str}}"): b'{"digest": "%b"}' % IMAGE.digest.encode(),
     ("POST", f"{_IMAGES}/manifests/deletions"): b'{"digests": ["%b"]}' % IMAGE.digest.encode(),
+    ("POST", f"{_IMAGES}/manifests/locks"): b'{"digests": ["%b"], "locked": true}' % IMAGE.digest.encode(),
     ("POST", "/api/v1/registries"): b'{"name": "other"}',
     ("POST", "/api/v1/repositories"): b'{"name": "other"}',
     **dict.fromkeys(

@@ -18,7 +18,8 @@ PASSWORD = "correct horse"  # noqa: S105 - of users that the test makes
 OWN = {"/", "/language", "/sign-in", "/sign-out", "/self", "/self/password", "/search", "/static/{name:str}"}
 LOOKING = {  # forms that change nothing: no tag is locked
     "/images/{image_id:str}/delete-tags/preview",
-    "/images/{image_id:str}/unlock-tags",
+    "/images/{image_id:str}/lock-tags/preview",
+    "/images/{image_id:str}/unlock-tags/preview",
 }
 PULLING = "/images/{image_id:str}/manifests/{digest:str}/files/view"  # as the right to pull, which a viewer has not
 IMAGE = make.image([{"etc/motd": b"hidden"}])

@@ -141,6 +141,39 @@ def test_a_row_locks_its_own_tags_whatever_is_selected(server: Server, client: C
     assert 'aria-label="Locked"' not in ask(server, f"{place}/tags").text
 
 
+def test_every_tag_of_what_is_selected_is_locked_however_many_there_are(server: Server, client: Client) -> None:
+    many, one = image(31), image(32)
+    client.push("lock/many", many, *(f"v{number}" for number in range(60)))
+    client.push("lock/many", one, "only", "held")
+    place = place_of(server, "lock/many")
+    select(server, f"{place}/lock-tags", only=one.digest)
+
+    preview = select(server, f"{place}/lock-tags/preview", many.digest, one.digest)
+    before = client.get(f"/api/v1{place}/tags?limit=100").body.count(b'"locked":true')
+    done = select(server, f"{place}/lock-tags", many.digest, one.digest)
+    locked = client.get(f"/api/v1{place}/tags?limit=100").body.count(b'"locked":true')
+    undone = select(server, f"{place}/unlock-tags", many.digest)
+
+    assert re.search(r'fact-value">60</span><span class="fact-name">tags to be locked', preview.text)
+    assert re.search(r'fact-value">2</span><span class="fact-name">locked already', preview.text)
+    assert "+40" in preview.text
+    assert (before, done.status, locked) == (2, 303, 62)
+    assert "60%20tags%20were%20unlocked" in undone.headers["set-cookie"]
+    assert client.get(f"/api/v1{place}/tags?limit=100").body.count(b'"locked":true') == 2
+
+
+@pytest.mark.parametrize("act", ["lock-tags", "lock-tags/preview", "unlock-tags", "scan-tags"])
+def test_more_than_fifty_are_refused_and_none_is_left_out(server: Server, client: Client, act: str) -> None:
+    client.push("lock/most", image(33), "1")
+    place = place_of(server, "lock/most")
+    chosen = [image(33).digest, *(f"sha256:{number:064x}" for number in range(50))]
+
+    answer = select(server, f"{place}/{act}", *chosen)
+
+    assert answer.status == 400
+    assert b'"locked":true' not in client.get(f"/api/v1{place}/tags").body
+
+
 def test_names_are_added_changed_and_taken_away_together(server: Server, client: Client) -> None:
     client.push("names/api", image(9), "1.0", "old", "gone")
     place = place_of(server, "names/api")
