@@ -15,6 +15,7 @@ from appliance.cli.image_change import add_place
 from appliance.cli.naming import locate, without_host
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.foreign import seen
 from appliance.domain.sizes import size_text
 from appliance.errors import Invalid, Unavailable
 
@@ -269,7 +270,7 @@ def _cut(value: str) -> str:
 
 def _lines(lines: list[str]) -> None:
     for line in lines[:_LINES]:
-        show(f"  {line}")
+        show(f"  {seen(line)}")
     if len(lines) > _LINES:
         show(f"  ... and {len(lines) - _LINES} more: --json")
 

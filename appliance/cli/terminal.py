@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from appliance.domain.foreign import seen
+
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -27,7 +29,11 @@ def say(text: str) -> None:
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows of text under their heads, columns aligned; nothing but the heads for no rows."""
+    """Write rows of text under their heads, columns aligned; nothing but the heads for no rows.
+
+    Names in them may be foreign, as those of packages: none moves the cursor or begins a line of its own.
+    """
+    rows = [[seen(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     for number, row in enumerate((heads, *rows)):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -11,6 +11,8 @@ from appliance.cli.main import main
 from tests import make
 from tests.http.ui.asking import until
 from tests.make.client import Client
+from tests.make.images import Manifest
+from tests.make.layers import Entry
 from tests.make.server import Server
 from tests.make.shelf import write_shelf
 from tests.scan.expected import FIXTURES
@@ -18,6 +20,8 @@ from tests.scan.test_vex import document, statement
 from tests.services.scanned import image_of
 
 EVIL = '"><svg onload=alert(1)>'
+_TURNED = "abc\u202egnp.exe\u200b\x1b[31m"
+_DEEP = "/".join("d" * 200 for _ in range(20))  # with a name below it as long as a path may be
 
 
 class Screen(msgspec.Struct, frozen=True):
@@ -97,14 +101,17 @@ def furnish_scans(server: Server) -> list[Screen]:
         assert main(["vulndb", "import", str(write_shelf(Path(folder))), "--data-dir", str(server.data)]) == 0
     image = image_of(FIXTURES / "recon/oci/debian-buster.tar.gz")
     secret = make.image([{"srv/.env": b"aws = AKIA" + b"QWERTYUIOPASDFGH" + b"\n", "srv/clean.txt": b"nothing here\n"}])
-    index = make.index([secret])
+    index, hostile = make.index([secret]), _hostile_image()
     with server.client() as client:
         client.push("scanned/debian", image, "10")
+        client.push("scanned/hostile", hostile, "1")
         client.push("scanned/app", index, "1")
-        of_debian, of_app = (_id(client, "images", f"scanned/{name}") for name in ("debian", "app"))
+        of_debian, of_app, of_evil = (_id(client, "images", f"scanned/{name}") for name in ("debian", "app", "hostile"))
         debian = f"/images/{of_debian}/manifests/{image.digest}/scan"
         app = f"/images/{of_app}/manifests/{secret.digest}/scan"
-        assert until(lambda: all(b'"readAt":null' not in client.get(f"/api/v1{one}").body for one in (debian, app)))
+        evil = f"/images/{of_evil}/manifests/{hostile.digest}"
+        scans = (debian, app, f"{evil}/scan")
+        assert until(lambda: all(b'"readAt":null' not in client.get(f"/api/v1{one}").body for one in scans))
         change(client, f"/api/v1/images/{of_debian}", {"policy": {"pullLimit": {"refuseCritical": True}}})
         accepted = {"vulnerability": "CVE-2099-00068", "reason": EVIL, "image": of_debian}
         body = json.dumps(accepted).encode()
@@ -129,10 +136,31 @@ def furnish_scans(server: Server) -> list[Screen]:
         Screen("scan-files-layer", f"{app.removesuffix('/scan')}/files?folder=srv&layer={secret.blobs[1].digest}"),
         Screen("scan-file", f"{app.removesuffix('/scan')}/files/view?path=srv/clean.txt"),
         Screen("scan-compare", f"{app.removesuffix('/scan')}/compare?image=scanned/debian&with={image.digest}"),
+        Screen("hostile-packages", f"{evil}/scan/packages"),
+        Screen("hostile-secrets", f"{evil}/scan/secrets"),
+        Screen("hostile-files", f"{evil}/files?folder=srv"),
+        Screen("hostile-folder", f"{evil}/files?folder={_DEEP}"),
+        Screen("hostile-file", f"{evil}/files/view?path={_DEEP}/f"),
+        Screen("hostile-compare", f"{evil}/compare?image=scanned/debian&with={image.digest}"),
+        Screen("hostile-search", "/search/contents?what=files&q=/srv/*"),
         Screen("search-packages", "/search/contents?q=apt*"),
         Screen("search-vulnerabilities", "/search/contents?what=vulnerabilities&q=CVE-2099-0006*"),
         Screen("search-files", "/search/contents?what=files&q=.env"),
     ]
+
+
+def _hostile_image() -> Manifest:
+    """Return an image whose names hide, turn the text round, are markup, or are longer than anybody reads."""
+    apk = f"P:{EVIL}\nV:1\x1b[31m\nL:{'MIT ' * 200}\n\nP:{'n' * 300}\nV:{'1.' * 400}1\n\nP:{_TURNED}\nV:1\n\n"
+    files: dict[str, bytes | Entry] = {
+        "etc/os-release": f'ID=alpine\nVERSION_ID=3.10.2\nPRETTY_NAME="{_TURNED}"\n'.encode(),
+        "lib/apk/db/installed": apk.encode(),
+        f"{_DEEP}/f": b"1",
+        f"srv/{_TURNED}.env": b"aws = AKIA" + b"QWERTYUIOPASDFGH" + b"\n",
+    }
+    files |= {f"srv/{name}": b"1" for name in (EVIL, "w" * 250, "line\nbreak")}
+    run = {"Env": [f"MODE={_TURNED}", "LONG=" + "x" * 3000], "Labels": {EVIL: EVIL, "w" * 200: _TURNED}}
+    return make.configured(make.image([files]), run, ["RUN one && \\\n  two", "x" * 2000])
 
 
 def change(client: Client, path: str, body: dict[str, object]) -> None:

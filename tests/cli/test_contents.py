@@ -20,7 +20,7 @@ BASE = {"etc/os-release": b"ID=alpine\nVERSION_ID=3.10.2\n", "lib/apk/db/install
 OLD, NEW = (
     make.image([BASE, {"srv/old": b"1"}]),
     make.configured(
-        make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/new": b"22"}]),
+        make.image([BASE, {"lib/apk/db/installed": APK % 1, "srv/new": b"22", "evil/a\x1b[2Jb\nc\u202ed": b""}]),
         {"Env": ["API_KEY=hunter2"], "User": "app"},
         ["RUN one\n  two"],
     ),
@@ -87,7 +87,15 @@ def test_two_images_are_compared(scr: Scr) -> None:
     assert "musl 1.2.4-r0 -> 1.2.4-r1" in told
     assert "+ /srv/new 2 B" in told
     assert "- /srv/old 1 B" in told
-    assert whole["files"]["newCount"] == 1
+    assert whole["files"]["newCount"] == 2
+
+
+def test_names_of_files_move_no_cursor_and_begin_no_line(scr: Scr) -> None:
+    listed = scr("contents", "files", "inside/app:2", "evil").expect(0).out
+    compared = scr("contents", "compare", "inside/app:1", "inside/app:2").expect(0).out
+
+    assert "a\u241b[2Jb\u240ac<U+202E>d" in listed
+    assert "+ /evil/a\u241b[2Jb\u240ac<U+202E>d" in compared
 
 
 def test_images_are_found_by_what_is_in_them(scr: Scr) -> None:

@@ -1,17 +1,16 @@
 """Foreign bytes as a page shows them: text in numbered lines, what cannot be seen made visible; else hexadecimal."""
 
-import re
 from collections.abc import Sequence
 
 import msgspec
+
+from appliance.domain.foreign import seen
 
 _HEX = 4 << 10  # bytes that are shown as hexadecimal
 _ROW = 16
 _LINES = 5000
 _LONGEST = 2000  # characters of one line
 _CUT = "…"
-# controls but tab, and what turns the direction of text round or hides in it ("Trojan Source", CVE-2021-42574)
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -49,13 +48,8 @@ def _decode(content: bytes, *, is_part: bool) -> str | None:
 
 
 def _line(line: str) -> str:
-    seen = _UNSEEN.sub(lambda found: _name(found[0]), line.removesuffix("\r")[:_LONGEST])
-    return seen + _CUT if len(line) > _LONGEST else seen
-
-
-def _name(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
+    shown = "\t".join(map(seen, line.removesuffix("\r")[:_LONGEST].split("\t")))
+    return shown + _CUT if len(line) > _LONGEST else shown
 
 
 def _hexadecimal(content: bytes) -> list[str]:

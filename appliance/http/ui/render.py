@@ -7,6 +7,7 @@ import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from appliance import assets
+from appliance.domain import foreign
 from appliance.http.ui import static, words
 from appliance.http.ui.texts import translations
 
@@ -36,6 +37,8 @@ def _environment(language: str) -> Environment:
         "exact": words.exact_text,
         "segment": segment,
         "pretty": pretty,
+        "seen": foreign.seen,
+        "brief": foreign.brief,
     }
     return environment
 

@@ -50,7 +50,13 @@ class FilePages(Controller):
         here = within("images", image_id, "manifests", digest, "scan", "file")
         reply = await view.api.ask("GET", address(here, most=_SHOWN, **wanted))
         size = int(reply.headers["x-scr-file-size"])
-        more = {**wanted, "shown": foreign_text.show(reply.body, size), "size": size, "whole": address(here, **wanted)}
+        more = {
+            "file": wanted["path"],
+            "layer": wanted["layer"],
+            "shown": foreign_text.show(reply.body, size),
+            "size": size,
+            "whole": address(here, **wanted),
+        }
         return view.page("pages/scan_file.html", status=200, **more, **head)
 
     @get("/compare")

@@ -133,6 +133,34 @@ def test_paths_and_what_was_typed_are_text(server: Server, client: Client) -> No
         assert "<svg onload" not in ask(server, page).text
 
 
+def test_names_that_hide_or_turn_the_text_round_are_seen(server: Server, client: Client) -> None:
+    name = "abc\u202egnp.exe\u200b\x1b[31m\nline"
+    deep = "/".join("d" * 200 for _ in range(19)) + "/" + "f" * 200
+    run = {"Env": [f"MODE={name}"], "Labels": {name: "x" * 3000}}
+    pushed(server, client, "files/hiding", OLD, "1")
+    hiding = make.configured(make.image([BASE, {f"srv/{name}": b"hidden", deep: b"1"}]), run)
+    place = pushed(server, client, "files/hiding", hiding, "2")
+    shown = "abc&lt;U+202E&gt;gnp.exe&lt;U+200B&gt;\u241b[31m\u240aline"
+
+    for page in (
+        f"{place}/files?folder=srv",
+        f"{place}/files/view?path={quote(f'srv/{name}', safe='')}",
+        f"{place}/compare?with={quote(OLD.digest)}",
+        "/search/contents?what=files&q=/srv/abc*",
+    ):
+        text = ask(server, page).text
+        assert shown in text, page
+        assert not re.search("[\u202e\u200b\x1b]", text), page
+    for page in (
+        f"{place}/files?folder={deep.rpartition('/')[0]}",
+        f"{place}/files/view?path={deep}",
+        "/search/contents?what=files&q=/ddd*",
+    ):
+        answer = ask(server, page)
+        assert answer.status == 200, page
+        assert " … " in answer.text, page
+
+
 def test_a_file_is_shown_as_text_or_as_bytes_and_can_be_taken(server: Server, client: Client) -> None:
     hidden = f"one\u202etwo\x1b[31m\n{EVIL}\n".encode()
     image = make.image(
@@ -145,6 +173,7 @@ def test_a_file_is_shown_as_text_or_as_bytes_and_can_be_taken(server: Server, cl
         ask(server, f"{place}/files/view?path=srv/text").text,
         ask(server, f"{place}/files/view?path=srv/bytes"),
     )
+    back = re.search(r'name="back" value="([^"]+)"', text)  # where a switch of the language leads
     taken = re.search(r'href="(/api/v1/[^"]+/scan/file[?][^"]+)"', text)
 
     assert f"{place}/files/view?path=srv%2Ftext" in listed
@@ -154,5 +183,7 @@ def test_a_file_is_shown_as_text_or_as_bytes_and_can_be_taken(server: Server, cl
     assert "The file is empty" in ask(server, f"{place}/files/view?path=srv/empty").text
     assert "Only the beginning is shown" in ask(server, f"{place}/files/view?path=srv/long").text
     assert ask(server, f"{place}/files/view?path=srv/nothing").status == 404
+    assert back is not None
+    assert back[1].startswith("/images/")
     assert taken is not None
     assert ask(server, taken[1].replace("&amp;", "&")).content == hidden

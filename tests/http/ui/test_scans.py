@@ -64,7 +64,7 @@ def test_filters_are_in_the_address_and_narrow_the_list(server: Server, client: 
     none = ask(server, f"{place}?text=no-such-package").text
     strange = ask(server, f"{place}?fixable=perhaps&sort=nonsense").status
 
-    assert set(re.findall(r'<td class="mono">([a-z0-9.+-]*gzip[a-z0-9.+-]*)</td>', by_name)) == {"gzip"}
+    assert set(re.findall(r'<td class="mono"><bdi>([a-z0-9.+-]*gzip[a-z0-9.+-]*)</bdi></td>', by_name)) == {"gzip"}
     assert "No vulnerability matches" in none
     assert strange == 200
 
@@ -224,6 +224,25 @@ def test_a_scan_is_ordered_with_the_words_of_the_manual(server: Server, client: 
 
     assert answer.status == 303
     assert "Vulnerability assessment will be performed." in text
+
+
+def test_what_hides_or_turns_the_text_round_is_seen_and_what_is_long_is_folded(server: Server, client: Client) -> None:
+    apk = f"P:abc\u202egnp\nV:1\x1b[31m\nA:x86_64\nL:{'MIT ' * 100}\n\nP:{'n' * 300}\nV:{'1.' * 400}1\nA:x\n\n".encode()
+    release = 'ID=alpine\nVERSION_ID=3.10.2\nPRETTY_NAME="Alp\u202eine"\n'.encode()
+    image = make.image([{"srv/\u200bx.env": KEY, "lib/apk/db/installed": apk, "etc/os-release": release}])
+    client.push("seen/hiding", image, "1")
+    place = results_of(server, "seen/hiding", image)
+
+    packages, secrets = ask(server, f"{place}/packages").text, ask(server, f"{place}/secrets").text
+
+    assert "abc&lt;U+202E&gt;gnp" in packages
+    assert "1\u241b[31m" in packages
+    assert "Alp&lt;U+202E&gt;ine" in packages
+    assert "srv/&lt;U+200B&gt;x.env" in secrets
+    for text in (packages, secrets):
+        assert not re.search("[\u202e\u200b\x1b]", text)
+    assert '<details class="folded">' in packages
+    assert re.search(r"<summary[^>]*>n{40} … n{20}</summary>", packages)
 
 
 def test_paths_and_packages_of_an_image_are_text(server: Server, client: Client) -> None:
