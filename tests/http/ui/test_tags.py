@@ -236,6 +236,22 @@ def test_an_image_without_tags_says_how_to_push_one(server: Server, client: Clie
     assert "This tag was never here" in ask(server, f"{place}/tag/latest").text
 
 
+def test_a_scan_is_confirmed_before_it_is_ordered(server: Server, client: Client) -> None:
+    client.push("scan/asked", image(15), "1")
+    place = place_of(server, "scan/asked")
+    pages = (f"{place}/tags", f"{place}/manifests/{image(15).digest}/scan")
+
+    for text in (ask(server, page).text for page in pages):
+        outside = re.sub(r'<div class="sheet.*?</div></div>', "", text, flags=re.DOTALL)
+        inside = "".join(re.findall(r'<div class="sheet.*?</div></div>', text, re.DOTALL))
+        openers = re.findall(r'<button type="button"[^>]*popovertarget="((?:confirm-)?scan[^"]*)"', outside)
+        assert "popover role=" in inside
+        assert set(re.findall(r'<div class="sheet[^>]* id="([^"]+)"', text)) == set(openers)
+        assert inside.count("Confirm</button>") == len(openers) > 0
+        assert "scan-tags" not in outside
+        assert not re.search(r"<button(?! type=)[^>]*>(?:(?!</button>).)*Vulnerability scan", outside, re.DOTALL)
+
+
 def test_a_scan_is_ordered_for_what_is_selected_and_its_result_stands_in_the_row(
     server: Server, client: Client
 ) -> None:
