@@ -27,6 +27,7 @@ class Vulnerability(msgspec.Struct, rename="camel"):
     path: str
     is_new: bool
     excluded: str | None
+    blocks: bool = False
 
 
 class Secret(msgspec.Struct, rename="camel"):
@@ -92,7 +93,7 @@ def show_result(result: Result, least: Severity, *, everything: bool) -> None:
 
 
 def _cells(one: Vulnerability) -> tuple[str, ...]:
-    note = one.excluded or ("new" if one.is_new else "")
+    note = one.excluded or ", ".join(filter(None, ("new" if one.is_new else "", "blocks pulls" if one.blocks else "")))
     return one.severity, one.id, one.package, one.version, one.fixed or "-", one.status.replace("_", " "), note
 
 

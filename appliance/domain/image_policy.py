@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.domain.moment import Timestamp
-from appliance.domain.vulnerability import Count, Severity, Summary
+from appliance.domain.vulnerability import NAMED, Count, Severity, Summary
 
 MAX_FINDINGS = 9_999_999  # manual 2.1, "Image Pull limit"
 MAX_DAYS = 3_650
@@ -126,35 +126,70 @@ def pull_refusal(policy: ImagePolicy, scanned: Scanned | None) -> str | None:
             return None
         reason = _NO_SCAN[None if scanned is None or scanned.state is ScanState.COMPLETE else scanned.state]
         return f"{reason}, and the image's pull limit refuses what is not scanned; scan it, or turn this limit off"
-    for is_on, severity, most in (
+    broken = broken_limits(policy, summary)
+    if not broken:
+        return None
+    first = broken[0]
+    kind = "vulnerability" if first.found == 1 else "vulnerabilities"
+    return (
+        f"it has {first.found} {first.severity.value.capitalize()} {kind}, and the image's pull limit refuses at"
+        f" {first.most} or more{_named(first)};"
+        " push a mended image, accept the findings, or raise the limit"
+    )
+
+
+def _named(broken: "BrokenLimit") -> str:
+    """Return which findings break a limit, as far as their names are kept."""
+    if not broken.names:
+        return ""
+    more = broken.found - len(broken.names)
+    return f": {', '.join(broken.names)}" + (f" and {more} more" if more else "")
+
+
+class BrokenLimit(msgspec.Struct, frozen=True):
+    """A limit that refuses: how many vulnerabilities of `severity` count, from how many on it refuses, a few names."""
+
+    severity: Severity
+    found: int
+    most: int
+    names: tuple[str, ...]
+
+
+def broken_limits(policy: ImagePolicy, summary: Summary) -> tuple[BrokenLimit, ...]:
+    """Return which limits on vulnerabilities a scan with `summary` breaks, the worst severity first."""
+    limit = policy.pull_limit
+    limits = (
         (limit.refuse_critical, Severity.CRITICAL, limit.critical),
         (limit.refuse_high, Severity.HIGH, limit.high),
-    ):
-        if is_on and (found := count_limited(policy, summary, severity)) >= most:
-            name = severity.value.capitalize()
-            kind = "vulnerability" if found == 1 else "vulnerabilities"
-            return (
-                f"it has {found} {name} {kind}, and the image's pull limit refuses at {most} or more;"
-                " push a mended image, accept the findings, or raise the limit"
-            )
-    return None
+    )
+    return tuple(
+        BrokenLimit(severity, found, most, names[:NAMED])
+        for is_on, severity, most in limits
+        if is_on
+        for found, names in [_limited(policy, summary, severity)]
+        if found >= most
+    )
 
 
-def count_limited(policy: ImagePolicy, summary: Summary, severity: Severity) -> int:
-    """Return how many vulnerabilities of `severity` the pull limit counts, after the image's exclusions."""
-    only_fixable = policy.pull_limit.ignore_unfixed
-    return count_left(policy.scan, summary.counts, severity, only_fixable=only_fixable)
+def _limited(policy: ImagePolicy, summary: Summary, severity: Severity) -> tuple[int, tuple[str, ...]]:
+    """Return how many vulnerabilities of `severity` the pull limit counts, after the image's exclusions; some names."""
+    left = _left(policy.scan, summary.counts, severity, only_fixable=policy.pull_limit.ignore_unfixed)
+    return sum(one.findings for one in left), tuple(name for one in left for name in one.names)
 
 
-def count_left(scan: ScanPolicy, counts: Iterable[Count], severity: Severity, *, only_fixable: bool = False) -> int:
+def count_left(scan: ScanPolicy, counts: Iterable[Count], severity: Severity) -> int:
     """Return how many findings of `severity` the scan policy leaves of `counts`."""
+    return sum(one.findings for one in _left(scan, counts, severity))
+
+
+def _left(scan: ScanPolicy, counts: Iterable[Count], severity: Severity, *, only_fixable: bool = False) -> list[Count]:
     if scan.exclude_severity is not Severity.NONE and severity <= scan.exclude_severity:
-        return 0
+        return []
     needs_fix = scan.exclude_unfixed or only_fixable
-    return sum(
-        one.findings
+    return [
+        one
         for one in counts
         if one.severity is severity
         and not (scan.exclude_language_packages and one.is_language)
         and (one.is_fixable or not needs_fix)
-    )
+    ]

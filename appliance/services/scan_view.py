@@ -16,7 +16,7 @@ from appliance.domain.image_policy import ImagePolicy, Scanned
 from appliance.domain.names import Digest
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.domain.scan import Flaw, Scan, flaw_of
-from appliance.domain.vulnerability import Finding, Package, Secret
+from appliance.domain.vulnerability import Finding, Package, Secret, Severity, summarise
 from appliance.scan.versions import SCHEMES, VersionInvalid
 from appliance.services.scanning import Scanner
 from appliance.services.stock import Stock
@@ -58,6 +58,7 @@ class View(msgspec.Struct, frozen=True):
     scan: Scan
     policy: ImagePolicy
     findings: tuple[Judged, ...]  # worst first
+    broken: frozenset[Severity] = frozenset()  # of which there are more than the pull limit lets pass
 
     @property
     def tallies(self) -> tuple[Tally, ...]:
@@ -78,6 +79,11 @@ class View(msgspec.Struct, frozen=True):
     def secrets_excluded(self) -> bool:
         """Whether the policy does not count secrets."""
         return self.policy.scan.exclude_secrets
+
+    def blocks(self, one: Judged) -> bool:
+        """Whether the pull limit counts `one`, and refuses the image for it and its like."""
+        counts = one.excluded is None and (one.finding.is_fixable or not self.policy.pull_limit.ignore_unfixed)
+        return counts and one.finding.severity in self.broken
 
     def packages(self) -> list[JudgedPackage]:
         """Return every package, those with the worst findings first."""
@@ -146,7 +152,13 @@ def _newer_fixes(compare: Callable[[str, str], int], package: Package, finding: 
 def view(scan: Scan, policy: ImagePolicy, accepted: Accepted) -> View:
     """Return `scan` as an image with `policy` shows it, where `accepted` findings do not count."""
     new = set(scan.verdict.changes.new)
-    return View(scan, policy, tuple(_judge(one, policy, accepted, new) for one in scan.verdict.findings))
+    judged = tuple(_judge(one, policy, accepted, new) for one in scan.verdict.findings)
+    broken: frozenset[Severity] = frozenset()
+    if scan.report.is_complete:
+        counted = tuple(one.finding for one in judged if one.acceptance is None)
+        summary = summarise(msgspec.structs.replace(scan.report, findings=counted))
+        broken = frozenset(one.severity for one in image_policy.broken_limits(policy, summary))
+    return View(scan, policy, judged, broken)
 
 
 def _judge(finding: Finding, policy: ImagePolicy, accepted: Accepted, new: set[Flaw]) -> Judged:

@@ -111,6 +111,25 @@ def test_the_refusal_names_the_limit_the_count_and_the_way_out() -> None:
     )
 
 
+def test_the_refusal_names_some_of_what_blocks_the_pull() -> None:
+    counts = (
+        Count(Severity.HIGH, is_language=False, is_fixable=True, findings=9, names=("CVE-1 (a 1)", "CVE-2 (b 1)")),
+        Count(Severity.HIGH, is_language=True, is_fixable=True, findings=4, names=("CVE-3 (c 1)", "CVE-4 (d 1)")),
+    )
+    known = Scanned(ScanState.COMPLETE, Summary(counts, 0, 0, is_complete=True))
+    policy = limit(refuse_high=True)
+
+    all_of_them = pull_refusal(policy, known)
+    of_the_system = pull_refusal(
+        msgspec.structs.replace(policy, scan=ScanPolicy(exclude_language_packages=True)), known
+    )
+
+    assert all_of_them is not None
+    assert "refuses at 1 or more: CVE-1 (a 1), CVE-2 (b 1), CVE-3 (c 1) and 10 more; push" in all_of_them
+    assert of_the_system is not None
+    assert "refuses at 1 or more: CVE-1 (a 1), CVE-2 (b 1) and 7 more; push" in of_the_system
+
+
 def test_what_the_scan_policy_excludes_does_not_count() -> None:
     known = scanned((Severity.CRITICAL, True, False, 1))
     on = PullLimit(refuse_critical=True)

@@ -73,6 +73,7 @@ class VulnerabilityFound(msgspec.Struct, frozen=True, rename="camel"):
     epss: float | None
     known_exploited: bool
     is_new: bool
+    blocks: bool  # the pull limit counts it, and refuses the image for it and its like
     excluded: str | None
     acceptance: AcceptanceBrief | None
 
@@ -136,8 +137,8 @@ def type_of(ecosystem: Ecosystem, family: str) -> str:
     return ecosystem.value if ecosystem.is_language or not family else family
 
 
-def show_vulnerability(one: Judged, family: str) -> VulnerabilityFound:
-    """Return a finding as the API shows it; `family` is the distribution's."""
+def show_vulnerability(one: Judged, family: str, *, blocks: bool) -> VulnerabilityFound:
+    """Return a finding as the API shows it; `family` is the distribution's, `blocks` what the pull limit says."""
     finding, package, acceptance = one.finding, one.finding.package, one.acceptance
     cvss = finding.cvss
     return VulnerabilityFound(
@@ -160,6 +161,7 @@ def show_vulnerability(one: Judged, family: str) -> VulnerabilityFound:
         epss=finding.epss,
         known_exploited=finding.known_exploited,
         is_new=one.is_new,
+        blocks=blocks,
         excluded=None if one.excluded is None else one.excluded.value,
         acceptance=None
         if acceptance is None

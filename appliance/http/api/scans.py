@@ -15,7 +15,7 @@ from appliance.domain.access import Action
 from appliance.domain.image_policy import pull_refusal
 from appliance.domain.names import Digest, ImagePath, parse_digest
 from appliance.domain.registry import ImageId, ManifestId
-from appliance.domain.scan import Flaw
+from appliance.domain.scan import Flaw, flaw_of
 from appliance.domain.vulnerability import Package, Severity
 from appliance.errors import ManifestUnknown, NameUnknown, ScanUnknown
 from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
@@ -39,6 +39,7 @@ from appliance.services.scan_view import Judged, JudgedPackage, Known, View
 from appliance.services.stock import Stock
 
 _CHANGES = 1000  # of each sort that one answer lists
+_BLOCKING = 50  # vulnerabilities; the list of all is a filter away
 Row = TypeVar("Row")
 Shown = TypeVar("Shown")
 LeastSeverity = Annotated[
@@ -49,6 +50,7 @@ Category = Annotated[Literal["os", "language"] | None, QueryParameter(descriptio
 Fixable = Annotated[bool | None, QueryParameter(description="only those with a fixed version, or only those without")]
 Counted = Annotated[bool | None, QueryParameter(description="only those that count, or only those that are excluded")]
 New = Annotated[bool | None, QueryParameter(description="only what is new since the scan before, or only what is not")]
+Blocks = Annotated[bool | None, QueryParameter(description="only those for which pulls are refused, or only others")]
 Affected = Annotated[bool | None, QueryParameter(description="only those with findings, or only those without")]
 Clean = Annotated[bool, QueryParameter(description="the files that were searched and have no secret, instead")]
 Text = Annotated[str, QueryParameter(max_length=200, description="only what has this text in its id or package")]
@@ -112,6 +114,8 @@ class ScanInFull(msgspec.Struct, frozen=True, rename="camel"):
     limits: tuple[str, ...]  # why not all of it was read
     uncovered: tuple[str, ...]  # what the data say nothing about
     refusal: str | None  # why the pull limit refuses it, and what would lift that
+    blocking: tuple[FlawShown, ...]  # the first of the vulnerabilities that it refuses it for
+    blocking_count: int
     changes: ChangesShown
     job: str | None  # the scan that waits or runs
 
@@ -124,16 +128,18 @@ class Wanted(msgspec.Struct, frozen=True):
     fixable: bool | None
     counted: bool | None
     new: bool | None
+    blocks: bool | None
     text: str
 
-    def takes(self, one: Judged) -> bool:
-        """Whether the list shows `one`."""
+    def takes(self, view: View, one: Judged) -> bool:
+        """Whether the list shows `one` of `view`."""
         finding = one.finding
         return (
             finding.severity >= self.least
             and self.fixable in (None, finding.is_fixable)
             and self.counted in (None, one.excluded is None)
             and self.new in (None, one.is_new)
+            and self.blocks in (None, view.blocks(one))
             and is_wanted(finding.package, self.category, self.text, finding.id)
         )
 
@@ -151,10 +157,11 @@ def provide_wanted(
     fixable: Fixable = None,
     counted: Counted = None,
     new: New = None,
+    blocks: Blocks = None,
     text: Text = "",
 ) -> Wanted:
     """Return which vulnerabilities a list is asked for."""
-    return Wanted(Severity(severity or Severity.NONE), category, fixable, counted, new, text)
+    return Wanted(Severity(severity or Severity.NONE), category, fixable, counted, new, blocks, text)
 
 
 async def provide_view(
@@ -199,9 +206,11 @@ class Scans(Controller):
         self, view: InView, wanted: InWanted, sort: Sort = "severity", cursor: Cursor = "", limit: Limit = 100
     ) -> Page[VulnerabilityFound]:
         """List the vulnerabilities of a manifest, those too that do not count, the worst first."""
-        rows = sorted((one for one in view.findings if wanted.takes(one)), key=_ORDERS[sort])
+        rows = sorted((one for one in view.findings if wanted.takes(view, one)), key=_ORDERS[sort])
         family = _family(view)
-        return await list_rows(rows, lambda one: show_vulnerability(one, family), cursor, limit)
+        return await list_rows(
+            rows, lambda one: show_vulnerability(one, family, blocks=view.blocks(one)), cursor, limit
+        )
 
     @get("/packages")
     async def packages(
@@ -289,6 +298,7 @@ def _show(digest: Digest, known: Known, view: View | None, job: str) -> ScanInFu
     scan = None if view is None else view.scan
     system = None if scan is None else scan.report.inventory.distribution
     tallies = () if view is None else view.tallies
+    blocking = () if view is None else [flaw_of(one.finding) for one in view.findings if view.blocks(one)]
     found, excluded = sum(one.found for one in tallies), sum(one.excluded for one in tallies)
     return ScanInFull(
         digest=digest,
@@ -314,6 +324,8 @@ def _show(digest: Digest, known: Known, view: View | None, job: str) -> ScanInFu
         limits=() if scan is None else scan.inventory.limits,
         uncovered=() if scan is None else scan.verdict.uncovered,
         refusal=None if view is None else pull_refusal(view.policy, scanned),
+        blocking=tuple(map(show_flaw, blocking[:_BLOCKING])),
+        blocking_count=len(blocking),
         changes=_changes(view),
         job=job or None,
     )

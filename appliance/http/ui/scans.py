@@ -27,7 +27,7 @@ from appliance.http.ui.render import query, segment
 from appliance.http.ui.view import InView, View
 
 WILL_BE = "Vulnerability assessment will be performed."  # manual, 2.3
-_FILTERS = ("severity", "category", "fixable", "counted", "new", "text")
+_FILTERS = ("severity", "category", "fixable", "counted", "blocks", "new", "text")
 _SORTS = ("severity", "id", "package", "cvss")
 _PACKAGE_SORTS = ("severity", "package")
 _MOST_PLATFORMS = 32  # whose results one page of an index tells
@@ -146,7 +146,7 @@ def _wish(asked: Asked) -> dict[str, object]:
     told = asked.parameters()
     told.pop("name")
     told["sort"] = asked.sort.removeprefix("-")  # the worst first, always
-    for name in ("fixable", "counted", "new", "affected", "clean"):
+    for name in ("fixable", "counted", "blocks", "new", "affected", "clean"):
         if told.get(name) not in _SWITCHES:
             told.pop(name, None)
     return told

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.cli.main import main
 from tests import make
+from tests.browser.screens import change
 from tests.http.ui.asking import ask, send, until
 from tests.http.ui.test_images import place_of
 from tests.make.client import Client
@@ -212,6 +213,29 @@ def test_a_document_is_imported_and_withdrawn(server: Server, client: Client) ->
     assert send(server, f"{page}/{imported[1]}/withdraw").status == 303
     assert "Let it count again" not in ask(server, f"{place}?text={found[1]}").text
     assert "No document was imported" in ask(server, page).text
+
+
+@pytest.mark.usefixtures("data")
+def test_what_blocks_the_pull_is_listed_one_by_one(server: Server, client: Client) -> None:
+    client.push("seen/blocked", DEBIAN, "10")
+    place = results_of(server, "seen/blocked", DEBIAN)
+    free = ask(server, place).text
+    change(client, f"/api/v1{place.partition('/manifests')[0]}", {"policy": {"pullLimit": {"refuseCritical": True}}})
+
+    text = ask(server, place).text
+    blocking, others = (ask(server, f"{place}?blocks={flag}&size=200").text for flag in ("true", "false"))
+    refused = client.get_manifest("seen/blocked", "10").expect(403)
+    told = json.loads(client.get(f"/api/v1{place}").expect(200).body)
+
+    assert "blocks=true" not in free
+    assert (told["blockingCount"], len(told["blocking"])) == (44, 44)
+    assert {one["severity"] for one in told["blocking"]} == {"critical"}
+    assert "These block the pull: 44" in text
+    assert set(re.findall(r'<td><span class="severity severity-(\w+)"', blocking)) == {"critical"}
+    assert blocking.count("blocks the pull</span>") == 44
+    assert "severity-critical" not in others.partition("<tbody>")[2]
+    assert f"{told['blocking'][0]['id']} ({told['blocking'][0]['package']} " in refused.body.decode()
+    assert "and 41 more" in refused.body.decode()
 
 
 def test_a_scan_is_ordered_with_the_words_of_the_manual(server: Server, client: Client) -> None:

@@ -103,6 +103,14 @@ def test_a_vulnerable_manifest_is_refused_with_count_and_limit(server: Server, c
     client.assert_holds("limit/bad", "1", image(3))
 
 
+def test_the_refusal_names_what_blocks_the_pull(server: Server, client: Client) -> None:
+    client.push("limit/named", image(30), "1")
+    scan(server, image(30), {**CRITICAL, "names": ["CVE-1 (musl 1.2)"]})
+    limit(client, "limit/named", refuseCritical=True)
+
+    assert "refuses at 1 or more: CVE-1 (musl 1.2) and 1 more;" in said(client.get_manifest("limit/named", "1"))
+
+
 def test_what_has_nothing_to_scan_is_never_refused(client: Client) -> None:
     signature = make.artifact("application/vnd.dev.cosign.artifact.sig.v1+json", b"sig", subject=image(4))
     cache = image(5)
