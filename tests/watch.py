@@ -8,8 +8,7 @@ from threading import Timer
 
 import pytest
 
-# beyond the timeout of pyproject.toml, which raises in the main thread: that does not end a test whose clean-up hangs
-_LONGEST_S = 480.0
+_GRACE_S = 180.0  # beyond the test's timeout, which raises in the main thread: that ends no test whose clean-up hangs
 _EXIT = 70
 _LINE = 300  # characters of a failure that are told at once
 
@@ -25,7 +24,9 @@ class Watch:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """End the process with every stack where the test, set up to cleaned up, takes far too long."""
-        timer = Timer(_LONGEST_S, self._end, (item.nodeid,))
+        marker = item.get_closest_marker("timeout")
+        longest = float(marker.args[0] if marker is not None else item.config.getini("timeout")) + _GRACE_S
+        timer = Timer(longest, self._end, (item.nodeid, longest))
         timer.daemon = True
         timer.start()
         try:
@@ -41,7 +42,7 @@ class Watch:
             text = " ".join(str(getattr(crash, "message", report.longrepr)).split())
             terminal.write_line(f"\n{report.when} of {report.nodeid}: {text[:_LINE]}")
 
-    def _end(self, name: str) -> None:
-        os.write(self._stderr, f"\n{name} did not end in {_LONGEST_S:.0f} s; this process ends\n".encode())
+    def _end(self, name: str, longest: float) -> None:
+        os.write(self._stderr, f"\n{name} did not end in {longest:.0f} s; this process ends\n".encode())
         faulthandler.dump_traceback(self._stderr)
         os._exit(_EXIT)

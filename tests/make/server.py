@@ -136,8 +136,10 @@ class Server:
         self._ready.set()  # it ended: whoever waits shall look
 
     def _forget(self) -> None:
+        process, self._process = self._process, None
         if self._reader is not None:
             self._reader.join(_STOP_S)
-        if self._process is not None and self._process.stderr is not None:
-            self._process.stderr.close()
-        self._process = None
+            # closing would wait for ever: the reader has the lock as long as a child of the server holds the pipe
+            assert not self._reader.is_alive(), "a child of the server outlived it:\n" + "\n".join(self.log)
+        if process is not None and process.stderr is not None:
+            process.stderr.close()
