@@ -29,6 +29,7 @@ _CURES = {  # check of /health/ready -> the page that helps
     "replication": "/settings?name=replic",
     "configuration": "/settings",
     "listeners": "/settings?name=listen",
+    "tls certificate": "/settings?name=tls",
     "allowlists": "/allowlists",
     "vulnerability data": "/vulnerability-data",
 }
@@ -99,7 +100,9 @@ def _cares(view: View, appliance: Status | None, failed: Sequence[JobShown]) -> 
     found = []
     if appliance is not None:
         found += [
-            Care(one.name, one.detail, _CURES.get(one.name, "/settings")) for one in appliance.checks if not one.ok
+            Care(view.text(one.name), one.detail, _CURES.get(one.name, "/settings"))
+            for one in appliance.checks
+            if not one.ok
         ]
         if broken := appliance.usage.quarantined:
             said = view.text("{} blobs are broken and in quarantine; the next push of each heals it").format(broken)
