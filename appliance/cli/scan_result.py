@@ -100,12 +100,15 @@ def _cells(one: Vulnerability) -> tuple[str, ...]:
 def total_text(result: Result) -> str:
     """Return the totals in one line, and what makes them less than the whole truth."""
     counted = Counter(one.severity for one in result.vulnerabilities if one.excluded is None)
-    excluded = sum(one.excluded is not None for one in result.vulnerabilities)
+    excluded = Counter(one.excluded for one in result.vulnerabilities if one.excluded is not None)
+    accepted = excluded.pop("accepted", 0)
     listed = [f"{counted[one.value]} {one.value}" for one in sorted(Severity, reverse=True) if counted[one.value]]
     none = "none known" if result.uncovered else "none"
     parts = [f"vulnerabilities: {', '.join(listed) or none}" if result.data else "vulnerabilities: unknown"]
     if excluded:
-        parts.append(f"{excluded} excluded")
+        parts.append(f"{excluded.total()} excluded")
+    if accepted:
+        parts.append(f"{accepted} accepted")
     parts += [count_text(len(result.secrets), "secret"), count_text(result.packages, "package")]
     return "; ".join(parts)
 

@@ -121,16 +121,17 @@ def _rank(one: Acceptance) -> tuple[bool, int, bool]:
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """How many findings of one severity there are, how many of them are excluded, and how many count."""
+    """How many findings of one severity there are: excluded by the policy, accepted by somebody, and those left."""
 
     severity: Severity
     found: int
-    excluded: int
+    excluded: int = 0
+    accepted: int = 0
 
     @property
     def counted(self) -> int:
         """Return how many count."""
-        return self.found - self.excluded
+        return self.found - self.excluded - self.accepted
 
 
 def exclusion_of(policy: ScanPolicy, finding: Finding) -> Exclusion | None:
@@ -144,11 +145,12 @@ def exclusion_of(policy: ScanPolicy, finding: Finding) -> Exclusion | None:
     return None
 
 
-def tally(judged: Iterable[tuple[Severity, bool]]) -> tuple[Tally, ...]:
-    """Return the counts of severities, each with whether it is excluded, the worst first; none for nothing."""
+def tally(judged: Iterable[tuple[Severity, Exclusion | None]]) -> tuple[Tally, ...]:
+    """Return the counts of severities, each with why it does not count, the worst first; none for nothing."""
     found: dict[Severity, list[int]] = {}
-    for severity, is_excluded in judged:
-        counts = found.setdefault(severity, [0, 0])
+    for severity, excluded in judged:
+        counts = found.setdefault(severity, [0, 0, 0])
         counts[0] += 1
-        counts[1] += is_excluded
+        if excluded is not None:
+            counts[2 if excluded is Exclusion.ACCEPTED else 1] += 1
     return tuple(Tally(severity, *found[severity]) for severity in sorted(found, reverse=True))

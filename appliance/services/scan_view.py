@@ -63,7 +63,7 @@ class View(msgspec.Struct, frozen=True):
     @property
     def tallies(self) -> tuple[Tally, ...]:
         """Return the counts by severity, the worst first."""
-        return exclusion.tally((one.finding.severity, one.excluded is not None) for one in self.findings)
+        return exclusion.tally((one.finding.severity, one.excluded) for one in self.findings)
 
     @property
     def packages_affected(self) -> int:
@@ -114,7 +114,7 @@ def _weight(row: JudgedPackage) -> tuple[list[tuple[int, int]], str]:
 
 
 def _package(package: Package, judged: Sequence[Judged], unjudged: int) -> JudgedPackage:
-    tallies = exclusion.tally((one.finding.severity, one.excluded is not None) for one in judged)
+    tallies = exclusion.tally((one.finding.severity, one.excluded) for one in judged)
     return JudgedPackage(package, tallies, unjudged, find_upgrade(package, [one.finding for one in judged]))
 
 
@@ -175,6 +175,7 @@ class Known(msgspec.Struct, frozen=True):
     is_stale: bool
     tallies: tuple[Tally, ...]
     secrets: int
+    secrets_excluded: bool
 
 
 async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Digest) -> View | None:
@@ -212,12 +213,19 @@ async def find_known(
 
 def _know(policy: ImagePolicy, scanned: Scanned | None, standing: scans.Standing | None, scanner: Scanner) -> Known:
     if scanned is None or standing is None:
-        return Known(scanned, None, is_stale=False, tallies=(), secrets=0)
-    counted = scanned.summary or standing.summary  # the one that the pull limit reads is without what is accepted
+        return Known(scanned, None, is_stale=False, tallies=(), secrets=0, secrets_excluded=False)
+    open_ones = scanned.summary or standing.summary  # the one that the pull limit reads is without what is accepted
     tallies = []
     for severity in sorted({count.severity for count in standing.summary.counts}, reverse=True):
         found = standing.summary.count(severity)
-        left = image_policy.count_left(policy.scan, counted.counts, severity)
-        tallies.append(Tally(severity, found, found - left))
-    secrets = 0 if policy.scan.exclude_secrets else standing.summary.secrets
-    return Known(scanned, standing, scanner.is_stale(standing), tuple(tallies), secrets)
+        still_open = min(found, open_ones.count(severity))  # one of the two may be newer for a moment
+        left = min(still_open, image_policy.count_left(policy.scan, open_ones.counts, severity))
+        tallies.append(Tally(severity, found, excluded=still_open - left, accepted=found - still_open))
+    return Known(
+        scanned,
+        standing,
+        scanner.is_stale(standing),
+        tuple(tallies),
+        standing.summary.secrets,
+        policy.scan.exclude_secrets,
+    )

@@ -14,11 +14,12 @@ CATEGORIES = {True: "language", False: "os"}  # of a package
 
 
 class SeverityCount(msgspec.Struct, frozen=True):
-    """How many findings of one severity there are, how many are excluded, and how many count."""
+    """How many findings of one severity there are: excluded by the policy, accepted by somebody, and left to count."""
 
     severity: str
     found: int
     excluded: int
+    accepted: int
     counted: int
 
 
@@ -30,6 +31,7 @@ class ScanBrief(msgspec.Struct, frozen=True, rename="camel"):
     is_stale: bool  # newer data, detectors or rules have not been applied yet
     counts: tuple[SeverityCount, ...]
     secrets: int
+    secrets_excluded: bool
 
 
 class CvssShown(msgspec.Struct, frozen=True):
@@ -120,16 +122,25 @@ class SecretFile(msgspec.Struct, frozen=True, rename="camel"):
 
 def show_counts(tallies: tuple[Tally, ...]) -> tuple[SeverityCount, ...]:
     """Return counts as the API shows them."""
-    return tuple(SeverityCount(one.severity.value, one.found, one.excluded, one.counted) for one in tallies)
+    return tuple(
+        SeverityCount(one.severity.value, one.found, one.excluded, one.accepted, one.counted) for one in tallies
+    )
 
 
 def show_brief(known: Known) -> ScanBrief:
     """Return what lists show of a scan."""
     scanned = known.scanned
     if scanned is None:
-        return ScanBrief("never", None, is_stale=False, counts=(), secrets=0)
+        return ScanBrief("never", None, is_stale=False, counts=(), secrets=0, secrets_excluded=False)
     at = known.standing.matched_at if known.standing is not None else scanned.scanned_at
-    return ScanBrief(scanned.state.value, moment_or_none(at), known.is_stale, show_counts(known.tallies), known.secrets)
+    return ScanBrief(
+        scanned.state.value,
+        moment_or_none(at),
+        known.is_stale,
+        show_counts(known.tallies),
+        known.secrets,
+        known.secrets_excluded,
+    )
 
 
 def type_of(ecosystem: Ecosystem, family: str) -> str:

@@ -104,7 +104,8 @@ class ScanInFull(msgspec.Struct, frozen=True, rename="camel"):
     distribution: SystemShown | None
     counts: tuple[SeverityCount, ...]
     found: int
-    excluded: int
+    excluded: int  # by the policy
+    accepted: int  # by somebody
     counted: int
     packages: int
     packages_affected: int
@@ -299,7 +300,6 @@ def _show(digest: Digest, known: Known, view: View | None, job: str) -> ScanInFu
     system = None if scan is None else scan.report.inventory.distribution
     tallies = () if view is None else view.tallies
     blocking = () if view is None else [flaw_of(one.finding) for one in view.findings if view.blocks(one)]
-    found, excluded = sum(one.found for one in tallies), sum(one.excluded for one in tallies)
     return ScanInFull(
         digest=digest,
         state="never" if scanned is None else scanned.state.value,
@@ -313,9 +313,10 @@ def _show(digest: Digest, known: Known, view: View | None, job: str) -> ScanInFu
         if system is None
         else SystemShown(system.family, system.version, system.name, system.end_of_life),
         counts=show_counts(tallies),
-        found=found,
-        excluded=excluded,
-        counted=found - excluded,
+        found=sum(one.found for one in tallies),
+        excluded=sum(one.excluded for one in tallies),
+        accepted=sum(one.accepted for one in tallies),
+        counted=sum(one.counted for one in tallies),
         packages=0 if scan is None else len(scan.inventory.packages),
         packages_affected=0 if view is None else view.packages_affected,
         secrets=0 if scan is None else len(scan.inventory.secrets),

@@ -216,6 +216,54 @@ def test_a_document_is_imported_and_withdrawn(server: Server, client: Client) ->
 
 
 @pytest.mark.usefixtures("data")
+def test_found_excluded_and_accepted_are_counted_apart_wherever_counts_stand(server: Server, client: Client) -> None:
+    client.push("seen/apart", DEBIAN, "10")
+    place = results_of(server, "seen/apart", DEBIAN)
+    address = f"/api/v1{place.partition('/manifests')[0]}"
+    before = json.loads(client.get(f"/api/v1{place}").expect(200).body)
+    worst = json.loads(client.get(f"/api/v1{place}/vulnerabilities?limit=1").expect(200).body)["items"][0]
+    send(server, f"{place}/accept", vulnerability=worst["id"], where="image", reason="harmless", until="")
+    accepted = json.loads(client.get(f"/api/v1{place}/vulnerabilities?text={worst['id']}").expect(200).body)["items"]
+    change(client, address, {"policy": {"scan": {"excludeSeverity": "medium"}}})
+
+    scan = json.loads(client.get(f"/api/v1{place}").expect(200).body)
+    [row] = json.loads(client.get(f"{address}/manifests").expect(200).body)["items"]
+    found = {one["severity"]: one["found"] for one in before["counts"]}
+    told = {one["severity"]: (one["excluded"], one["accepted"], one["counted"]) for one in scan["counts"]}
+    excluded = found["medium"] + found["low"]
+    texts = [ask(server, page).text for page in (place, place.partition("/manifests")[0] + "/tags")]
+    package = ask(server, f"{place}/packages?text={worst['package']}").text
+
+    assert told == {
+        "critical": (0, len(accepted), found["critical"] - len(accepted)),
+        "high": (0, 0, found["high"]),
+        "medium": (found["medium"], 0, 0),
+        "low": (found["low"], 0, 0),
+    }
+    assert (scan["found"], scan["excluded"], scan["accepted"]) == (sum(found.values()), excluded, len(accepted))
+    assert scan["counted"] == found["critical"] + found["high"] - len(accepted)
+    assert row["scan"]["counts"] == scan["counts"]
+    for text in texts:
+        assert f"{excluded} excluded, {len(accepted)} accepted" in text
+    assert re.search(r"\d+ accepted", package)
+    assert client.request("DELETE", f"/api/v1/accepted-findings/{accepted[0]['acceptance']['id']}").status == 204
+
+
+@pytest.mark.usefixtures("data")
+def test_an_image_of_which_nothing_counts_is_not_called_clean(server: Server, client: Client) -> None:
+    client.push("seen/nothing", DEBIAN, "10")
+    place = results_of(server, "seen/nothing", DEBIAN)
+    image = place.partition("/manifests")[0]
+    change(client, f"/api/v1{image}", {"policy": {"scan": {"excludeSeverity": "critical"}}})
+
+    text = ask(server, f"{image}/tags").text
+
+    assert "Nothing that counts" in text
+    assert "Nothing found" not in text
+    assert re.search(r"[1-9]\d* excluded", text)
+
+
+@pytest.mark.usefixtures("data")
 def test_what_blocks_the_pull_is_listed_one_by_one(server: Server, client: Client) -> None:
     client.push("seen/blocked", DEBIAN, "10")
     place = results_of(server, "seen/blocked", DEBIAN)
