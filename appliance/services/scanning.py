@@ -27,7 +27,7 @@ from appliance.errors import BlobBroken, ScrError
 from appliance.scan import match, rules
 from appliance.scan.detectors import choose, version
 from appliance.scan.inventory import merge
-from appliance.services import scan_results, scrub
+from appliance.services import rematch, scan_results, scrub
 from appliance.services.course import Course
 from appliance.services.scan_child import Failed, ScanChild
 from appliance.services.scan_protocol import Begin, Setup
@@ -105,6 +105,7 @@ class Scanner:
         try:
             scan, read = await self._scan(digest, file_system_of(body), course)
             await scan_results.record(self._stock, self.file, scan)
+            await self._ask_if_overtaken(scan)
         except ScrError:
             await self._stock.db.write(partial(_note_failure, digest=digest))
             raise
@@ -117,6 +118,12 @@ class Scanner:
             len(scan.verdict.findings),
             len(scan.inventory.secrets),
         )
+
+    async def _ask_if_overtaken(self, scan: Scan) -> None:
+        """Have it matched again where other data came meanwhile: what these asked for may have passed it by."""
+        data = self.data()
+        if data is not None and data.version != scan.data:
+            await self._stock.db.write(partial(rematch.ask, stock=self._stock))
 
     async def _scan(self, digest: Digest, system: FileSystem, course: Course) -> tuple[Scan, int]:
         """Return the scan, and how many layers had to be read for it."""

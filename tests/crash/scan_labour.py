@@ -25,7 +25,7 @@ class _Laid(msgspec.Struct):
     is_flawed: bool
 
 
-def _advisory(package: str) -> dict[str, object]:
+def advisory(package: str) -> dict[str, object]:
     """Return a record of OSV: a critical flaw in all versions of `package` below 2.0."""
     ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}]
     return {
@@ -40,10 +40,10 @@ def _lay(ground: Ground, client: Client, name: str) -> _Laid:
     del client
     ground.feeds += 1
     is_flawed = bool(ground.feeds % 2)
-    advisory = _advisory("till" if is_flawed else "mill")
+    known = advisory("till" if is_flawed else "mill")
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
-        archive.writestr("PYSEC-2026-1.json", msgspec.json.encode(advisory))
+        archive.writestr("PYSEC-2026-1.json", msgspec.json.encode(known))
     (ground.outside.parent / f"{name}.zip").write_bytes(body.getvalue())
     files = {_PACKAGE: b"Metadata-Version: 2.1\nName: till\nVersion: 1.0\n", "n": name.encode()}
     return _Laid(name, images.image([files]), is_flawed)

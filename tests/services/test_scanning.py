@@ -12,11 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.db import jobs
 from appliance.domain.image_policy import ScanState
 from appliance.domain.layer import FileEntry
-from appliance.domain.vulnerability import Advisory, Ecosystem, Severity
+from appliance.domain.moment import Timestamp
+from appliance.domain.vulnerability import Advisory, Ecosystem, Inventory, Severity
 from appliance.errors import StorageFull
 from appliance.scan.feeds import trivy
+from appliance.scan.match import Matched
+from appliance.services import rematch
 from appliance.services.scan_child import Failed, ScanChild
 from appliance.services.scan_protocol import Begin
 from tests import make
@@ -342,3 +346,42 @@ async def test_the_findings_of_a_pushed_image_are_those_of_another_scanner(
     assert scan.inventory.limits == ()
     assert done.findings == sum(found.values())
     assert name != "lang-image" or any(one.ecosystem is Ecosystem.MAVEN for one in scan.inventory.packages)
+
+
+class Overtaken(MemoryData):
+    """Data that others take the place of while something is judged with them."""
+
+    def __init__(self, scans: ScanHouse, newer: MemoryData | None) -> None:
+        super().__init__([FLAW])
+        self._scans, self._newer = scans, newer
+
+    def judge(self, inventory: Inventory, now: Timestamp) -> tuple[Inventory, Matched]:
+        self._scans.data = self._newer
+        return super().judge(inventory, now)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_scan_that_an_update_of_the_data_overtook_is_matched_again(
+    house: House, scans: ScanHouse, *, is_known: bool
+) -> None:
+    """What the update asked for may have passed this manifest by, before its result was written."""
+    await house.push("pay/api", IMAGE, "1")
+    if is_known:
+        await scans.scan(IMAGE)
+    scans.data = Overtaken(scans, MemoryData([], "sha256:newer"))
+
+    await scans.scan(IMAGE)
+
+    assert jobs.find_alive(house.stock.db.reader, rematch.KIND, "") is not None
+
+
+@pytest.mark.parametrize("newer", [None, MemoryData([])])
+async def test_a_scan_with_the_data_of_now_asks_for_no_other(
+    house: House, scans: ScanHouse, newer: MemoryData | None
+) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    scans.data = Overtaken(scans, newer)
+
+    await scans.scan(IMAGE)
+
+    assert jobs.find_alive(house.stock.db.reader, rematch.KIND, "") is None
