@@ -167,6 +167,13 @@ def may_registry(caller: Caller, site: Site, action: Action) -> bool:
     return _may_manage(caller, action, (srn(site.appliance, site.name),))
 
 
+def may_somewhere(caller: Caller, action: Action) -> bool:
+    """Whether `caller` could do `action` on anything at all, as to make what has no name yet."""
+    if caller.rights is FULL_ACCESS:
+        return True
+    return (caller.scopes is None or caller.scopes.manages(action)) and caller.rights.allows_somewhere(action)
+
+
 def may_account(caller: Caller, appliance: str, account: Account, action: Action) -> bool:
     """Whether `caller` could do `action` on the user, group, role or policy; for lists."""
     return _may_manage(caller, action, (account_srn(appliance, account),))

@@ -130,6 +130,10 @@ class Rights:
         self._boundaries = sorted(self._moments)
         self.is_timed = bool(self._boundaries)  # the answer depends on the time
 
+    def allows_somewhere(self, action: Action) -> bool:
+        """Whether any statement allows `action` on anything, whatever its conditions: whether to offer a form."""
+        return action in self._allows
+
     def _add(self, name: str, number: int, statement: Statement) -> None:
         is_allow = statement.effect == "allow"
         where = f" (statement {number})" if number > 1 else ""

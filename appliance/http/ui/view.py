@@ -14,18 +14,16 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from appliance.domain.access import Action, PrincipalKind
-from appliance.domain.admission import Site, may, may_registry
-from appliance.domain.names import ImageName, ImagePath, RegistryName, RepositoryName
+from appliance.domain.access import PrincipalKind
 from appliance.http.admit import Session
 from appliance.http.api.asking import Asking
 from appliance.http.api.images import EVERY
-from appliance.http.api.viewing import everywhere, may_view_all
 from appliance.http.door import Door
 from appliance.http.ui import words
 from appliance.http.ui.backend import AsgiApp, Backend
 from appliance.http.ui.forms import Form, read_form
 from appliance.http.ui.render import render
+from appliance.http.ui.rights import Rights
 from appliance.http.ui.texts import LANGUAGES, choose, translations
 
 HEADERS = {
@@ -113,10 +111,7 @@ class View(msgspec.Struct, frozen=True):
             "languages": LANGUAGES,
             "language": self.language,
             "endpoint": self.endpoint,
-            "may": self._may,
-            "oversees": may_view_all(self.asking),
-            "operates": may_registry(self.asking.caller, everywhere(self.asking).site, Action.MANAGE_REGISTRY),
-            "may_in": self.may_in,
+            **Rights(self.asking).names(),
             "time": self._time,
             **values,
         }
@@ -155,12 +150,7 @@ class View(msgspec.Struct, frozen=True):
 
     def may_in(self, registry: str, path: str, action: str) -> bool:
         """Whether the viewer may do `action` on `path` (a repository, or an image in it) of the registry."""
-        site = Site(self.asking.site.appliance, self.asking.site.registry, RegistryName(registry))
-        repository, _, image = path.partition("/")
-        return may(self.asking.caller, site, ImagePath(RepositoryName(repository), ImageName(image)), Action(action))
-
-    def _may(self, action: str) -> bool:
-        return may_registry(self.asking.caller, self.asking.site, Action(action))
+        return Rights(self.asking).may_in(registry, path, action)
 
     def _time(self, at: datetime | None, absent: str = words.NOTHING) -> str:
         return words.time_tag(at, self.now, absent)
