@@ -8,9 +8,6 @@ each part gets of the configuration, `reload.py` what of it may change while it 
 import logging
 import os
 
-import uvloop
-
-from appliance.assemble.appliance import Appliance
 from appliance.blobstore.files import Files
 from appliance.config import Sources, load
 from appliance.errors import ScrError
@@ -22,6 +19,10 @@ def serve(sources: Sources, files: Files | None = None) -> int:
 
     Raises ConfigInvalid, FolderBusy and what else a person can mend; any other error is said once in the log.
     """
+    import uvloop  # noqa: PLC0415 - the command line takes other parts of this package, which need no server
+
+    from appliance.assemble.appliance import Appliance  # noqa: PLC0415 - the same
+
     loaded = load(sources)
     log = Log(level=loaded.config.log.level, form=loaded.config.log.format)
     logging.basicConfig(handlers=[Relay(log)], level=logging.WARNING, force=True)

@@ -5,15 +5,14 @@ from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 
 from appliance.assemble.folder import DataFolder
+from appliance.assemble.scan_options import options_of
 from appliance.config import Config
 from appliance.db import layers, migrate
 from appliance.db.side_file import SideFile
 from appliance.domain.names import parse_digest
-from appliance.scan import prefilter
 from appliance.scheduler import Run, Schedule, Work
 from appliance.services import accepting, rematch, scan_orders
-from appliance.services.scan_protocol import OwnRule, Setup
-from appliance.services.scanning import Scanner, ScanOptions
+from appliance.services.scanning import Scanner
 from appliance.services.stock import Stock
 
 
@@ -30,26 +29,6 @@ async def open_scanner(
     await file.write(layers.drop_unfinished)
     await rematch.ask_if_stale(stock, file)
     return Scanner(stock, file, lambda: options_of(config()), stock.vulndb.hold)
-
-
-def options_of(config: Config) -> ScanOptions:
-    """Return what `config` says about how layers are read."""
-    scan = config.scan
-    kinds = scan.secrets
-    if kinds == "auto":
-        kinds = "all" if prefilter.has_fast() else "manual"
-    own = tuple(
-        OwnRule(rule.id, rule.title, rule.pattern, tuple(rule.literals), rule.severity) for rule in config.secret_rule
-    )
-    setup = Setup(
-        memory=int(scan.memory),
-        cpu_s=max(1, int(scan.cpu_time.seconds)),
-        lock_files=scan.lock_files,
-        rules=kinds,
-        own_rules=own,
-        excluded=tuple(scan.secret_exclude),
-    )
-    return ScanOptions(setup, scan.timeout.seconds)
 
 
 class ScanLabour:

@@ -19,7 +19,7 @@ def scan_path(path: Path, options: argparse.Namespace) -> tuple[list[Result], li
 
     Raises LayoutInvalid, ConfigInvalid, FeedInvalid, Invalid where there is no registry to keep a bill in.
     """
-    from appliance.assemble.scanning import options_of  # noqa: PLC0415 - most runs ask the server
+    from appliance.assemble.scan_options import options_of  # noqa: PLC0415 - most runs ask the server
     from appliance.cli import settings  # noqa: PLC0415 - the same
     from appliance.services import scan_path as scanning  # noqa: PLC0415 - the same
     from appliance.services.vulndb import FOLDER, open_folder  # noqa: PLC0415 - the same
@@ -42,15 +42,15 @@ def scan_path(path: Path, options: argparse.Namespace) -> tuple[list[Result], li
 
 def _export(name: str, scan: Scan, form: str) -> bytes:
     from appliance.services.scan_export import form_of, tell  # noqa: PLC0415 - most runs ask the server
-    from appliance.services.scan_view import view  # noqa: PLC0415 - the same
+    from appliance.services.scan_shown import view  # noqa: PLC0415 - the same
 
     return form_of(form).write(tell(view(scan, DEFAULT_POLICY, Accepted(())), name))
 
 
 def result_of(name: str, scan: Scan) -> Result:
     """Return a scan as it is printed; nothing is excluded where no image has a policy."""
-    from appliance.services.scan_results import state_of  # noqa: PLC0415 - most runs ask the server
-    from appliance.services.scan_view import view  # noqa: PLC0415 - the same
+    from appliance.services.scan_judging import state_of  # noqa: PLC0415 - most runs ask the server
+    from appliance.services.scan_shown import view  # noqa: PLC0415 - the same
 
     shown = view(scan, DEFAULT_POLICY, Accepted(()))
     system = scan.report.inventory.distribution

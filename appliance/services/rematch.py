@@ -18,7 +18,8 @@ from appliance.domain.moment import Timestamp
 from appliance.domain.scan import Scan
 from appliance.scan import match
 from appliance.services.course import Course
-from appliance.services.scan_results import judge_again, summarise_in
+from appliance.services.scan_judging import judge_again
+from appliance.services.scan_results import summarise_in
 from appliance.services.stock import Stock
 from appliance.services.vulndb import DataSet
 

@@ -6,7 +6,6 @@ talks nonsense becomes a sentence of the layer's `limits`.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -21,11 +20,15 @@ from appliance.domain.layer import FileEntry, LayerContents
 from appliance.scan.extract import Wanted
 from appliance.scan.limits import Limits
 from appliance.services import scan_protocol as protocol
+from appliance.services.scan_pipe import Pipe
 from appliance.services.scan_protocol import BYTES, CONTENTS, END, FILES, HEAD, LENGTH, MOST, Begin, Setup
 
 _INHERITED = ("PYTHONPATH", "SCR_CARRIED", "LANG", "LC_ALL")  # where the program's own modules are; nothing else
 _FILES = Limits().members  # that are believed of one layer
-_PIPE = 1 << 20  # bytes; the most that the system gives everybody
+_MEMORY = {  # glibc keeps what was freed up to here: else each piece of a layer is mapped, cleared and unmapped anew
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 Keep = Callable[[list[FileEntry]], Awaitable[None]]
 
 
@@ -41,6 +44,7 @@ class ScanChild:
         self._setup = setup
         self._timeout_s = timeout_s
         self._process: Process | None = None
+        self._feeding: Pipe | None = None
         self._is_idle = False  # waits for the next layer, sound in all we know
 
     async def __aenter__(self) -> Self:
@@ -64,7 +68,7 @@ class ScanChild:
         try:
             async with asyncio.timeout(self._timeout_s):
                 process = await self._claim()
-                await self._feed(process, chunks, begin)
+                await self._feed(chunks, begin)
                 return await self._take(process, keep)
         except TimeoutError as error:
             raise Failed(f"reading it took longer than {self._timeout_s:.0f} s") from error
@@ -122,7 +126,7 @@ class ScanChild:
     async def _feed_or_end(self, process: Process, chunks: AsyncIterator[memoryview], begin: Begin) -> None:
         """Feed the layer; where that fails, end the child, which would wait for the rest."""
         try:
-            await self._feed(process, chunks, begin)
+            await self._feed(chunks, begin)
         except ConnectionError:  # it has what it wants, or died: its own end tells
             return
         except Exception:
@@ -134,34 +138,39 @@ class ScanChild:
         """Return the child, started if there is none."""
         self._is_idle = False
         if self._process is None:
-            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            self._process = await asyncio.create_subprocess_exec(
-                *program.command_line(),
-                protocol.COMMAND,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                env=environment,
-                start_new_session=True,  # a Ctrl-C of the terminal is for the server, which ends it in its own time
-            )
-            _widen(self._process)
-            await self._send(self._process, protocol.encode(self._setup))
+            pipe = Pipe()
+            try:
+                self._process = await self._start(pipe)
+            except BaseException:
+                pipe.close()
+                raise
+            pipe.give()
+            self._feeding = pipe
+            await self._send(protocol.encode(self._setup))
         return self._process
 
-    async def _feed(self, process: Process, chunks: AsyncIterator[memoryview], begin: Begin) -> None:
-        await self._send(process, protocol.encode(begin))
+    async def _start(self, pipe: Pipe) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *program.command_line(),
+            protocol.COMMAND,
+            stdin=pipe.reading,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env={**{name: os.environ[name] for name in _INHERITED if name in os.environ}, **_MEMORY},
+            start_new_session=True,  # a Ctrl-C of the terminal is for the server, which ends it in its own time
+        )
+
+    async def _feed(self, chunks: AsyncIterator[memoryview], begin: Begin) -> None:
+        await self._send(protocol.encode(begin))
         async for chunk in chunks:
             if chunk:
-                await self._send(process, chunk)
-        await self._send(process, b"")
+                await self._send(chunk)
+        await self._send(b"")
 
-    async def _send(self, process: Process, payload: bytes | memoryview) -> None:
-        pipe = process.stdin
-        if pipe is None:
+    async def _send(self, payload: bytes | memoryview) -> None:
+        if self._feeding is None:
             raise ConnectionError
-        pipe.write(LENGTH.pack(len(payload)))
-        pipe.write(bytes(payload))  # a view may change once it is given back
-        await pipe.drain()
+        await self._feeding.write(LENGTH.pack(len(payload)), payload)
 
     async def _take(self, process: Process, keep: Keep) -> LayerContents:
         """Return the report, whose files went to `keep`."""
@@ -197,25 +206,11 @@ class ScanChild:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
+        pipe, self._feeding = self._feeding, None
+        if pipe is not None:
+            pipe.close()
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await asyncio.shield(_bury(process))
-
-
-def _widen(process: Process) -> None:
-    """Let a whole chunk into the pipe at once: each 64 KiB, which it holds by itself, is a round of the loop."""
-    pipe = None if process.stdin is None else process.stdin.transport.get_extra_info("pipe")
-    if pipe is not None:
-        with contextlib.suppress(OSError):  # the user has as much in pipes as the system lets it (pipe(7))
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
-
-
-async def _bury(process: Process) -> None:
-    """Wait until the killed child is gone, and take note that its pipe broke: nobody else would."""
-    if process.stdin is not None:
-        process.stdin.close()
-        with contextlib.suppress(OSError):
-            await process.stdin.wait_closed()
-    await process.wait()
+        await asyncio.shield(process.wait())

@@ -13,7 +13,7 @@ from appliance.scan.exports import FORMS, Form
 from appliance.scan.exports.told import Row, Told, moment_text
 from appliance.services import push, quota
 from appliance.services.push import ManifestPut
-from appliance.services.scan_view import View
+from appliance.services.scan_shown import View
 from appliance.services.stock import Stock
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -22,9 +22,9 @@ from appliance.scan.inventory import merge
 from appliance.services import layout
 from appliance.services.layout_source import SMALL, open_source, pieces
 from appliance.services.scan_child import Failed, ScanChild
+from appliance.services.scan_judging import Read, VulnerabilityData, judge
 from appliance.services.scan_protocol import Begin
-from appliance.services.scan_results import Read, VulnerabilityData, judge
-from appliance.services.scanning import ScanOptions, claims_of, lost
+from appliance.services.scan_reading import ScanOptions, claims_of, lost
 
 _PIECE = 1 << 20  # bytes
 _OF_THE_SYSTEM = frozenset({"proc", "sys", "dev", "run"})  # of a host: no files of its own

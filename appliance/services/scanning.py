@@ -5,7 +5,6 @@ under many images is read once. Whatever cannot be read is a sentence that makes
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -24,34 +23,19 @@ from appliance.domain.names import Digest
 from appliance.domain.scan import Scan
 from appliance.domain.vulnerability import Inventory
 from appliance.errors import BlobBroken, ScrError
-from appliance.scan import match, rules
-from appliance.scan.detectors import choose, version
+from appliance.scan import match
 from appliance.scan.inventory import merge
 from appliance.services import rematch, scan_results, scrub
 from appliance.services.course import Course
 from appliance.services.scan_child import Failed, ScanChild
-from appliance.services.scan_protocol import Begin, Setup
-from appliance.services.scan_results import Read, VulnerabilityData
+from appliance.services.scan_judging import Read, VulnerabilityData, judge, judge_again, state_of
+from appliance.services.scan_protocol import Begin
+from appliance.services.scan_reading import ScanOptions, claims_of, lost
 from appliance.services.stock import Stock
 
 _LARGEST_CONFIG = 4 << 20  # bytes of a config that is opened for the diff_ids it claims
 _FILE_TURNS = 2  # children at once that read one file each
 _READINGS = 4  # of one layer: each is asked for by hard links that the one before met
-
-
-class ScanOptions(msgspec.Struct, frozen=True):
-    """How layers are read; `timeout_s` is for one of them."""
-
-    setup: Setup
-    timeout_s: float
-
-    @property
-    def reader(self) -> str:
-        """Return a text that is another one whenever layers would be read in another way."""
-        setup = self.setup
-        detectors = version(choose(lock_files=setup.lock_files))
-        told = (detectors, rules.VERSION, setup.rules, setup.own_rules, setup.excluded)
-        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
 
 class ScanDone(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,13 +48,6 @@ class ScanDone(msgspec.Struct, frozen=True, rename="camel"):
     packages: int = 0
     findings: int = 0
     secrets: int = 0
-
-
-class _Config(msgspec.Struct):
-    class _Root(msgspec.Struct):
-        diff_ids: list[str] = []
-
-    rootfs: _Root = msgspec.field(default_factory=_Root)
 
 
 class Scanner:
@@ -111,7 +88,7 @@ class Scanner:
             raise
         return ScanDone(
             digest,
-            scan_results.state_of(scan.report).value,
+            state_of(scan.report).value,
             len(scan.layers),
             read,
             len(scan.inventory.packages),
@@ -130,11 +107,11 @@ class Scanner:
         before = await self.file.read(lambda reader: scans.find(reader, digest))
         options, now = self.options(), self._stock.clock()
         if before is not None and before.reader == options.reader and not before.inventory.limits:
-            return await asyncio.to_thread(scan_results.judge_again, before, self.data(), now), 0
+            return await asyncio.to_thread(judge_again, before, self.data(), now), 0
         gathering = _Gathering(self._stock, self.file, options, course)
         inventory = await gathering.gather(system)
         read = Read(digest, system.layers, options.reader, now, inventory)
-        return await asyncio.to_thread(scan_results.judge, read, self.data(), before, now), gathering.read
+        return await asyncio.to_thread(judge, read, self.data(), before, now), gathering.read
 
 
 class _Gathering:
@@ -229,20 +206,6 @@ async def read_layer(
         raise Failed("its hard links lead from one unread file to the next")
     await file.write(partial(layers.finish, layer=layer, contents=contents))
     return layer, contents
-
-
-def lost(sentence: str) -> LayerContents:
-    """Return the contents of a layer of which nothing is known, and why."""
-    return LayerContents(None, 0, (), limits=(sentence,))
-
-
-def claims_of(config: bytes, system: FileSystem) -> tuple[Digest | None, ...]:
-    """Return the diff_ids that `config` claims for the layers of `system`."""
-    try:
-        claimed = msgspec.json.decode(config, type=_Config).rootfs.diff_ids
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        claimed = []
-    return tuple(Digest(claimed[place]) if place < len(claimed) else None for place in system.places)
 
 
 def load_files(

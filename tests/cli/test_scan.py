@@ -1,6 +1,8 @@
 """`scr scan`: against a server, and on what lies on the host; what it prints and how it ends."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -182,3 +184,17 @@ def test_a_path_that_holds_no_image_is_refused(scr: Scr, tmp_path: Path, monkeyp
     (tmp_path / "notes.txt").write_text("no image")
 
     scr("scan", str(tmp_path / "notes.txt")).expect(1)
+
+
+def test_a_path_is_scanned_without_loading_what_serves_and_fetches(tmp_path: Path) -> None:
+    (tmp_path / "root/etc").mkdir(parents=True)
+    (tmp_path / "root/etc/os-release").write_bytes(PLAIN["etc/os-release"])
+    words = ["scan", str(tmp_path / "root"), "--json", "--data-dir", str(tmp_path / "data")]
+    code = f"import sys; from appliance.cli.main import main; main({words!r}); print(*sys.modules, file=sys.stderr)"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    loaded = set(ran.stderr.splitlines()[-1].split())
+    assert [one.packages for one in told(ran.stdout)] == [0]
+    assert "appliance.services.scan_path" in loaded
+    assert not loaded & {"litestar", "uvicorn", "urllib3", "cryptography", "obstore", "appliance.assemble.appliance"}

@@ -19,7 +19,8 @@ from appliance.scan.feeds import java_db
 from appliance.scan.match import Matched, match
 from appliance.services.course import UNFOLLOWED
 from appliance.services.scan_protocol import Setup
-from appliance.services.scanning import ScanDone, Scanner, ScanOptions
+from appliance.services.scan_reading import ScanOptions
+from appliance.services.scanning import ScanDone, Scanner
 from tests import make
 from tests.make.images import OCI_MANIFEST
 from tests.scan.expected import FIXTURES

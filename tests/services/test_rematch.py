@@ -21,11 +21,11 @@ from appliance.domain.registry import ManifestId
 from appliance.domain.scan import Scan
 from appliance.domain.vulnerability import Inventory
 from appliance.errors import StoreFailed
-from appliance.services import feed_orders, rematch, scan_results
+from appliance.services import feed_orders, rematch, scan_judging
 from appliance.services.course import UNFOLLOWED
 from appliance.services.feed_orders import ImportOrder
 from appliance.services.rematch import Rematched
-from appliance.services.scan_results import Read
+from appliance.services.scan_judging import Read
 from tests import make
 from tests.scan.expected import FIXTURES, dense_rows
 from tests.scan.feeds import feed_files
@@ -58,7 +58,7 @@ async def do_import(house: House, tmp_path: Path, name: str, body: bytes) -> Non
 def scanned(house: House, found: Inventory, digest: str) -> Scan:
     """What a scan wrote down when there were no data yet."""
     read = Read(Digest(digest), (), "reader", Timestamp(house.now), found)
-    return scan_results.judge(read, None, None, Timestamp(house.now))
+    return scan_judging.judge(read, None, None, Timestamp(house.now))
 
 
 async def keep(house: House, file: SideFile, found: Inventory, number: int = 1) -> Digest:

@@ -310,6 +310,8 @@ async def test_the_child_has_nothing_to_reach_out_with() -> None:
         b"LANG",
         b"LC_ALL",
         b"LC_CTYPE",
+        b"MALLOC_MMAP_THRESHOLD_",
+        b"MALLOC_TRIM_THRESHOLD_",
     }
 
 

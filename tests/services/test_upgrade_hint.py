@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.domain.vulnerability import Ecosystem, Finding, Package, Severity
-from appliance.services.scan_view import Upgrade, find_upgrade
+from appliance.services.scan_shown import Upgrade, find_upgrade
 
 PACKAGE = Package(Ecosystem.PYPI, "it", "1.0.0")
 

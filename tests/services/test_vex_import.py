@@ -19,7 +19,7 @@ from appliance.scan.exports import FORMS
 from appliance.services import accepting, scan_export, scan_view, vex_import
 from appliance.services.accepting import Scope, Wish
 from appliance.services.course import UNFOLLOWED
-from appliance.services.scan_view import View
+from appliance.services.scan_shown import View
 from appliance.services.vex_import import Taken
 from tests import make
 from tests.scan.test_vex import document, statement

@@ -8,7 +8,8 @@ from appliance.domain.exclusion import Tally
 from appliance.domain.vulnerability import Ecosystem, Secret
 from appliance.http.api.page import moment_or_none
 from appliance.services.scan_links import links_of
-from appliance.services.scan_view import Judged, JudgedPackage, Known
+from appliance.services.scan_shown import Judged, JudgedPackage
+from appliance.services.scan_view import Known
 
 CATEGORIES = {True: "language", False: "os"}  # of a package
 

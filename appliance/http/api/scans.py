@@ -35,7 +35,8 @@ from appliance.http.api.scan_shapes import (
 )
 from appliance.http.running import Running
 from appliance.services import scan_orders, scan_view
-from appliance.services.scan_view import Judged, JudgedPackage, Known, View
+from appliance.services.scan_shown import Judged, JudgedPackage, View
+from appliance.services.scan_view import Known
 from appliance.services.stock import Stock
 
 _CHANGES = 1000  # of each sort that one answer lists
