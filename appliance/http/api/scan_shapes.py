@@ -121,6 +121,15 @@ class SecretFile(msgspec.Struct, frozen=True, rename="camel"):
     is_excluded: bool
 
 
+class SecretTotals(msgspec.Struct, frozen=True, rename="camel"):
+    """How many secrets there are, and in how many of the files that were searched."""
+
+    counts: tuple[SeverityCount, ...]
+    secrets: int
+    files_with_secrets: int
+    files_without: int
+
+
 def show_counts(tallies: tuple[Tally, ...]) -> tuple[SeverityCount, ...]:
     """Return counts as the API shows them."""
     return tuple(

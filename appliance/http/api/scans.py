@@ -12,11 +12,12 @@ from litestar.params import FromPath, QueryParameter, SkipValidation
 from appliance.db import images, jobs, layers, manifests, scan_summaries
 from appliance.db.database import Reader
 from appliance.domain.access import Action
+from appliance.domain.exclusion import Exclusion, tally
 from appliance.domain.image_policy import pull_refusal
 from appliance.domain.names import Digest, ImagePath, parse_digest
 from appliance.domain.registry import ImageId, ManifestId
 from appliance.domain.scan import Flaw, flaw_of
-from appliance.domain.vulnerability import Package, Severity
+from appliance.domain.vulnerability import Package, Secret, Severity
 from appliance.errors import ManifestUnknown, NameUnknown, ScanUnknown
 from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.images import find_image
@@ -25,6 +26,7 @@ from appliance.http.api.scan_shapes import (
     CATEGORIES,
     PackageFound,
     SecretFile,
+    SecretTotals,
     SeverityCount,
     VulnerabilityFound,
     clean_file,
@@ -39,6 +41,7 @@ from appliance.services.scan_shown import Judged, JudgedPackage, View
 from appliance.services.scan_view import Known
 from appliance.services.stock import Stock
 
+_Clean = tuple[str, str]  # path and layer of a file without a secret
 _CHANGES = 1000  # of each sort that one answer lists
 _BLOCKING = 50  # vulnerabilities; the list of all is a filter away
 Row = TypeVar("Row")
@@ -54,6 +57,9 @@ New = Annotated[bool | None, QueryParameter(description="only what is new since 
 Blocks = Annotated[bool | None, QueryParameter(description="only those for which pulls are refused, or only others")]
 Affected = Annotated[bool | None, QueryParameter(description="only those with findings, or only those without")]
 Clean = Annotated[bool, QueryParameter(description="the files that were searched and have no secret, instead")]
+All = Annotated[
+    bool, QueryParameter(name="all", description="both: every file that was searched, those with secrets first")
+]
 Text = Annotated[str, QueryParameter(max_length=200, description="only what has this text in its id or package")]
 Sort = Annotated[Literal["severity", "id", "package", "cvss"], QueryParameter(description="order; the worst first")]
 PackageSort = Annotated[Literal["severity", "package"], QueryParameter(description="order; the worst first")]
@@ -239,14 +245,34 @@ class Scans(Controller):
 
     @get("/secrets")
     async def secrets(
-        self, running: InRunning, view: InView, *, clean: Clean = False, cursor: Cursor = "", limit: Limit = 100
+        self,
+        running: InRunning,
+        view: InView,
+        *,
+        clean: Clean = False,
+        everything: All = False,
+        cursor: Cursor = "",
+        limit: Limit = 100,
     ) -> Page[SecretFile]:
         """List the secrets of a manifest by file; with `clean` the files that were searched and have none."""
-        if clean:
-            files = await _clean_files(running, view)
-            return await list_rows(files, lambda row: row, cursor, limit)
+        found = view.secrets if everything or not clean else ()
+        without = await _list_clean(running, view) if clean or everything else []
         excluded = view.secrets_excluded
-        return await list_rows(view.secrets, lambda one: show_secret(one, is_excluded=excluded), cursor, limit)
+
+        def show(row: Secret | _Clean) -> SecretFile:
+            return show_secret(row, is_excluded=excluded) if isinstance(row, Secret) else clean_file(*row)
+
+        rows: list[Secret | _Clean] = [*found, *without]
+        return await list_rows(rows, show, cursor, limit)
+
+    @get("/secrets/totals")
+    async def secret_totals(self, running: InRunning, view: InView) -> SecretTotals:
+        """Count the secrets of a manifest by severity, and the files with secrets and without."""
+        clean = await _list_clean(running, view)
+        excluded = Exclusion.SECRETS if view.secrets_excluded else None
+        counts = tally((one.severity, excluded) for one in view.secrets)
+        files = len({one.found_in for one in view.secrets})
+        return SecretTotals(show_counts(counts), len(view.secrets), files, len(clean))
 
 
 _ORDERS: dict[str, Callable[[Judged], tuple[object, ...]]] = {
@@ -280,17 +306,17 @@ async def list_rows(rows: Sequence[Row], show: Callable[[Row], Shown], cursor: s
     return Page([show(rows[place]) for place in page.items], page.next)
 
 
-async def _clean_files(running: Running, view: View) -> list[SecretFile]:
-    """Return the files that were searched for secrets and have none."""
+async def _list_clean(running: Running, view: View) -> list[_Clean]:
+    """Return the files that were searched for secrets and have none, each with its layer."""
     found = {one.found_in for one in view.secrets}
 
-    def load(reader: Reader) -> list[SecretFile]:
+    def load(reader: Reader) -> list[_Clean]:
         paths: dict[str, str] = {}
         for digest in view.scan.layers:
             layer = layers.find_id(reader, digest)
             if layer is not None:
                 paths.update(dict.fromkeys(layers.list_searched(reader, layer), digest))
-        return [clean_file(path, paths[path]) for path in sorted(paths.keys() - found)]
+        return [(path, paths[path]) for path in sorted(paths.keys() - found)]
 
     return await running.scanner().file.read(load)
 

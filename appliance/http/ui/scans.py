@@ -14,7 +14,7 @@ from appliance.http.api.jobs import JobShown
 from appliance.http.api.manifests import ManifestInFull
 from appliance.http.api.page import Page
 from appliance.http.api.repositories import RepositoryView
-from appliance.http.api.scan_shapes import PackageFound, SecretFile, VulnerabilityFound
+from appliance.http.api.scan_shapes import PackageFound, SecretFile, SecretTotals, VulnerabilityFound
 from appliance.http.api.scanning import ScanOrder, ScansOrdered
 from appliance.http.api.scans import ScanInFull
 from appliance.http.api.viewing import may_view_all
@@ -64,13 +64,16 @@ class ScanPages(Controller):
 
     @get("/secrets")
     async def show_secrets(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:
-        """Show the files with secrets, or those that were searched and have none."""
+        """Show every file that was searched for secrets, or those with some, or those without."""
         head = await find_head(view, image_id, digest)
         if head.get("scan") is None:
             return view.page("pages/scan_none.html", status=200, **head)
         asked = Asked.of(view, filters=("clean",))
-        page = await view.api.get(_within(image_id, digest, "secrets"), Page[SecretFile], **_wish(asked))
-        return view.page("pages/scan_secrets.html", status=200, page=page, asked=asked, **head)
+        wish = _wish(asked)
+        wish["all"] = None if "clean" in wish else "true"
+        page = await view.api.get(_within(image_id, digest, "secrets"), Page[SecretFile], **wish)
+        totals = await view.api.get(_within(image_id, digest, "secrets", "totals"), SecretTotals)
+        return view.page("pages/scan_secrets.html", status=200, page=page, totals=totals, asked=asked, **head)
 
     @post()
     async def order(self, view: InView, image_id: FromPath[str], digest: FromPath[str]) -> Response[str]:

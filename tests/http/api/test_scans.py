@@ -63,6 +63,8 @@ def test_a_push_is_scanned_by_itself_and_told_in_three_ways(admin: Client) -> No
     packages = admin.get(f"{where}/packages").expect(200).decode(Rows).items
     secrets = admin.get(f"{where}/secrets").expect(200).decode(Rows).items
     clean = admin.get(f"{where}/secrets?clean=true").expect(200).decode(Rows).items
+    every = admin.get(f"{where}/secrets?all=true").expect(200).decode(Rows).items
+    totals = json.loads(admin.get(f"{where}/secrets/totals").expect(200).body)
     vulnerabilities = admin.get(f"{where}/vulnerabilities?severity=high&sort=cvss").expect(200).decode(Rows).items
 
     assert (shown.state, shown.packages, shown.secrets, shown.limits) == ("no data", 1, 1, [])
@@ -71,6 +73,13 @@ def test_a_push_is_scanned_by_itself_and_told_in_three_ways(admin: Client) -> No
     assert "QWERTY" not in secrets[0].match
     assert "srv/clean.txt" in [one.file for one in clean]
     assert "srv/.env" not in [one.file for one in clean]
+    assert every == [*secrets, *clean]
+    assert totals == {
+        "counts": [{"severity": "critical", "found": 1, "excluded": 0, "accepted": 0, "counted": 1}],
+        "secrets": 1,
+        "filesWithSecrets": 1,
+        "filesWithout": len(clean),
+    }
     assert vulnerabilities == []
 
 

@@ -87,8 +87,15 @@ def test_secrets_are_hidden_and_clean_files_are_listed_apart(server: Server, cli
     client.push("seen/secrets", image, "1")
     place = results_of(server, "seen/secrets", image) + "/secrets"
 
-    found, clean = ask(server, place).text, ask(server, f"{place}?clean=true").text
+    both, found, clean = (ask(server, f"{place}{query}").text for query in ("", "?clean=false", "?clean=true"))
 
+    for head in ("File", "Category", "Severity", "Match"):
+        assert f">{head}</th>" in found
+    assert both.index("srv/.env") < both.index("srv/clean.txt")
+    assert "no secret found" in both
+    for text in (both, found, clean):
+        assert re.findall(r'class="fact-value">(\d+)<', text) == ["1", "1", "1"]
+    assert "srv/clean.txt" not in found
     assert "srv/.env" in found
     assert "QWERTY" not in found
     assert "srv/clean.txt" in clean
