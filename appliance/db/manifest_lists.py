@@ -75,7 +75,8 @@ def find_row(reader: Reader, image: ImageId, digest: Digest) -> ManifestRow | No
 
 def _row(reader: Reader, row: Row) -> ManifestRow:
     named = reader.rows(
-        "SELECT name, locked, pushed_at FROM tags WHERE manifest_id = ? ORDER BY name LIMIT ?", (row[0], TAGS_SHOWN)
+        "SELECT name, locked, pushed_at FROM tags WHERE manifest_id = ? ORDER BY sort_key, name LIMIT ?",
+        (row[0], TAGS_SHOWN),
     )
     return ManifestRow(
         id=ManifestId(row[0]),

@@ -49,7 +49,7 @@ def remove(tx: Transaction, image: ImageId, tag: Tag, by: str, now: Timestamp, r
 
 def of_manifest(reader: Reader, manifest: ManifestId) -> list[tuple[Tag, bool]]:
     """Return the names, with their locks, of all tags of `manifest`."""
-    rows = reader.rows("SELECT name, locked FROM tags WHERE manifest_id = ? ORDER BY name", (manifest,))
+    rows = reader.rows("SELECT name, locked FROM tags WHERE manifest_id = ? ORDER BY sort_key, name", (manifest,))
     return [(Tag(row[0]), bool(row[1])) for row in rows]
 
 

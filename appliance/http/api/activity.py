@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
 
 from appliance.db import activity, images, registries, repositories
@@ -41,6 +42,23 @@ class Activity(msgspec.Struct, frozen=True, rename="camel"):
     image: str | None
     about: str  # what is none of these, as user:ann
     detail: dict[str, Any]  # `v` is its version; edits have `before` and `after`
+
+
+class Narrowed(msgspec.Struct, frozen=True):
+    """What of a resource's activity is asked for, and in which order."""
+
+    kind: str | None
+    principal: str | None
+    sort: str
+
+
+def provide_narrowed(kind: FromQuery[str | None] = None, principal: Principal = None, sort: Sort = "-at") -> Narrowed:
+    """Return what the query of a resource's activity asks for."""
+    return Narrowed(kind, principal, sort)
+
+
+InNarrowed = NamedDependency[SkipValidation[Narrowed]]
+_NARROWED = {"narrowed": Provide(provide_narrowed, sync_to_thread=False)}
 
 
 @get("/api/v1/activity", tags=["activity"])
@@ -81,16 +99,15 @@ async def list_activity(  # noqa: PLR0913, PLR0917 - one for each thing that can
         since=time_or(since, 0),
         until=time_or(until, NEWEST),
     )
-    if after is None and sort != "-at":
-        return await _page_by(stock, asking, wanted, sort, cursor, limit)
-    return await _page(stock, asking, wanted, after, cursor, limit)
+    return await _list(stock, asking, wanted, after, sort, cursor, limit)
 
 
-@get("/api/v1/registries/{registry_id:str}/activity", tags=["activity"])
+@get("/api/v1/registries/{registry_id:str}/activity", tags=["activity"], dependencies=_NARROWED)
 async def list_registry_activity(
     stock: InStock,
     asking: InAsking,
     registry_id: FromPath[str],
+    narrowed: InNarrowed,
     after: After = None,
     cursor: Cursor = "",
     limit: Limit = 100,
@@ -99,28 +116,32 @@ async def list_registry_activity(
     found = registries.find_by_id(stock.db.reader, registry_id)
     if found is None or not may_view(asking.at(found.id, found.name)):
         raise RegistryUnknown(f"there is no registry with the id {registry_id[:40]!r}; see: scr registry list")
-    return await _page(stock, asking, Wanted(registry=found.id), after, cursor, limit)
+    wanted = Wanted(registry=found.id, kind=narrowed.kind, principal=narrowed.principal)
+    return await _list(stock, asking, wanted, after, narrowed.sort, cursor, limit)
 
 
-@get("/api/v1/repositories/{repository_id:str}/activity", tags=["activity"])
+@get("/api/v1/repositories/{repository_id:str}/activity", tags=["activity"], dependencies=_NARROWED)
 async def list_repository_activity(
     stock: InStock,
     asking: InAsking,
     repository_id: FromPath[str],
+    narrowed: InNarrowed,
     after: After = None,
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Page[Activity]:
     """List what happened to a repository and to its images, the newest first."""
     found, _ = find_repository(stock, asking, repository_id, Action.VIEW_REPOSITORY)
-    return await _page(stock, asking, Wanted(repository=found.id), after, cursor, limit)
+    wanted = Wanted(repository=found.id, kind=narrowed.kind, principal=narrowed.principal)
+    return await _list(stock, asking, wanted, after, narrowed.sort, cursor, limit)
 
 
-@get("/api/v1/images/{image_id:str}/activity", tags=["activity"])
+@get("/api/v1/images/{image_id:str}/activity", tags=["activity"], dependencies=_NARROWED)
 async def list_image_activity(
     stock: InStock,
     asking: InAsking,
     image_id: FromPath[str],
+    narrowed: InNarrowed,
     after: After = None,
     cursor: Cursor = "",
     limit: Limit = 100,
@@ -128,7 +149,8 @@ async def list_image_activity(
     """List what happened to an image, the newest first."""
     grant = find_image(stock, asking, image_id, Action.VIEW_REPOSITORY)
     row = images.find_shown(stock.db.reader, grant.image)
-    return await _page(stock, asking, Wanted(image=row or 0), after, cursor, limit)
+    wanted = Wanted(image=row or 0, kind=narrowed.kind, principal=narrowed.principal)
+    return await _list(stock, asking, wanted, after, narrowed.sort, cursor, limit)
 
 
 ACTIVITY: tuple[ControllerRouterHandler, ...] = (
@@ -153,6 +175,14 @@ def _find(stock: Stock, asking: Asking, path: str) -> tuple[int | None, int | No
     if found == (None, None):
         raise NameUnknown(f"there is no repository or image {path}")
     return found
+
+
+async def _list(
+    stock: Stock, asking: Asking, wanted: Wanted, after: int | None, sort: str, cursor: str, limit: int
+) -> Page[Activity]:
+    if after is None and sort != "-at":
+        return await _page_by(stock, asking, wanted, sort, cursor, limit)
+    return await _page(stock, asking, wanted, after, cursor, limit)
 
 
 async def _page(

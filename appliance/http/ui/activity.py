@@ -16,7 +16,7 @@ from appliance.http.api.page import Page
 from appliance.http.api.refusals import Refused
 from appliance.http.api.traffic import Transfer
 from appliance.http.ui.backend import Refused as NotAllowed
-from appliance.http.ui.lists import Asked
+from appliance.http.ui.lists import ACTIVITY_SORTS, Asked
 from appliance.http.ui.picking import list_registries
 from appliance.http.ui.view import HEADERS, InView, View
 
@@ -24,7 +24,6 @@ T = TypeVar("T")
 _CHANGES = ("registry", "kind", "principal", "about", "since", "until")
 _REFUSALS = ("registry", "principal")
 _TRAFFIC = ("registry", "kind", "principal", "path", "digest", "since", "until")
-_SORTS = ("at", "kind", "principal")
 _TIMES = ("since", "until")
 _SHEET = 1000  # rows that are fetched at once for a file
 _COLUMNS = ("seq", "at", "kind", "principal", "address", "client", "registry", "repository", "image", "about", "detail")
@@ -40,7 +39,7 @@ class ActivityPages(Controller):
     @get()
     async def changes(self, view: InView) -> Response[str]:
         """Show who changed what."""
-        asked = _asked(view, _CHANGES, _SORTS)
+        asked = _asked(view, _CHANGES, ACTIVITY_SORTS)
         page = await _fetch(view, "/api/v1/activity", Page[Activity], asked)
         return await _show(view, "pages/activity.html", page, asked)
 

@@ -14,7 +14,7 @@ from appliance.http.ui import policies
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.home import first_push
-from appliance.http.ui.lists import Asked
+from appliance.http.ui.lists import ACTIVITY_SORTS, Asked
 from appliance.http.ui.picker import find_registry, go_to_remembered, host_of, pick, remember
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View
@@ -68,7 +68,7 @@ class ImagePages(Controller):
     async def show_activity(self, view: InView, image_id: FromPath[str]) -> Response[str]:
         """Show what was done to it and in it."""
         image, _ = await find_image(view, image_id)
-        asked = Asked.of(view)
+        asked = Asked.of(view, sorts=ACTIVITY_SORTS, default="-at", filters=("kind", "principal"))
         page = await view.api.get(within("images", image_id, "activity"), Page[Activity], **asked.parameters())
         return view.page("pages/image_activity.html", image=image, page=page, asked=asked)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from appliance.http.ui.view import View
 
+ACTIVITY_SORTS = ("at", "kind", "principal")
 SIZES = (25, 50, 100, 200)
 _LONGEST = 255
 

@@ -11,9 +11,10 @@ from appliance.http.api.activity import Activity
 from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
 from appliance.http.api.registry_making import RegistryChecked, RegistryDraft
+from appliance.http.api.repositories import RepositoryView
 from appliance.http.ui.backend import Refused, within
 from appliance.http.ui.forms import Form
-from appliance.http.ui.lists import Asked
+from appliance.http.ui.lists import ACTIVITY_SORTS, Asked
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View, own_path
 
@@ -21,6 +22,7 @@ _GIB = 1 << 30
 _MOST_GIB = 1 << 30
 _MOST_IMAGES = 1_000_000_000
 _MOST_TAGS = 50
+_MOST_HELD = 10  # repositories that the page before a deletion names
 _FIELDS = {  # of a draft, as the API and as the form names them
     "name": "name",
     "port": "port",
@@ -87,7 +89,7 @@ class RegistryPages(Controller):
     async def show_activity(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
         """Show what was done to it."""
         registry, _ = await _find(view, registry_id)
-        asked = Asked.of(view)
+        asked = Asked.of(view, sorts=ACTIVITY_SORTS, default="-at", filters=("kind", "principal"))
         path = within("registries", registry_id, "activity")
         page = await view.api.get(path, Page[Activity], **asked.parameters())
         return view.page("pages/registry_activity.html", registry=registry, page=page, asked=asked)
@@ -124,7 +126,7 @@ class RegistryPages(Controller):
     async def ask_delete(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
         """Show what deleting it means."""
         registry, _ = await _find(view, registry_id)
-        return view.page("pages/registry_delete.html", registry=registry, form=None)
+        return await _show_delete(view, registry)
 
     @post("/{registry_id:str}/delete")
     async def delete(self, view: InView, registry_id: FromPath[str]) -> Response[str]:
@@ -137,7 +139,7 @@ class RegistryPages(Controller):
             await view.api.send("DELETE", within("registries", registry_id) + asked + force)
         except Refused as error:
             form.refuse(error)
-            return view.page("pages/registry_delete.html", status=error.status, registry=registry, form=form)
+            return await _show_delete(view, registry, form, error.status)
         return view.go("/registries", view.text("Registry {} is being deleted.").format(registry.name))
 
     @post("/{registry_id:str}/restore")
@@ -155,6 +157,18 @@ async def _find(view: View, registry_id: str) -> tuple[RegistryView, str]:
 async def _show(view: View, registry_id: str, *, form: Form | None = None, status: int = 200) -> Response[str]:
     registry, etag = await _find(view, registry_id)
     return view.page("pages/registry.html", status=status, registry=registry, etag=etag, form=form)
+
+
+async def _show_delete(
+    view: View, registry: RegistryView, form: Form | None = None, status: int = 200
+) -> Response[str]:
+    """Show what deleting it means: the first of the repositories that it holds, too."""
+    path = "/api/v1/repositories"
+    held: list[RepositoryView] = []
+    if registry.removed_at is None:
+        held = (await view.api.get(path, Page[RepositoryView], registry=registry.name, limit=_MOST_HELD)).items
+    told = {"registry": registry, "held": held, "form": form}
+    return view.page("pages/registry_delete.html", status=status, **told)
 
 
 def _order(form: Form) -> RegistryOrder:

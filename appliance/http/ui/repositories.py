@@ -12,7 +12,7 @@ from appliance.http.ui import policies
 from appliance.http.ui.backend import Refused, address, within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.home import first_push
-from appliance.http.ui.lists import Asked
+from appliance.http.ui.lists import ACTIVITY_SORTS, Asked
 from appliance.http.ui.picker import find_registry, go_to_remembered, host_of, list_registries, pick, remember
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View, own_path
@@ -90,7 +90,7 @@ class RepositoryPages(Controller):
     async def show_activity(self, view: InView, repository_id: FromPath[str]) -> Response[str]:
         """Show what was done to it and in it."""
         repository, _ = await _find(view, repository_id)
-        asked = Asked.of(view)
+        asked = Asked.of(view, sorts=ACTIVITY_SORTS, default="-at", filters=("kind", "principal"))
         path = within("repositories", repository_id, "activity")
         page = await view.api.get(path, Page[Activity], **asked.parameters())
         return view.page("pages/repository_activity.html", repository=repository, page=page, asked=asked)

@@ -141,3 +141,24 @@ def test_a_port_of_another_registry_is_said_as_it_is_typed(server: Server) -> No
     answer = send(server, "/registries", preview="on", port=str(port), visibility="private", endpoint="private")
 
     assert f"registry ported has port {port}; choose another one" in answer.text
+
+
+def test_what_a_deletion_would_take_is_named_on_its_page(server: Server) -> None:
+    place = make_registry(server, "holding")
+    with server.client() as client:
+        for number in range(12):
+            order = b'{"name": "held%02d", "registry": "holding"}' % number
+            client.request("POST", "/api/v1/repositories", order, {"Content-Type": "application/json"}).expect(201)
+
+    text = ask(server, f"{place}/delete").text
+
+    assert re.findall(r">(held\d\d)</a>", text) == [f"held{number:02}" for number in range(10)]
+    assert "and 2 more" in text
+    assert 'name="force"' in text
+
+
+def test_the_default_registry_offers_no_deletion(server: Server) -> None:
+    registry = re.search(r'href="(/registries/[a-z0-9]+)">local<', ask(server, "/registries").text)
+    assert registry is not None
+
+    assert f"{registry[1]}/delete" not in ask(server, registry[1]).text

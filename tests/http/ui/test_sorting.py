@@ -129,3 +129,36 @@ def test_a_cursor_of_another_list_is_refused(server: Server, ann: str, address: 
 
     assert answer.status == 400
     assert b"cursor" in answer.content
+
+
+@pytest.mark.parametrize("sort", ["at", "principal", "kind"])
+@pytest.mark.parametrize(("kind", "path"), [("registries", "local"), ("repositories", "large"), ("images", "large/a")])
+def test_the_activity_of_a_resource_is_sorted_filtered_and_paged(
+    server: Server, ann: str, kind: str, path: str, sort: str
+) -> None:
+    found = read(server, ann, f"/api/v1/{kind}?path={path}")["items"][0]["id"]
+    name = f"{kind}/{found}/activity"
+
+    rising, falling = walk(server, ann, name, sort), walk(server, ann, name, f"-{sort}")
+    pushed = read(server, ann, f"/api/v1/{name}?kind=image.pushed&principal=user:ann")["items"]
+    text = ask(server, f"/{name}?sort={sort}&kind=image.pushed&size=50", Cookie=ann).text
+
+    assert len(rising) >= 2
+    assert values(rising, "activity", sort) == sorted(values(rising, "activity", sort))
+    assert falling == rising[::-1]
+    assert {one["kind"] for one in pushed} == {"image.pushed"}
+    assert 'aria-sort="ascending"' in text
+    assert '<option value="50" selected>' in text
+    assert "image.created" not in text
+
+
+@pytest.mark.parametrize("page", ["users", "groups", "roles"])
+def test_another_order_keeps_the_filter(server: Server, ann: str, page: str) -> None:
+    assert send(server, f"/{page}", Cookie=ann, name="kept").status in {303, 409}
+
+    assert f'href="/{page}?name=ke&amp;sort=-name"' in ask(server, f"/{page}?name=ke", Cookie=ann).text
+
+
+@pytest.mark.parametrize("page", ["storage/leaving", "deletions", "access-keys", "activity/traffic"])
+def test_the_size_of_a_page_is_chosen(server: Server, ann: str, page: str) -> None:
+    assert '<option value="100" selected>' in ask(server, f"/{page}?size=100", Cookie=ann).text

@@ -266,3 +266,9 @@ def test_a_scan_is_ordered_for_what_is_selected_and_its_result_stands_in_the_row
     assert "Vulnerability%20assessment%20will%20be%20performed." in ordered.headers["set-cookie"]
     assert "Never scanned" not in ask(server, f"{place}/tags").text
     assert "Never scanned" not in ask(server, f"{place}/manifests/{image(14).digest}").text
+
+
+def test_the_names_of_a_digest_stand_as_people_count(server: Server, client: Client) -> None:
+    client.push("count/api", image(41), "1.10", "1.9", "1.2")
+
+    assert shown_tags(server, place_of(server, "count/api")) == ["1.2", "1.9", "1.10"]
