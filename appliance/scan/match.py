@@ -1,5 +1,6 @@
 """Inventory and vulnerability data -> findings: a pure function; whoever keeps the data is asked through a lookup."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -10,6 +11,7 @@ from appliance.scan import namespaces
 from appliance.scan.matching import distributions, languages, rating, redhat
 from appliance.scan.matching.end_of_life import has_ended
 from appliance.scan.matching.lookup import AdvisoryLookup
+from appliance.scan.matching.memory import Memory
 from appliance.scan.matching.verdict import Hit
 from appliance.scan.versions import SCHEMES, VersionInvalid
 
@@ -26,21 +28,25 @@ class Matched(msgspec.Struct, frozen=True):
     uncovered: tuple[str, ...]
 
 
-def match(inventory: Inventory, lookup: AdvisoryLookup, now: Timestamp) -> Matched:
-    """Return what `lookup` knows about the packages of `inventory`; `now` tells which distributions have ended."""
+def match(inventory: Inventory, lookup: AdvisoryLookup, now: Timestamp, memory: Memory | None = None) -> Matched:
+    """Return what `lookup` knows about the packages of `inventory`; `now` tells which distributions have ended.
+
+    `memory` spares whoever matches many images with the same data what the images have in common.
+    """
+    memory = memory or Memory()
     hits: list[Hit] = []
     unjudged: list[Unjudged] = []
     uncovered: list[str] = []
     groups = _group(package for package in inventory.packages if package.name not in _NO_SOFTWARE)
     for ecosystem, packages in groups.items():
-        for verdict in _match_group(ecosystem, packages, inventory.distribution, lookup):
+        for verdict in _match_group(ecosystem, packages, inventory.distribution, lookup, memory):
             if isinstance(verdict, Hit):
                 hits.append(verdict)
             elif isinstance(verdict, Unjudged):
                 unjudged.append(verdict)
             else:
                 uncovered.append(verdict)
-    findings = _findings(_one_for_each(hits), lookup)
+    findings = _findings(_one_for_each(hits), lookup, memory)
     findings.sort(key=lambda finding: (-finding.severity.rank, finding.package.name, finding.id))
     distribution = inventory.distribution
     if distribution is not None:
@@ -56,7 +62,11 @@ def _group(packages: Iterable[Package]) -> dict[Ecosystem, list[Package]]:
 
 
 def _match_group(
-    ecosystem: Ecosystem, packages: list[Package], distribution: Distribution | None, lookup: AdvisoryLookup
+    ecosystem: Ecosystem,
+    packages: list[Package],
+    distribution: Distribution | None,
+    lookup: AdvisoryLookup,
+    memory: Memory,
 ) -> Iterator[Hit | Unjudged | str]:
     """Yield verdicts on packages of one ecosystem, and a sentence where the data do not cover them."""
     if ecosystem.is_language:
@@ -66,16 +76,26 @@ def _match_group(
         if not lookup.covers(namespace):
             yield f"the vulnerability data hold nothing about {namespace} packages; the image has {len(packages)}"
             return
-        yield from languages.match(ecosystem, packages, _finder(lookup, namespace))
+        find = _finder(lookup, namespace)
+        yield from memory.judge(
+            namespace,
+            packages,
+            lambda package: (package.name, package.version),
+            lambda new: languages.match(ecosystem, new, find),
+        )
         return
     if distribution is None:
         yield f"the distribution is unknown, so {len(packages)} {ecosystem} packages could not be matched"
         return
-    yield from _match_system(ecosystem, packages, distribution, lookup)
+    yield from _match_system(ecosystem, packages, distribution, lookup, memory)
 
 
 def _match_system(
-    ecosystem: Ecosystem, packages: list[Package], distribution: Distribution, lookup: AdvisoryLookup
+    ecosystem: Ecosystem,
+    packages: list[Package],
+    distribution: Distribution,
+    lookup: AdvisoryLookup,
+    memory: Memory,
 ) -> Iterator[Hit | Unjudged | str]:
     """Yield verdicts on packages of the distribution, by each kind of data there is about it."""
     namespace = namespaces.of_distribution(distribution)
@@ -93,7 +113,8 @@ def _match_system(
     if is_covered and is_red_hat:
         yield from redhat.match(packages, redhat.Products(lookup, distribution), find)
     elif is_covered and rule is not None:
-        yield from distributions.match(rule, packages, find)
+        judge = functools.partial(distributions.match, rule, find=find)
+        yield from memory.judge(namespace, packages, distributions.tell_apart, judge)
     elif any_name is None:
         yield f"how {namespace} names packages in its advisories is unknown; {len(packages)} could not be matched"
     if any_name is not None:
@@ -154,8 +175,8 @@ def _mends_later(hit: Hit, rival: Hit) -> bool:
         return False
 
 
-def _findings(hits: list[Hit], lookup: AdvisoryLookup) -> list[Finding]:
-    known = {one.id: one for one in lookup.vulnerabilities({hit.advisory.id for hit in hits})}
+def _findings(hits: list[Hit], lookup: AdvisoryLookup, memory: Memory) -> list[Finding]:
+    known = memory.vulnerabilities({hit.advisory.id for hit in hits}, lookup)
     return [
         rating.finding(hit, known.get(hit.advisory.id))
         for hit in hits

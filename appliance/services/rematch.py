@@ -16,7 +16,10 @@ from appliance.db.scans import ScanId
 from appliance.db.side_file import SideFile
 from appliance.domain.moment import Timestamp
 from appliance.domain.scan import Scan
+from appliance.domain.vulnerability import DataVersion, Inventory
 from appliance.scan import match
+from appliance.scan.match import Matched
+from appliance.scan.matching.memory import Memory
 from appliance.services.course import Course
 from appliance.services.scan_judging import judge_again
 from appliance.services.scan_results import summarise_in
@@ -59,6 +62,7 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
     data, after, done = stock.vulndb.hold(), ScanId(0), Rematched()
     if data is None:
         return done
+    remembering = _Remembering(data)
     if (left := course.checkpoint(_Page)) is not None:
         found = await file.read(partial(_load, page=left.rows))
         await stock.db.write(partial(_summarise, kept=[scan for _, scan in found], now=stock.clock()))
@@ -66,7 +70,9 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
         course.check()
         await stock.db.write(partial(course.keep_in, checkpoint=_Page(page)))
         loaded = await file.read(partial(_load, page=page))
-        judged = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, _judge, stock, data, loaded)
+        judged = await asyncio.get_running_loop().run_in_executor(
+            stock.uploads.executor, _judge, stock, remembering, loaded
+        )
         kept = await file.write(partial(_keep, judged=judged))
         await stock.db.write(partial(_summarise, kept=kept, now=stock.clock()))
         after = page[-1]
@@ -87,13 +93,37 @@ def _load(reader: Reader, *, page: list[ScanId]) -> list[tuple[ScanId, Scan]]:
     return [(row, scan) for row in page if (scan := scans.load(reader, row)) is not None]
 
 
-def _judge(stock: Stock, data: DataSet, loaded: list[tuple[ScanId, Scan]]) -> list[tuple[ScanId, Scan]]:
-    return [(row, judge_again(scan, data, stock.clock())) for row, scan in loaded]
+class _Remembering:
+    """The data of one run, with what was judged of packages that other images have as well."""
+
+    def __init__(self, data: DataSet) -> None:
+        self._data = data
+        self._memory = Memory()
+
+    @property
+    def version(self) -> DataVersion:
+        return self._data.version
+
+    def judge(self, inventory: Inventory, now: Timestamp) -> tuple[Inventory, Matched]:
+        return self._data.judge(inventory, now, self._memory)
 
 
-def _keep(tx: Transaction, *, judged: list[tuple[ScanId, Scan]]) -> list[Scan]:
+class _Judged(msgspec.Struct, frozen=True):
+    """A scan as it is judged now. The packages change only where the data name Java archives."""
+
+    row: ScanId
+    scan: Scan
+    has_other_packages: bool
+
+
+def _judge(stock: Stock, data: _Remembering, loaded: list[tuple[ScanId, Scan]]) -> list[_Judged]:
+    judged = ((row, before, judge_again(before, data, stock.clock())) for row, before in loaded)
+    return [_Judged(row, scan, scan.inventory != before.inventory) for row, before, scan in judged]
+
+
+def _keep(tx: Transaction, *, judged: list[_Judged]) -> list[Scan]:
     """Write down what was judged; return what of it is in force: a scan may have overtaken the others."""
-    return [scan for row, scan in judged if scans.judge(tx, row, scan)]
+    return [one.scan for one in judged if scans.judge(tx, one.row, one.scan, has_other_packages=one.has_other_packages)]
 
 
 def _summarise(tx: Transaction, *, kept: list[Scan], now: Timestamp) -> None:

@@ -26,6 +26,7 @@ from appliance.errors import FeedInvalid, FeedUnknown, ScrError
 from appliance.logs import Log
 from appliance.scan.feeds import java_db
 from appliance.scan.match import Matched, match
+from appliance.scan.matching.memory import Memory
 from appliance.services.vulndb_lookup import JavaArchives, Lookup
 
 Opened = tuple[Lookup, JavaArchives | None]
@@ -73,15 +74,16 @@ class DataSet:
         for _ in range(_READERS):
             self._free.put(_open(folder, sources))
 
-    def judge(self, inventory: Inventory, now: Timestamp) -> tuple[Inventory, Matched]:
+    def judge(self, inventory: Inventory, now: Timestamp, memory: Memory | None = None) -> tuple[Inventory, Matched]:
         """Return what the data say of `inventory`, and it with the names of Java archives that they know (blocking).
 
+        `memory` is of these data, for whoever judges many images.
         Raises FeedInvalid where the data cannot be read.
         """
         with self.reading() as (lookup, java):
             if java is not None:
                 inventory = java_db.resolve(inventory, java)
-            return inventory, match(inventory, lookup, now)
+            return inventory, match(inventory, lookup, now, memory)
 
     @contextmanager
     def reading(self) -> Iterator[Opened]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from appliance.db import migrate, scans
 from appliance.db.scans import ScanId
@@ -80,6 +81,42 @@ async def test_the_next_scan_takes_the_place_of_the_last_with_all_that_finds_it(
     assert len(await rows(file, "SELECT * FROM scan_packages")) == 2
     assert await rows(file, "SELECT * FROM scan_layers") == []
     assert len(await rows(file, "SELECT * FROM scans")) == 1
+
+
+async def test_another_verdict_is_found_by_its_findings_and_leaves_the_packages_that_did_not_change(
+    file: SideFile,
+) -> None:
+    first = scan(OLD, replace(NEW, severity=Severity.LOW))
+    await file.write(lambda tx: scans.put(tx, first))
+    (row,) = await file.read(lambda reader: scans.list_with(reader, "CVE-1"))
+    other = Finding("CVE-3", MUSL, Severity.HIGH)
+    again = scan(NEW, other)
+
+    assert await file.write(lambda tx: scans.judge(tx, row, again, has_other_packages=False))
+
+    kept = await file.read(lambda reader: scans.load(reader, row))
+    listed = await file.read(lambda reader: reader.rows("SELECT vulnerability, severity FROM scan_findings"))
+    packages = await file.read(lambda reader: reader.rows("SELECT count(*) FROM scan_packages"))
+    assert kept is not None
+    assert (kept.verdict, kept.inventory) == (again.verdict, first.inventory)
+    assert sorted(listed) == [("CVE-3", Severity.HIGH.rank), ("GHSA-2", Severity.CRITICAL.rank)]
+    assert packages == [(2,)]
+
+
+async def test_packages_that_the_data_name_otherwise_are_found_by_their_new_names(file: SideFile) -> None:
+    await file.write(lambda tx: scans.put(tx, scan(OLD)))
+    (row,) = await file.read(lambda reader: scans.list_with(reader, "CVE-1"))
+    named = replace(FLASK, name="Flask-Named")
+    again = scan(OLD)
+    again = replace(again, inventory=replace(again.inventory, packages=(MUSL, named)))
+
+    await file.write(lambda tx: scans.judge(tx, row, again, has_other_packages=True))
+
+    kept = await file.read(lambda reader: scans.load(reader, row))
+    names = await file.read(lambda reader: reader.rows("SELECT name FROM scan_packages ORDER BY name"))
+    assert kept is not None
+    assert kept.inventory == again.inventory
+    assert names == [("flask-named",), ("musl",)]
 
 
 async def test_scans_of_other_data_or_rules_are_listed(file: SideFile) -> None:

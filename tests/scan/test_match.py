@@ -1,13 +1,18 @@
 """Findings against those of another scanner: 29 rows with real advisories, 3,275 with advisories made to be close."""
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.domain.moment import Timestamp
-from appliance.domain.vulnerability import Finding, Inventory
+from appliance.domain.vulnerability import Advisory, Finding, Inventory, Package, Vulnerability
+from appliance.errors import FeedInvalid
 from appliance.scan.feeds import trivy
 from appliance.scan.match import Matched, match
+from appliance.scan.matching.memory import Memory
+from appliance.scan.matching.verdict import Hit
 from tests.scan.expected import (
     RECON_IMAGES,
     Row,
@@ -127,3 +132,56 @@ def test_findings_come_worst_first(dense: MemoryLookup) -> None:
 
     ranks = [finding.severity.rank for finding in findings]
     assert ranks == sorted(ranks, reverse=True)
+
+
+@pytest.mark.parametrize("most", [50_000, 10])
+def test_a_run_over_all_images_finds_in_each_what_it_finds_alone(dense: MemoryLookup, most: int) -> None:
+    memory = Memory(most)
+    images = [*(recon_inventory(recon(name)) for name in RECON_IMAGES), language_inventory()]
+
+    for image in (*images, *images):
+        assert match(image, dense, THEN, memory) == _match(image, dense)
+
+
+def test_a_run_asks_once_for_what_images_have_in_common(dense: MemoryLookup) -> None:
+    class Counting:
+        covers, platforms = dense.covers, dense.platforms
+
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+
+        def advisories(self, namespace: str, names: Collection[str]) -> Iterable[Advisory]:
+            self.asked += names
+            return dense.advisories(namespace, names)
+
+        def vulnerabilities(self, ids: Collection[str]) -> Iterable[Vulnerability]:
+            self.asked += ids
+            return dense.vulnerabilities(ids)
+
+    memory, counting = Memory(), Counting()
+    image = language_inventory()
+    first = match(image, counting, THEN, memory)
+    asked = len(counting.asked)
+    elsewhere = replace(image, packages=tuple(replace(one, found_in="x/" + one.found_in) for one in image.packages))
+
+    second = match(elsewhere, counting, THEN, memory)
+
+    assert asked
+    assert len(counting.asked) == asked
+    assert {one.package.found_in for one in second.findings} == {f"x/{one.package.found_in}" for one in first.findings}
+    assert len(second.findings) == len(first.findings)
+
+
+def test_what_broke_off_is_judged_again() -> None:
+    memory = Memory()
+    image = language_inventory()
+
+    def breaks(new: list[Package]) -> Iterator[Hit]:
+        del new
+        raise FeedInvalid("broken")
+
+    with pytest.raises(FeedInvalid):
+        list(memory.judge("npm", image.packages, lambda package: (package.name,), breaks))
+
+    hit = Hit(image.packages[0], Advisory("npm", "x", "CVE-1", "npm"))
+    assert list(memory.judge("npm", image.packages[:1], lambda package: (package.name,), lambda _: [hit])) == [hit]

@@ -198,7 +198,7 @@ async def test_a_scan_that_overtakes_stays(house: House, file: SideFile, alpine:
     newer = replace(loaded, inventory=replace(alpine, packages=()))
     await file.write(lambda tx: scans.put(tx, newer))
 
-    is_kept = await file.write(lambda tx: scans.judge(tx, row, loaded))
+    is_kept = await file.write(lambda tx: scans.judge(tx, row, loaded, has_other_packages=False))
 
     assert not is_kept
     assert (await load(file, digest)).inventory.packages == ()

@@ -124,6 +124,11 @@ def _is_for(package: Package, advisory: Advisory, *, is_source: bool) -> bool:
     return ("src" if is_source else package.arch) in advisory.arches
 
 
+def tell_apart(package: Package) -> tuple[str, ...]:
+    """Return all of a package that a rule looks at."""
+    return (package.name, package.version, package.source, package.source_version, package.module, package.arch)
+
+
 def match(
     rule: Rule, packages: Iterable[Package], find: Callable[[set[str]], dict[str, list[Advisory]]]
 ) -> Iterator[Hit | Unjudged]:
