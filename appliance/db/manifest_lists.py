@@ -1,11 +1,11 @@
-"""Manifests as lists show them: a row a digest, newest first or oldest first."""
+"""Manifests as lists show them: a row a digest, by push or by the first of its tags."""
 
 import msgspec
 
 from appliance.db import lists
-from appliance.db.database import Reader, Row, Values
+from appliance.db.database import Reader, Row, Value
 from appliance.domain.moment import Timestamp
-from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
+from appliance.domain.names import Digest, Tag, from_bytes, natural_key, to_bytes
 from appliance.domain.registry import ImageId, ManifestId
 
 TAGS_SHOWN = 20  # names of one digest in a list; the count tells of more
@@ -48,6 +48,18 @@ PAGES = {
     "-pushed": f"{_SELECT} AND {_TAGGED} AND (m.pushed_at, m.id) < (:at, :id)"
     " ORDER BY m.pushed_at DESC, m.id DESC LIMIT :limit",
 }
+# by the first of its tags, as people count: through the index of tags, each digest where its first one stands
+_BY_TAG = _SELECT.replace(
+    "FROM manifests m WHERE m.image_id = :image",
+    "FROM tags f CROSS JOIN manifests m ON m.id = f.manifest_id WHERE f.image_id = :image AND NOT EXISTS (SELECT 1 FROM"
+    " tags o WHERE o.manifest_id = f.manifest_id AND (o.sort_key, o.name) < (f.sort_key, f.name))",
+)
+PAGES |= {
+    "tag": f"{_BY_TAG} AND {_TAGGED} AND (f.sort_key, f.name) > (:key, :name) ORDER BY f.sort_key, f.name LIMIT :limit",
+    "-tag": f"{_BY_TAG} AND {_TAGGED} AND (f.sort_key, f.name) < (:key, :name)"
+    " ORDER BY f.sort_key DESC, f.name DESC LIMIT :limit",
+}
+_LAST_TEXT = "\x7f"  # comes after every tag
 
 
 def list_page(
@@ -55,16 +67,22 @@ def list_page(
 ) -> list[ManifestRow]:
     """Return up to `limit` live manifests of `image` after `last` (a key of `key_in`): all, or those with tags or none.
 
-    With `contains`, those that have a tag with this text in its name. Raises QueryInvalid for a key of another list.
+    With `contains`, those that have a tag with this text in its name; in the order of tags, those that have any. Raises
+    QueryInvalid for a key of another list.
     """
-    place = lists.place_after(last, descending=order.startswith("-"))
-    values: Values = {"image": image, **place, "tagged": tagged, "contains": contains, "limit": limit}
+    is_down = order.startswith("-")
+    values: dict[str, Value] = {"image": image, "tagged": tagged, "contains": contains, "limit": limit}
+    if order.removeprefix("-") == "tag":
+        values["name"] = last or (_LAST_TEXT if is_down else "")
+        values["key"] = natural_key(last) if last else values["name"]
+    else:
+        values |= lists.place_after(last, descending=is_down)
     return [_row(reader, row) for row in reader.rows(PAGES[order], values)]
 
 
-def key_in(row: ManifestRow) -> str:
-    """Return where `row` stands in a list by push."""
-    return f"{row.pushed_at}.{row.id}"
+def key_in(order: str, row: ManifestRow) -> str:
+    """Return where `row` stands in a list of that order."""
+    return row.tags[0][0] if order.removeprefix("-") == "tag" else f"{row.pushed_at}.{row.id}"
 
 
 def find_row(reader: Reader, image: ImageId, digest: Digest) -> ManifestRow | None:

@@ -19,7 +19,7 @@ from appliance.db.database import Database, Value, Values
 _PLACE: dict[str, Value] = {"text": "", "at": 0, "id": 0, "last": "", "limit": 100, "contains": ""}
 _IMAGES: dict[str, Value] = {"registry": 1, "first": "", "end": "~", "key": "", "value": None, **_PLACE}
 _TAGS: dict[str, Value] = {"image": 1, "name": "", "key": "", **_PLACE}
-_MANIFESTS: dict[str, Value] = {"image": 1, "tagged": None, **_PLACE}
+_MANIFESTS: dict[str, Value] = {"image": 1, "tagged": None, "name": "", "key": "", **_PLACE}
 _TREE: dict[str, Value] = {"image": 1, "digest": b"", "first": "", "end": "", "limit": 100}
 QUERIES: list[tuple[str, str, Values]] = [
     *((f"images by {order}", sql, _IMAGES) for order, sql in image_lists.PAGES.items()),

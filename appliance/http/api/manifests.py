@@ -31,7 +31,10 @@ from appliance.services.describe import Describer, Layer, Outline, Platform
 from appliance.services.stock import Stock
 
 MAX_DIGESTS = 50  # of one deletion: manual 2.2, "Delete image tag"
-Sort = Annotated[Literal["pushed", "-pushed"], QueryParameter(description="order; `-` turns it round")]
+Sort = Annotated[
+    Literal["pushed", "-pushed", "tag", "-tag"],
+    QueryParameter(description="order; `-` turns it round; by `tag`, as people count, those that have any"),
+]
 Tagged = Annotated[bool | None, QueryParameter(description="only those with tags, or only those without")]
 Tag = Annotated[str, QueryParameter(max_length=128, description="only those that have this text in one of their tags")]
 InDescriber = NamedDependency[SkipValidation[Describer]]
@@ -184,7 +187,7 @@ class Manifests(Controller):
             lambda last, count: stock.db.read(
                 lambda reader: manifest_lists.list_page(reader, number, last, count, sort, tagged=tagged, contains=name)
             ),
-            manifest_lists.key_in,
+            lambda row: manifest_lists.key_in(sort, row),
             lambda _: True,
             cursor,
             limit,

@@ -38,7 +38,7 @@ class TagPages(Controller):
     async def list(self, view: InView, image_id: FromPath[str]) -> Response[str]:
         """Show a row for each digest: those with tags, unless others are asked for."""
         image, _ = await find_image(view, image_id)
-        asked = Asked.of(view, sorts=("pushed",), default="-pushed", filters=("show",))
+        asked = Asked.of(view, sorts=("pushed", "tag"), default="-pushed", filters=("show",))
         shown = _SHOWN.get(asked.more.get("show", ""), True)
         wanted = {"name": asked.name, "sort": asked.sort, "limit": asked.size, "cursor": asked.cursor, "tagged": shown}
         page = await view.api.get(within("images", image_id, "manifests"), Page[ManifestOfImage], **wanted)

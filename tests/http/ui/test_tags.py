@@ -1,5 +1,6 @@
 """The pages of tags: a row a digest, deletion with a preview and its undo, names, locks, history and put back."""
 
+import json
 import re
 from html import unescape
 from urllib.parse import urlencode
@@ -272,3 +273,22 @@ def test_the_names_of_a_digest_stand_as_people_count(server: Server, client: Cli
     client.push("count/api", image(41), "1.10", "1.9", "1.2")
 
     assert shown_tags(server, place_of(server, "count/api")) == ["1.2", "1.9", "1.10"]
+
+
+def test_digests_stand_in_the_order_of_their_first_tags_as_people_count(server: Server, client: Client) -> None:
+    for number, names in enumerate((("2.0", "1.9"), ("1.10",), ("1.2", "9"), ())):
+        client.push("order/api", image(50 + number), *names)
+    place = place_of(server, "order/api")
+
+    rising = shown_tags(server, place, "?sort=tag")
+    falling = shown_tags(server, place, "?sort=-tag&show=all")
+    pages: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = json.loads(client.get(f"/api/v1{place}/manifests?sort=tag&limit=1&cursor={cursor}").expect(200).body)
+        pages += [one["tags"][0]["name"] for one in page["items"]]
+        cursor = page["next"]
+
+    assert rising == ["1.2", "9", "1.9", "2.0", "1.10"]
+    assert falling == ["1.10", "1.9", "2.0", "1.2", "9"]
+    assert pages == ["1.2", "1.9", "1.10"]
