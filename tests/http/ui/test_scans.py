@@ -49,6 +49,7 @@ def test_vulnerabilities_are_listed_worst_first_with_what_the_manual_names(serve
     for head in ("CVE", "Severity", "CVSS", "Category", "OS/Language", "Package", "Current version", "Fixed version"):
         assert head in text, head
     assert "Debian GNU/Linux 10" in text
+    assert re.search(r'</details><a href="https://[^"]+" rel="noreferrer noopener" target="_blank"', text)
     rows = re.findall(r'<td><span class="severity severity-(\w+)"', text)
     assert len(rows) == 25
     assert set(rows) == {"critical"}
@@ -78,6 +79,8 @@ def test_packages_tell_what_cures_them_and_which_have_nothing(server: Server, cl
     affected, clean = ask(server, f"{place}?affected=true").text, ask(server, f"{place}?affected=false").text
 
     assert re.search(r"upgrade to \S+ fixes [1-9]", affected)
+    assert "86 with vulnerabilities, 5 without" in affected
+    assert "OS package · debian" in affected
     assert "upgrade to" not in clean
     assert '<span class="text-secondary">none</span>' in clean
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests import make
-from tests.http.ui.asking import Answer, ask, send, token
+from tests.http.ui.asking import Answer, ask, send, token, until
 from tests.http.ui.test_images import place_of
 from tests.make.client import Client
 from tests.make.images import Manifest
@@ -267,6 +267,7 @@ def test_a_scan_is_ordered_for_what_is_selected_and_its_result_stands_in_the_row
     assert "Vulnerability%20assessment%20will%20be%20performed." in ordered.headers["set-cookie"]
     assert "Never scanned" not in ask(server, f"{place}/tags").text
     assert "Never scanned" not in ask(server, f"{place}/manifests/{image(14).digest}").text
+    assert until(lambda: "View results</span>" in ask(server, f"{place}/tags").text)
 
 
 def test_the_names_of_a_digest_stand_as_people_count(server: Server, client: Client) -> None:
