@@ -14,6 +14,8 @@ from appliance.domain.vulnerability import DataVersion, Inventory, Severity, Sum
 
 ScanId = NewType("ScanId", int)
 
+Mark = Row | None
+
 _INVENTORY = msgspec.msgpack.Decoder(Inventory)
 _VERDICT = msgspec.msgpack.Decoder(Verdict)
 _SUMMARY = msgspec.json.Decoder(Summary)
@@ -132,6 +134,11 @@ def find(reader: Reader, digest: Digest) -> Scan | None:
     """Return the scan of the manifest `digest`, or None. It inflates what was kept: for a worker thread."""
     row = reader.one(f"SELECT {_COLUMNS} FROM scans WHERE digest = ?", (to_bytes(digest),))
     return _scan(reader, row) if row else None
+
+
+def mark_of(reader: Reader, digest: Digest) -> Mark:
+    """Return a value that is another one whenever the scan of the manifest is; None: there is none."""
+    return reader.one("SELECT id, matched_at, matcher, data FROM scans WHERE digest = ?", (to_bytes(digest),))
 
 
 def find_standing(reader: Reader, digest: Digest) -> Standing | None:

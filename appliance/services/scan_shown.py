@@ -3,6 +3,7 @@
 Exclusions are applied here, whenever results are read; found, excluded and counted stand side by side.
 """
 
+import asyncio
 import functools
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,6 +15,8 @@ from appliance.domain.image_policy import ImagePolicy
 from appliance.domain.scan import Flaw, Scan, flaw_of
 from appliance.domain.vulnerability import Finding, Package, Secret, Severity, summarise
 from appliance.scan.versions import SCHEMES, VersionInvalid
+
+_KEPT_S = 10.0  # thousands of findings are megabytes
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -141,6 +144,38 @@ def _newer_fixes(compare: Callable[[str, str], int], package: Package, finding: 
         except VersionInvalid:
             continue
     return found
+
+
+class Last:
+    """The scan that was shown last, and as what: a page asks for it several times, and so does whoever turns pages.
+
+    It is only given again for the very `mark` of a scan, policy and acceptances; it is let go after some seconds.
+    """
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self._scan: tuple[object, Scan] | None = None
+        self._view: tuple[object, View] | None = None
+        self._ends: asyncio.TimerHandle | None = None
+
+    def scan(self, mark: object) -> Scan | None:
+        """Return the scan of that mark, if it is the last."""
+        kept = self._scan
+        return kept[1] if kept is not None and kept[0] == mark else None
+
+    def view(self, key: object) -> View | None:
+        """Return the view of that key, if it is the last."""
+        return self._view[1] if self._view is not None and self._view[0] == key else None
+
+    def keep(self, mark: object, key: object, shown: View) -> None:
+        """Keep `shown` and its scan in the place of the last."""
+        self._scan, self._view = (mark, shown.scan), (key, shown)
+        if self._ends is not None:
+            self._ends.cancel()
+        self._ends = asyncio.get_running_loop().call_later(_KEPT_S, self._drop)
+
+    def _drop(self) -> None:
+        self._scan = self._view = None
 
 
 def view(scan: Scan, policy: ImagePolicy, accepted: Accepted) -> View:

@@ -8,10 +8,11 @@ import msgspec
 from appliance.db import acceptances, images, scan_summaries, scans
 from appliance.db.database import Reader
 from appliance.domain import image_policy
-from appliance.domain.exclusion import Accepted, Tally
+from appliance.domain.exclusion import Acceptance, Accepted, Tally
 from appliance.domain.image_policy import ImagePolicy, Scanned
 from appliance.domain.names import Digest
 from appliance.domain.registry import ImageId, ManifestId
+from appliance.domain.scan import Scan
 from appliance.services.scan_shown import View, view
 from appliance.services.scanning import Scanner
 from appliance.services.stock import Stock
@@ -30,17 +31,28 @@ class Known(msgspec.Struct, frozen=True):
 
 async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Digest) -> View | None:
     """Return the scan of the manifest as `image` shows it, or None where there is none."""
-    scan = await scanner.file.read(lambda reader: scans.find(reader, digest))
+    last = scanner.last
+
+    def find(reader: Reader) -> tuple[scans.Mark, Scan | None]:
+        mark = scans.mark_of(reader, digest)
+        return mark, last.scan(mark) or scans.find(reader, digest)
+
+    mark, scan = await scanner.file.read(find)
     if scan is None:
         return None
 
-    def load(reader: Reader) -> tuple[ImagePolicy, Accepted]:
+    def load(reader: Reader) -> tuple[ImagePolicy, list[Acceptance]]:
         policy = image_policy.from_json(images.policy_of(reader, image))
         ids = {finding.id for finding in scan.verdict.findings}
-        return policy, Accepted(acceptances.list_of_image(reader, image, digest, ids, stock.clock()))
+        return policy, acceptances.list_of_image(reader, image, digest, ids, stock.clock())
 
     policy, accepted = await stock.db.read(load)
-    return await stock.db.read(lambda _: view(scan, policy, accepted))  # in a worker: thousands of findings
+    key = mark, policy, accepted
+    shown = last.view(key)
+    if shown is None:  # in a worker: thousands of findings
+        shown = await stock.db.read(lambda _: view(scan, policy, Accepted(accepted)))
+    last.keep(mark, key, shown)
+    return shown
 
 
 async def find_known(

@@ -31,6 +31,7 @@ from appliance.services.scan_child import Failed, ScanChild
 from appliance.services.scan_judging import Read, VulnerabilityData, judge, judge_again, state_of
 from appliance.services.scan_protocol import Begin
 from appliance.services.scan_reading import ScanOptions, claims_of, lost
+from appliance.services.scan_shown import Last
 from appliance.services.stock import Stock
 
 _LARGEST_CONFIG = 4 << 20  # bytes of a config that is opened for the diff_ids it claims
@@ -65,6 +66,7 @@ class Scanner:
         self.file = file
         self.options = options
         self.data = data
+        self.last = Last()
         self.file_turns = asyncio.Semaphore(_FILE_TURNS)  # who reads one file of a layer for a person
 
     def is_stale(self, standing: scans.Standing) -> bool:
