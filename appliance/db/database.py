@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from appliance.db import migrate
+from appliance.db.changes import Changes
 from appliance.db.replica import Replica
 from appliance.errors import ConfigInvalid, ScrError, Stopping, StorageFull, StoreFailed
 from appliance.logs import Log
@@ -124,6 +125,7 @@ class Database:
         self._closed = False
         self._gate = threading.Lock()  # nothing is asked for behind the None that ends the writer
         self.epoch = 0  # grows with every commit; caches of decisions are keyed by it
+        self.changes = Changes()
         self.bell: Callable[[], None] = lambda: None  # called in the writer after a commit that rings
         self.replica: Replica | None = None  # waited for after each commit that changed something
         self._rings = False
@@ -136,6 +138,7 @@ class Database:
         # a checkpoint at the end would take from the log what the replica does not have yet
         self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(replicated))
         migrate.run(self._writer)
+        self.changes.watch(self._writer)
         self.reader = Reader(self._connect(read_only=True))  # for point reads on the loop
         self._free: queue.SimpleQueue[Reader | None] = queue.SimpleQueue()  # None: closed, for whoever comes still
         for _ in range(_READERS):
@@ -271,6 +274,7 @@ class Database:
                 self._writer.execute("ROLLBACK")
             raise
         self.epoch += 1
+        self.changes.publish()
         if self._rings:
             self.bell()
 

@@ -212,9 +212,15 @@ def restore(tx: Transaction, image: ImageId) -> None:
     tx.execute("UPDATE images SET removed_at = NULL WHERE id = ?", (image,))
 
 
-def begin_purge(tx: Transaction, image: ImageId) -> None:
-    """Write down that its data begin to go: from now on it cannot come back."""
-    tx.execute("UPDATE images SET purging = 1 WHERE id = ? AND NOT purging", (image,))
+def begin_purge(tx: Transaction, image: ImageId, before: Timestamp) -> bool:
+    """Write down that the data of an image removed at or before `before` begin to go: from now on it cannot come back.
+
+    False where it came back already.
+    """
+    row = tx.one("SELECT purging FROM images WHERE id = ? AND removed_at <= ?", (image, before))
+    if row is not None and not row[0]:
+        tx.execute("UPDATE images SET purging = 1 WHERE id = ?", (image,))
+    return row is not None
 
 
 def is_live(reader: Reader, image: ImageId) -> bool:
@@ -261,6 +267,18 @@ def list_removed(reader: Reader, before: Timestamp, limit: int) -> list[ImageId]
     """Return images removed at or before `before`."""
     sql = "SELECT id FROM images WHERE removed_at <= ? ORDER BY removed_at LIMIT ?"
     return [ImageId(row[0]) for row in reader.rows(sql, (before, limit))]
+
+
+REMOVED = """
+SELECT removed_at, id FROM images WHERE removed_at <= ? AND (removed_at, id) > (?, ?) ORDER BY removed_at, id LIMIT ?
+"""
+
+
+def list_removed_after(
+    reader: Reader, last: tuple[Timestamp, int], before: Timestamp, limit: int
+) -> list[tuple[Timestamp, ImageId]]:
+    """Return images removed at or before `before` with their times, behind that time and row."""
+    return [(Timestamp(row[0]), ImageId(row[1])) for row in reader.rows(REMOVED, (before, *last, limit))]
 
 
 def oldest_removal(reader: Reader) -> Timestamp | None:

@@ -211,15 +211,6 @@ def load(reader: Reader, manifest: ManifestId) -> tuple[ImageId, Digest, str, st
     return (ImageId(row[0]), from_bytes(row[1]), row[2], row[3], row[4]) if row else None
 
 
-def purge(tx: Transaction, image: ImageId, row: ManifestId, needs: list[tuple[Digest, int]]) -> None:
-    """Delete the manifest `row` of `image` and its `needs`."""
-    tx.execute_many(
-        "DELETE FROM needs WHERE image_id = :image AND digest = :digest AND kind = :kind AND manifest_id = :row",
-        ({"image": image, "digest": to_bytes(digest), "kind": kind, "row": row} for digest, kind in needs),
-    )
-    tx.execute("DELETE FROM manifests WHERE id = ?", (row,))
-
-
 def holding_index(reader: Reader, image: ImageId, digest: Digest) -> Digest | None:
     """Return a live index of `image` that lists `digest`, or None."""
     sql = (

@@ -1,6 +1,7 @@
 """Collection (`scr gc`): purge what was removed, condemn blobs nobody links, delete their bytes.
 
-Everything goes by index and in slices: a slice is one small transaction, so no request waits for collection.
+Everything goes by index and in slices: a slice is one small transaction, as large as nobody notices (pace.py), and what
+it takes was read and parsed before it, outside of the writer (purging.py); so no request waits for collection.
 Deleting takes exactly the generation it condemned (condemn: commit; delete bytes; delete row), so it can never meet a
 re-push, and a crash between any two steps is taken up again by the next run. What a run has freed is kept in the
 transactions that free it, so that a run that dies and is taken up again counts nothing twice.
@@ -8,21 +9,23 @@ transactions that free it, so that a run that dies and is taken up again counts 
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
-from appliance.db import blobs, deletions, facts, images, jobs, manifests, registries, repositories, tag_history, tags
+from appliance.db import blobs, deletions, facts, images, jobs, manifests, purges, registries, repositories, tag_history
 from appliance.db.blobs import Condemned
 from appliance.db.database import Reader, Transaction
-from appliance.domain.manifest import parse_manifest
+from appliance.db.purges import Doomed, Link
 from appliance.domain.moment import HOUR, SECOND, Timestamp
-from appliance.domain.names import algorithm_of
-from appliance.domain.registry import BlobId, ImageId, ManifestId
-from appliance.errors import ManifestInvalid
+from appliance.services import purging
 from appliance.services.course import UNFOLLOWED, Course
+from appliance.services.pace import Pace
+from appliance.services.purging import Emptying, Since
 from appliance.services.stock import Leases, Rules, Stock
 
-SLICE = 100  # rows in one transaction: some 5 ms of the writer
+T = TypeVar("T")
+_SLICE = 100  # rows that are only marked, or have nothing left, in one transaction
 _BULK = 250  # condemned generations at once: an object store deletes them, under each name they may have, in one call
 
 
@@ -57,9 +60,10 @@ async def collect(stock: Stock, *, started: Timestamp, course: Course = UNFOLLOW
     freed = await _Run(stock, now, started, course).free(before, Timestamp(now - stock.rules.restore_window))
     stock.leases.sweep(now)
     history_before = Timestamp(now - stock.rules.history_keep)
-    while await stock.db.write(lambda tx: tag_history.forget(tx, history_before, SLICE)):
+    pace = Pace()
+    while await pace.write(stock.db, lambda tx: tag_history.forget(tx, history_before, pace.size)):
         course.check()
-    while await stock.db.write(lambda tx: deletions.forget(tx, before, SLICE)):
+    while await pace.write(stock.db, lambda tx: deletions.forget(tx, before, pace.size)):
         course.check()
     await stock.db.write(lambda tx: facts.put(tx, "collected_at", str(now)))
     return freed
@@ -86,7 +90,7 @@ def has_work(reader: Reader, rules: Rules, now: Timestamp, *, started: Timestamp
     """Whether a collection now would find anything to do."""
     before = Timestamp(now - rules.recycle)
     return bool(
-        (_may_settle(rules, now, started) and blobs.list_suspects(reader, now, 1))
+        (_may_settle(rules, now, started) and purges.list_suspects(reader, now, 1))
         or blobs.list_condemned(reader, 0, Timestamp(now - rules.restore_window), 1)
         or manifests.list_removed(reader, before, 1)
         or images.list_removed(reader, before, 1)
@@ -147,7 +151,7 @@ class _Run:
         self._may_settle = _may_settle(stock.rules, now, started)
         self._course = course
         self._is_urgent = is_urgent
-        self._purged = 0  # manifests, in the step under way
+        self._pace = Pace(is_urgent=is_urgent)
         self.done = course.checkpoint(Collected) or Collected()
 
     async def free(self, before: Timestamp, condemned_before: Timestamp) -> Collected:
@@ -161,84 +165,60 @@ class _Run:
             is_settled = not await self._purge_empty(before) and was == self.done
         return await self.delete_condemned(condemned_before)
 
-    async def _write(self, step: Callable[[Transaction], Collected]) -> Collected:
-        """Do one step, and keep what it has freed in the same transaction; return that."""
+    async def _write(self, step: Callable[[Transaction], tuple[Collected, T]]) -> T:
+        """Do one step, and keep what it has freed in the same transaction; return what it says besides."""
 
-        def write(tx: Transaction) -> Collected:
-            found = step(tx)
+        def write(tx: Transaction) -> tuple[Collected, T]:
+            found, said = step(tx)
             if found != Collected():
                 self._course.keep_in(tx, self.done + found)
-            return found
+            return found, said
 
-        found = await self._stock.db.write(write)
+        found, said = await self._pace.write(self._stock.db, write)
         self.done += found
         self._course.check()
-        return found
+        return said
 
     async def _purge_removed(self, before: Timestamp) -> None:
         """Delete what manifests, images and repositories whose recycle time is over hold."""
+        read = self._stock.db.read
+        for mark in (_drop_repositories, _drop_images):
+            while await self._write(partial(_count, step=partial(mark, before=before))):
+                pass
+        since = purging.BEGIN
+        while emptying := await read(partial(purging.find_images, since=since, before=before, limit=self._pace.size)):
+            since = await self._write(partial(self._purge_images, since=since, emptying=emptying, before=before))
+        while doomed := await read(partial(purging.find_removed, before=before, limit=self._pace.size)):
+            await self._write(partial(self._purge_manifests, doomed=doomed, before=before))
 
-        def of_images(tx: Transaction) -> int:
-            count = 0
-            for image in images.list_removed(tx, before, SLICE):
-                if count < SLICE:  # one image may have thousands of manifests
-                    images.begin_purge(tx, image)
-                    found = manifests.list_of_image(tx, image, SLICE - count)
-                    self._purge(tx, found)
-                    count += len(found) + tags.drop_of_image(tx, image, self._now, SLICE)
-                    count += blobs.check_image(tx, image, self._now, SLICE)
-            return count
+    def _purge_images(
+        self, tx: Transaction, since: Since, emptying: list[Emptying], before: Timestamp
+    ) -> tuple[Collected, Since]:
+        purged = purging.purge_images(tx, since, emptying, before, self._now, self._pace.size)
+        return Collected(manifests=purged.manifests), purged.since
 
-        def of_manifests(tx: Transaction) -> int:
-            found = manifests.list_removed(tx, before, SLICE)
-            self._purge(tx, found)
-            return len(found)
-
-        steps = (partial(_drop_repositories, before=before), partial(_drop_images, before=before))
-        for step in (*steps, of_images, of_manifests):
-            is_done = False
-            while not is_done:
-                is_done = not await self._count(step)
-
-    async def _count(self, step: Callable[[Transaction], int]) -> int:
-        """Do one step that frees no bytes yet; return how many rows it has touched."""
-        seen = 0
-
-        def write(tx: Transaction) -> Collected:
-            nonlocal seen
-            self._purged = 0
-            seen = step(tx)
-            return Collected(manifests=self._purged)
-
-        await self._write(write)
-        return seen
-
-    def _purge(self, tx: Transaction, found: list[ManifestId]) -> None:
-        self._purged += sum(_purge_manifest(tx, manifest, self._now) for manifest in found)
+    def _purge_manifests(self, tx: Transaction, doomed: list[Doomed], before: Timestamp) -> tuple[Collected, None]:
+        return Collected(manifests=purging.purge_removed(tx, doomed, before, self._now)), None
 
     async def _settle_links(self) -> None:
         """Look at links whose time has come."""
-        leases = self._stock.leases
         seen = -1
-
-        def settle(tx: Transaction) -> Collected:
-            nonlocal seen
-            suspects = blobs.list_suspects(tx, self._now, SLICE)
-            seen, gone = len(suspects), 0
-            for suspect in suspects:
-                asked.add((suspect.image, suspect.blob.id))
-                if leases.may_go(suspect.image, suspect.blob.id, self._now):
-                    gone += blobs.settle(tx, suspect, self._now)
-                else:
-                    blobs.postpone(tx, suspect, Timestamp(self._now + Leases.LENGTH))
-            return Collected(links=gone)
-
         while seen:
-            asked: set[tuple[ImageId, BlobId]] = set()
+            asked: set[Link] = set()
             try:
-                await self._write(settle)
+                seen = await self._write(partial(self._settle, asked=asked))
             finally:
-                leases.settled(asked)
+                self._stock.leases.settled(asked)
+
+    def _settle(self, tx: Transaction, asked: set[Link]) -> tuple[Collected, int]:
+        """Decide some links, and say in `asked` which; return how many there were."""
+        leases = self._stock.leases
+        suspects = purges.list_suspects(tx, self._now, self._pace.size)
+        asked.update(suspects)
+        going = [link for link in suspects if leases.may_go(*link, self._now)]
+        held = set(suspects).difference(going)
+        purges.postpone(tx, list(held), Timestamp(self._now + Leases.LENGTH))
+        return Collected(links=purges.settle(tx, going, self._now)), len(suspects)
 
     async def _purge_empty(self, before: Timestamp) -> int:
         """Delete rows of images and repositories that are removed, or never got a manifest, and have nothing left.
@@ -248,13 +228,15 @@ class _Run:
         hidden_before = _hidden_before(self._stock.rules, self._now)
 
         def purge(tx: Transaction) -> int:
-            found = (*images.list_removed(tx, before, SLICE), *images.list_hidden(tx, hidden_before, SLICE))
+            found = (*images.list_removed(tx, before, _SLICE), *images.list_hidden(tx, hidden_before, _SLICE))
             gone = sum(images.purge(tx, image) for image in found) + sum(
-                repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, SLICE)
+                repositories.purge(tx, repository) for repository in repositories.list_removed(tx, before, _SLICE)
             )
-            return gone + sum(registries.purge(tx, registry) for registry in registries.list_removed(tx, before, SLICE))
+            return gone + sum(
+                registries.purge(tx, registry) for registry in registries.list_removed(tx, before, _SLICE)
+            )
 
-        return await self._count(purge)
+        return await self._write(partial(_count, step=purge))
 
     async def delete_condemned(self, before: Timestamp) -> Collected:
         """Delete the bytes of generations condemned at or before `before`; return all that this run has freed.
@@ -274,12 +256,17 @@ class _Run:
         return self.done
 
 
+def _count(tx: Transaction, step: Callable[[Transaction], int]) -> tuple[Collected, int]:
+    """Do a step that frees no bytes yet; return how many rows it has touched."""
+    return Collected(), step(tx)
+
+
 def _drop_repositories(tx: Transaction, *, before: Timestamp) -> int:
     """Remove repositories of registries whose recycle time is over, as if they had been then; return how many."""
     count = 0
-    for registry in registries.list_removed(tx, before, SLICE):
+    for registry in registries.list_removed(tx, before, _SLICE):
         registries.begin_purge(tx, registry)
-        for repository in registries.live_repositories(tx, registry, SLICE - count):
+        for repository in registries.live_repositories(tx, registry, _SLICE - count):
             repositories.remove(tx, repository, before)
             count += 1
     return count
@@ -288,30 +275,12 @@ def _drop_repositories(tx: Transaction, *, before: Timestamp) -> int:
 def _drop_images(tx: Transaction, *, before: Timestamp) -> int:
     """Remove images of repositories whose recycle time is over, as if they had been then; return how many."""
     count = 0
-    for repository in repositories.list_removed(tx, before, SLICE):
+    for repository in repositories.list_removed(tx, before, _SLICE):
         repositories.begin_purge(tx, repository)
-        for image in repositories.live_images(tx, repository, SLICE - count):
+        for image in repositories.live_images(tx, repository, _SLICE - count):
             images.remove(tx, image, before)
             count += 1
     return count
-
-
-def _purge_manifest(tx: Transaction, row: ManifestId, now: Timestamp) -> int:
-    """Delete a manifest with its needs and tags; its blobs are looked at next; its copy in the store is condemned."""
-    loaded = manifests.load(tx, row)
-    if loaded is None:
-        return 0
-    image, digest, generation, media_type, body = loaded
-    try:
-        needs = manifests.needs_of(parse_manifest(body, media_type, algorithm_of(digest)))
-    except ManifestInvalid:  # an older program took what this one would refuse: look its needs up the long way
-        needs = manifests.recorded_needs(tx, image, row)
-    for name, _ in tags.of_manifest(tx, row):
-        tags.remove(tx, image, name, "collection", now, "image deleted")
-    manifests.purge(tx, image, row, needs)
-    blobs.check_later(tx, image, [part for part, kind in needs if kind != manifests.SUBJECT], now)
-    blobs.condemn_generation(tx, "manifest", digest, generation, "", len(body), now)
-    return 1
 
 
 async def _delete(stock: Stock, condemned: list[Condemned]) -> list[Condemned]:
@@ -332,9 +301,9 @@ def _condemned_after(last: int, before: Timestamp) -> Callable[[Reader], list[Co
     return lambda reader: blobs.list_condemned(reader, last, before, _BULK)
 
 
-def _acquit(done: list[int], freed: Collected) -> Callable[[Transaction], Collected]:
-    def write(tx: Transaction) -> Collected:
+def _acquit(done: list[int], freed: Collected) -> Callable[[Transaction], tuple[Collected, None]]:
+    def write(tx: Transaction) -> tuple[Collected, None]:
         blobs.acquit(tx, done)
-        return freed
+        return freed, None
 
     return write

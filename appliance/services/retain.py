@@ -1,8 +1,9 @@
 """Tag deletion: the policy test and the run, by one plan.
 
-A run plans from one look at the image and lets go in slices, each one transaction that first asks whether anything
-changed since: a push, a moved tag, a lock, an edit, a pull. If so it plans anew, so it never takes what a test at that
-moment would not list. Broken off anywhere it goes on at the next run, and what went can be undone like any deletion.
+A run plans from one look at the image and lets go in slices, as large as nobody notices (pace.py). Each is one
+transaction, which first asks whether anything changed since: a push, a moved tag, a lock, an edit, a pull. If so it
+plans anew, so it never takes what a test at that moment would not list. Broken off anywhere it goes on at the next run,
+and what went can be undone like any deletion.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,9 +29,9 @@ from appliance.domain.rights import Rights
 from appliance.errors import NameUnknown
 from appliance.services import freeing, guard
 from appliance.services.course import UNFOLLOWED, Course
+from appliance.services.pace import Pace
 from appliance.services.stock import Stock, new_public_id
 
-SLICE = 100  # digests in one transaction, unless more must go together
 _TURNS = 100  # plans of one run: an image that changes all the time is left to the next one
 APPLIANCE = Caller(Principal(PrincipalKind.APPLIANCE, "retention"), Rights(()), "")
 
@@ -113,14 +114,15 @@ class _Running:
         self._image = image
         self._now = now
         self._course = course
+        self._pace = Pace()
         self._gone = course.checkpoint(_Gone) or _Gone()
 
     async def follow(self, seen: _Seen) -> bool:
         """Let go what the plan says; False where something changed: then plan anew."""
         seq, total = seen.facts.seq, self._gone.manifests + len(seen.plan.going)
-        for part in _slices(seen.plan):
+        for part in _slices(seen.plan, self._pace):
             self._course.check()
-            taken = await self._stock.db.write(partial(self._take, seen=seen, part=part, seq=seq))
+            taken = await self._pace.write(self._stock.db, partial(self._take, seen=seen, part=part, seq=seq))
             if taken is None:
                 return False
             seq, self._gone = taken.seq, taken.gone
@@ -202,12 +204,12 @@ def _look(reader: Reader, image: ImageId, policy: TagDeletion | None, now: Times
     return _Seen(in_force, facts, retention.plan(in_force, facts.candidates, now, held=held))
 
 
-def _slices(plan: Plan) -> Iterator[list[Verdict]]:
-    """Yield what goes, whole units together, some SLICE digests at a time."""
+def _slices(plan: Plan, pace: Pace) -> Iterator[list[Verdict]]:
+    """Yield what goes, whole units together, some digests at a time, as many as `pace` says then."""
     by_digest = {verdict.digest: verdict for verdict in plan.going}
     part: list[Verdict] = []
     for unit in plan.units:
-        if part and len(part) + len(unit) > SLICE:
+        if part and len(part) + len(unit) > pace.size:
             yield part
             part = []
         part += [by_digest[digest] for digest in unit]

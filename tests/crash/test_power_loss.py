@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash.disk import Disk, Outcome
 from tests.crash.inspection import inspect
+from tests.crash.server import PATIENCE_S
 from tests.crash.story import Chapter, Story, record
 
 SEED = 20261123
@@ -59,6 +60,7 @@ def test_the_story_has_a_chapter_for_each_operation(story: Story) -> None:
     assert tuple(chapter.name for chapter in story.chapters) == CHAPTERS
 
 
+@pytest.mark.timeout(PATIENCE_S)
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_no_power_loss_loses_what_was_acknowledged(
     story: Story, name: str, quick_folder: Path, *, is_long: bool

@@ -1,17 +1,22 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from appliance.blobstore.files import Files
+from appliance.db import deletions
+from appliance.db.database import Reader, Transaction
 from appliance.domain.moment import DAY, HOUR, SECOND, Timestamp
 from appliance.domain.names import Digest, RepositoryName
 from appliance.domain.registry import BlobId, StoredBlob
 from appliance.errors import BlobNeeded, BlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown, StoreFailed
-from appliance.services import collect, delete, forecast, sweep
+from appliance.services import collect, delete, forecast, pace, purging, sweep, undo
 from appliance.services.stock import Leases
 from tests import make
 from tests.services.conftest import House
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
 LOOSE = make.Blob(b"nobody needs this")
@@ -394,12 +399,12 @@ async def test_strays_are_swept_after_the_grace_time_and_nothing_else(house: Hou
 
 
 async def test_more_than_a_slice_is_collected_in_one_run(house: House) -> None:
-    for number in range(collect.SLICE + 20):
+    for number in range(pace.MOST + 20):
         await house.push_blob("pay/api", make.Blob(b"%d" % number))
 
     found = await house.collect(after=2 * HOUR)
 
-    assert found.blobs == collect.SLICE + 20
+    assert found.blobs == pace.MOST + 20
     assert house.lying() == []
 
 
@@ -490,8 +495,58 @@ async def test_a_stored_manifest_that_would_be_refused_today_is_purged_all_the_s
 
     await house.push("pay/api", IMAGE, "1")
     await delete_manifest(house, "pay/api", IMAGE)
-    monkeypatch.setattr(collect, "parse_manifest", refuse)
+    monkeypatch.setattr(purging, "parse_manifest", refuse)
 
     await house.collect(after=2 * DAY)
 
     assert [house.count(table) for table in ("manifests", "needs", "links", "blobs")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("what", ["manifest", "image"])
+async def test_what_comes_back_between_look_up_and_purge_stays(house: House, what: str) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    if what == "manifest":
+        await delete_manifest(house, "pay/api", IMAGE)
+    else:
+        await delete.delete_image(house.stock, house.grant("pay/api"), Timestamp(house.now))
+    read, deletion = house.stock.db.read, deletions.list_page(house.stock.db.reader, house.site.registry, 1 << 60, 1)[0]
+
+    async def bring_back(function: Callable[[Reader], T]) -> T:
+        found = await read(function)
+        if found and house.stock.db.read is not read:  # what goes was just looked up
+            house.stock.db.read = read  # type: ignore[method-assign]  # the double is used once
+            if what == "manifest":
+                await house.put("pay/api", IMAGE, "1")
+            else:
+                await undo.undo(house.stock, house.grant("pay/api").caller, deletion, Timestamp(house.now))
+        return found
+
+    house.stock.db.read = bring_back  # type: ignore[method-assign]  # a double
+    done = await house.collect(after=30 * HOUR)
+
+    assert house.stock.db.read is read
+    assert (done.manifests, done.blobs) == (0, 0)
+    assert house.tags("pay/api") == {"1": IMAGE.digest}
+    await house.assert_whole("pay/api", IMAGE)
+
+
+async def test_an_image_with_many_tags_is_purged_some_rows_at_a_time(house: House) -> None:
+    names = [f"t{number}" for number in range(3 * pace.MOST)]
+    await house.push("pay/api", IMAGE, *names)
+    await delete.delete_image(house.stock, house.grant("pay/api"), Timestamp(house.now), purge=True)
+    most, write = 0, house.stock.db.write
+
+    async def watch(function: Callable[[Transaction], T]) -> T:
+        nonlocal most
+        was = house.count("tags")
+        done = await write(function)
+        most = max(most, was - house.count("tags"))
+        return done
+
+    house.stock.db.write = watch  # type: ignore[method-assign]  # a double
+    done = await house.collect(after=1)
+
+    assert 0 < most <= pace.MOST
+    assert done.manifests == 1
+    assert [house.count(table) for table in ("tags", "manifests", "images")] == [0, 0, 0]
+    assert house.count("tag_history") == len(names)

@@ -17,7 +17,7 @@ from appliance.domain.registry import ImageId
 from appliance.domain.retention import Reason
 from appliance.domain.revision import ANY
 from appliance.errors import Conflict, NameUnknown
-from appliance.services import delete, retain, retention_orders, simulate, tagging, undo
+from appliance.services import delete, pace, retain, retention_orders, simulate, tagging, undo
 from appliance.services.amend import ImageEdit, edit_image
 from appliance.services.course import UNFOLLOWED
 from appliance.services.retain import Ran
@@ -308,7 +308,7 @@ async def test_an_attempt_after_an_interruption_counts_and_undoes_what_went_befo
     with pytest.raises(Asked):
         await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now), course)
     house.now += 2 * DAY
-    course.left = 2
+    course.left = 250
 
     done = await retain.run(house.stock, house.image_id(NAME), Timestamp(house.now), course)
     recorded = house.stock.db.reader.one("SELECT count(*), sum(tags), max(deleted_at) FROM deletions")
@@ -328,7 +328,7 @@ async def test_a_run_that_is_undone_in_its_midst_ends_as_a_deletion_of_its_own(h
     async def undo_it() -> None:
         begun = house.stock.db.reader.one("SELECT public_id FROM deletions")
         assert begun is not None
-        assert await bring_back(house, begun[0]) == 100
+        assert await bring_back(house, begun[0]) == pace.FIRST
 
     await before_each_write(house, 2, undo_it)
     done = await run(house)
@@ -349,9 +349,9 @@ async def test_a_run_that_was_called_off_goes_on_where_it_was(house: House) -> N
     left = len(digests(house))
     done = await run(house)
 
-    assert (course.far, len(course.said), left) == ((100, 250), 100, 150)
+    assert (course.far, len(course.said), left) == ((pace.FIRST, 250), pace.FIRST, 250 - pace.FIRST)
     assert "it was pushed 40 days ago" in course.said[0]
-    assert (done.manifests, done.is_whole) == (150, True)
+    assert (done.manifests, done.is_whole) == (250 - pace.FIRST, True)
     assert digests(house) == set()
 
 
