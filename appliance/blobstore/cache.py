@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.blobstore.cipher import Content
+from appliance.blobstore.fetching import Fetched
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import Forms, size_of
 from appliance.blobstore.names import BLOBS, path_of
@@ -33,7 +33,7 @@ from appliance.domain.registry import StoredBlob
 from appliance.errors import BlobBroken, ScrError, StoreFailed
 
 T = TypeVar("T")
-Fetch = Callable[[StoredBlob], AsyncGenerator[tuple[int, Content, Content], None]]  # number, as it lies, content
+Fetch = Callable[[StoredBlob], AsyncGenerator[Fetched, None]]  # all chunks, as the store has them
 
 _AT_ONCE = 8  # blobs fetched at the same time; others are read past the cache
 _SHARE = 2  # a blob larger than this part of the limit is not kept: it would push out too much
@@ -211,9 +211,9 @@ class _Fill:
             if form.start:
                 os.pwrite(descriptor, self.blob.sums, 0)
             async with aclosing(fetch(self.blob)) as chunks:
-                async for index, raw, content in chunks:
-                    await self._run(_keep, descriptor, raw, form.place(index)[0], state, content)
-                    self._arrived = index + 1
+                async for chunk in chunks:
+                    await self._run(_keep, descriptor, form.place(chunk.index)[0], state, chunk)
+                    self._arrived = chunk.index + 1
                     self._ring()
         finally:
             os.close(descriptor)
@@ -260,12 +260,15 @@ class _Fill:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
 
-def _keep(descriptor: int, raw: Content, offset: int, state: "hashlib._Hash", content: Content) -> None:
+def _keep(descriptor: int, offset: int, state: "hashlib._Hash", chunk: Fetched) -> None:
     """Write a chunk as it lies in the store and hash its content (in a worker thread)."""
-    while raw:
-        written = os.pwrite(descriptor, raw, offset)
-        raw, offset = memoryview(raw)[written:], offset + written
-    state.update(content)
+    for part in chunk.raw:
+        left = memoryview(part)
+        while left:
+            written = os.pwrite(descriptor, left, offset)
+            left, offset = left[written:], offset + written
+    for part in chunk.content:
+        state.update(part)
 
 
 def _name(blob: StoredBlob) -> str:

@@ -22,7 +22,7 @@ copy of it, so a file cannot be put in the place of another either.
 import hmac
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -130,23 +130,18 @@ class FileCipher:
         except InvalidTag as error:
             raise BlobBroken(f"chunk {index} of an encrypted file is not what was stored") from error
 
-    def open_range(self, sealed: Content, size: int, first: int) -> bytearray:
-        """Return the content of the chunks in `sealed`, from chunk `first` of a file with `size` bytes of content.
+    def open_range(self, sealed: Sequence[Content], size: int, first: int) -> bytearray:
+        """Return the content of the chunks that `sealed` make up, from chunk `first` of a file with `size` bytes.
 
         Raises BlobBroken if one of them changed.
         """
         last = piece_count(size) - 1
-        count = -(-len(sealed) // SEALED)
+        count = -(-sum(map(len, sealed)) // SEALED)
         content = bytearray(min(count * PIECE, size - first * PIECE))
-        view, into = memoryview(sealed), memoryview(content)
-        for number in range(count):
+        into = memoryview(content)
+        for number, chunk in enumerate(_cut(sealed)):
             index = first + number
-            self.open(
-                view[number * SEALED : (number + 1) * SEALED],
-                index,
-                into[number * PIECE : (number + 1) * PIECE],
-                is_last=index == last,
-            )
+            self.open(chunk, index, into[number * PIECE : (number + 1) * PIECE], is_last=index == last)
         return content
 
     def seal_tail(self, content: Content, index: int) -> bytes:
@@ -169,6 +164,23 @@ class FileCipher:
 
     def _prove(self, text: bytes) -> bytes:
         return hmac.digest(self._header, text, "sha256")[:_PROOF]
+
+
+def _cut(parts: Sequence[Content]) -> Iterator[Content]:
+    """Yield what `parts` make up in encrypted chunks; only one that lies across two parts is copied."""
+    held: list[memoryview] = []
+    gathered = 0
+    for part in parts:
+        left = memoryview(part)
+        while left:
+            taken, left = left[: SEALED - gathered], left[SEALED - gathered :]
+            held.append(taken)
+            gathered += len(taken)
+            if gathered == SEALED:
+                yield held[0] if len(held) == 1 else b"".join(held)
+                held, gathered = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def _nonce(index: int) -> bytes:

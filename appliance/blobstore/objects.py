@@ -32,6 +32,8 @@ Buffer = bytes | memoryview  # what the library's own kind of bytes can be seen 
 
 BULK = 1000  # keys of one deletion: the API's limit
 _PIECE = 1 << 20  # bytes; what is waited for at once: each piece comes from another thread, which costs time of its own
+_LEAST = 128 << 10
+_TOGETHER = 8 << 20  # bytes of pieces that all readers wait for: many of them get smaller ones
 _KEY_KEPT = timedelta(minutes=2)  # an access key is asked for again after that: it may have been rotated
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -56,6 +58,12 @@ class Objects:
         self._wallet = wallet
         self._patience = patience
         self._client = _client(bucket, wallet)
+        self._readers = 0
+
+    @property
+    def piece(self) -> int:
+        """How many bytes one more reader waits for at once: some five pieces of each reader are in memory."""
+        return max(_LEAST, min(_PIECE, _TOGETHER // max(self._readers, 1)))
 
     async def put(self, key: str, content: bytes | memoryview) -> None:
         """Store a small object."""
@@ -81,23 +89,27 @@ class Objects:
         A break in the middle is asked for again from there; it ends only when nothing came for the whole deadline.
         """
         at = start
-        while at < end:
-            pieces = await self._patience.ask(partial(self._open, key, at, end))
-            try:
-                async for piece in pieces:
-                    at += len(piece)
-                    yield piece
-            except (StoreDown, TimeoutError):
-                continue
-            finally:
-                await pieces.aclose()
+        self._readers += 1
+        try:
+            while at < end:
+                pieces = await self._patience.ask(partial(self._open, key, at, end))
+                try:
+                    async for piece in pieces:
+                        at += len(piece)
+                        yield piece
+                except (StoreDown, TimeoutError):
+                    continue
+                finally:
+                    await pieces.aclose()
+        finally:
+            self._readers -= 1
 
     async def _open(self, key: str, start: int, end: int) -> AsyncGenerator[memoryview, None]:
         """Return the stream of a range once its first piece is here: then it can be called a success."""
         try:
             with _told():
                 found = await obstore.get_async(self._client, key, options={"range": (start, end)})
-                stream = found.stream(min_chunk_size=_PIECE)
+                stream = found.stream(min_chunk_size=self.piece)
                 first = await anext(stream, None)
         except BlobUnknown:  # a store may lose sight of an object for a moment: a blob is not condemned for that
             with _told():

@@ -5,8 +5,7 @@
     <prefix>keys/keyring                              the copy of the keyring
     <prefix>backups/<name>                            snapshots of the database
 
-A seal copies the staged file to its final key and returns once the store has it whole. Reads check every chunk; a chunk
-that is not what was stored is fetched once more before the blob is called broken, for it may have changed on the way.
+A seal copies the staged file to its final key and returns once the store has it whole.
 """
 
 import asyncio
@@ -22,8 +21,9 @@ from typing import TypeVar
 from appliance.blobstore.bucket import Bucket, Wallet
 from appliance.blobstore.cache import Cache
 from appliance.blobstore.cipher import Content
+from appliance.blobstore.fetching import Fetched, Fetching
 from appliance.blobstore.files import Files, failed
-from appliance.blobstore.forms import SUFFIXES, Form, Forms, size_in
+from appliance.blobstore.forms import SUFFIXES, Forms, size_in
 from appliance.blobstore.multipart import Multipart
 from appliance.blobstore.names import BLOBS, MANIFESTS, QUARANTINE, lying_by_name, path_of
 from appliance.blobstore.objects import Found, Objects
@@ -35,14 +35,13 @@ from appliance.blobstore.store import Lying, Salvaged
 from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import Digest
 from appliance.domain.registry import StoredBlob
-from appliance.errors import BlobBroken, BlobUnknown, StoreFailed
+from appliance.errors import BlobUnknown, StoreFailed
 
 T = TypeVar("T")
 
 SINGLE = 16 << 20  # bytes; a file up to that size is stored by one request
 _PROBE = "keys/keyring"  # what is asked for to learn whether the store answers: it need not be there
 _PROBE_S = 2.0
-_TRIES = 5  # to get a chunk that is right
 _THREADS = 8  # connections of uploads in parts
 
 
@@ -108,88 +107,32 @@ class S3Store:
                     yield chunk
             if start >= end:
                 return
-        async with aclosing(self.checked(blob, start // CHUNK, last)) as chunks:
-            async for index, _, content in chunks:
+        async with aclosing(self._fetch(blob, start // CHUNK, last)) as fetched:
+            async for one in fetched:
+                content = one.content
                 if first == last:  # a small blob, or a range inside one chunk: the next one is likely near it
-                    self._memory.put(key, bytes(content))
-                base = index * CHUNK
-                yield memoryview(content)[max(start - base, 0) : end - base]
+                    content = [whole := b"".join(content)]
+                    self._memory.put(key, whole)
+                base = one.index * CHUNK
+                for part in content:
+                    if wanted := memoryview(part)[max(start - base, 0) : max(end - base, 0)]:
+                        yield wanted
+                    base += len(part)
 
     async def fresh(self, blob: StoredBlob) -> AsyncGenerator[memoryview, None]:
         """Yield all of `blob` from the store."""
         if blob.size:
             async with aclosing(self.whole(blob)) as chunks:
-                async for _, _, content in chunks:
-                    yield memoryview(content)
+                async for chunk in chunks:
+                    for part in chunk.content:
+                        yield memoryview(part)
 
-    def whole(self, blob: StoredBlob) -> AsyncGenerator[tuple[int, Content, Content], None]:
-        """Yield all chunks of `blob` with their numbers: as they lie there, and their content, checked."""
-        return self.checked(blob, 0, (blob.size - 1) // CHUNK)
+    def whole(self, blob: StoredBlob) -> AsyncGenerator[Fetched, None]:
+        """Yield all chunks of `blob`."""
+        return self._fetch(blob, 0, (blob.size - 1) // CHUNK)
 
-    async def checked(
-        self, blob: StoredBlob, first: int, last: int
-    ) -> AsyncGenerator[tuple[int, Content, Content], None]:
-        """Yield the chunks `first` to `last` with their numbers: as they lie there, and their content, checked."""
-        form, key = self.forms.of(blob), _key(blob)
-        try:
-            async with aclosing(self._raw(key, form, first, last)) as chunks:
-                async for index, raw in chunks:
-                    found: Content = raw
-                    try:
-                        content = form.open(found, index)
-                    except BlobBroken:
-                        found, content = await self._again(key, form.place(index), partial(form.open, index=index))
-                    yield index, found, content
-        except BlobUnknown as error:
-            raise BlobBroken(f"the bytes of {blob.digest} are gone from the store") from error
-
-    async def _raw(self, key: str, form: Form, first: int, last: int) -> AsyncGenerator[tuple[int, memoryview], None]:
-        """Yield what lies at the places of the chunks `first` to `last`; before the first one the header is checked."""
-        start = 0 if first == 0 else form.place(first)[0]
-        offset, size = form.place(last)
-        index, wanted = (-1, form.start) if first == 0 and form.start else (first, form.place(first)[1])
-        held: list[memoryview] = []
-        gathered = 0
-        async with aclosing(self.objects.read(key, start, offset + size)) as pieces:
-            async for piece in pieces:
-                held.append(piece)
-                gathered += len(piece)
-                if gathered < wanted:
-                    continue
-                view = memoryview(b"".join(held)) if len(held) > 1 else piece
-                while gathered >= wanted and index <= last:
-                    raw, view = view[:wanted], view[wanted:]
-                    gathered -= wanted
-                    if index < 0:
-                        await self._check_start(key, form, raw)
-                    else:
-                        yield index, raw
-                    index += 1
-                    wanted = form.place(index)[1] if index <= last else 0
-                held = [view]
-
-    async def _check_start(self, key: str, form: Form, raw: Content) -> None:
-        try:
-            form.check_start(raw)
-        except BlobBroken:
-            await self._again(key, (0, form.start), form.check_start)
-
-    async def _again(self, key: str, place: tuple[int, int], check: Callable[[Content], T]) -> tuple[bytes, T]:
-        """Return some bytes fetched anew, and what `check` makes of them.
-
-        Raises BlobBroken when the same wrong bytes come twice: what changes on the way changes differently each time.
-        """
-        before, left = b"", _TRIES
-        while True:
-            async with aclosing(self.objects.read(key, place[0], sum(place))) as pieces:
-                raw = b"".join([piece async for piece in pieces])
-            try:
-                return raw, check(raw)
-            except BlobBroken:
-                left -= 1
-                if raw == before or not left:
-                    raise
-                before = raw
+    def _fetch(self, blob: StoredBlob, first: int, last: int) -> AsyncGenerator[Fetched, None]:
+        return Fetching(self.objects, _key(blob), self.forms.of(blob)).chunks(blob, first, last)
 
     async def seal(self, staged: Path, blob: StoredBlob) -> None:
         """Copy `staged` to its final key; it is gone then."""
@@ -279,12 +222,12 @@ class S3Store:
         descriptor = await self._run(files.create, staged)
         try:
             offset = await self._run(
-                _write, files, descriptor, staged, blob.sums if self.forms.of(blob).start else b"", 0
+                _write, files, descriptor, staged, [blob.sums] if self.forms.of(blob).start else [], 0
             )
             if blob.size:
                 async with aclosing(self.whole(blob)) as chunks:
-                    async for _, raw, _ in chunks:
-                        offset = await self._run(_write, files, descriptor, staged, raw, offset)
+                    async for chunk in chunks:
+                        offset = await self._run(_write, files, descriptor, staged, chunk.raw, offset)
             await self._run(files.sync, descriptor, staged)
         finally:
             os.close(descriptor)
@@ -317,9 +260,9 @@ class S3Store:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
 
-def _write(files: Files, descriptor: int, path: Path, content: Content, offset: int) -> int:
-    files.write(descriptor, path, [memoryview(content)], offset)
-    return offset + len(content)
+def _write(files: Files, descriptor: int, path: Path, parts: Sequence[Content], offset: int) -> int:
+    files.write(descriptor, path, [memoryview(part) for part in parts], offset)
+    return offset + sum(map(len, parts))
 
 
 def _key(blob: StoredBlob) -> str:

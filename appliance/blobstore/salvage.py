@@ -79,7 +79,7 @@ def _open_pieces(exactly: "_Exactly", cipher: FileCipher, header: Header) -> Ite
     for first in range(0, piece_count(header.size), _PIECES):
         left = header.size - first * PIECE
         sealed = exactly.take(min(_PIECES * SEALED, left + TAG * piece_count(left)))
-        yield cipher.open_range(sealed, header.size, first)
+        yield cipher.open_range([sealed], header.size, first)
     if exactly.take(1):
         raise BlobBroken("an encrypted file is longer than it says")
 

@@ -52,10 +52,13 @@ def sums_of(pieces: Iterable[bytes]) -> bytes:
     return summer.finish()
 
 
-def is_whole(chunk: bytes | bytearray | memoryview, sums: bytes, index: int) -> bool:
-    """Whether `chunk` is the chunk number `index` that `sums` was made of."""
+def is_whole(chunk: Iterable[bytes | bytearray | memoryview], sums: bytes, index: int) -> bool:
+    """Whether the parts of `chunk` make up the chunk number `index` that `sums` was made of."""
     wanted = sums[SUM * index : SUM * index + SUM]
-    return len(wanted) == SUM and crc32(chunk) == int.from_bytes(wanted)
+    found = 0
+    for part in chunk:
+        found = crc32(part, found)
+    return len(wanted) == SUM and found == int.from_bytes(wanted)
 
 
 def chunk_count(size: int) -> int:

@@ -23,7 +23,7 @@ def sealed_by(ring: Keyring) -> tuple[bytes, bytes]:
 
 
 def opened_by(ring: Keyring, file: tuple[bytes, bytes]) -> bytes:
-    return bytes(ring.of(file[0]).open_range(file[1], 5, 0))
+    return bytes(ring.of(file[0]).open_range([file[1]], 5, 0))
 
 
 @pytest.mark.parametrize("text", [MASTER.hex(), MASTER.hex().upper() + "\n", base64.b64encode(MASTER).decode()])

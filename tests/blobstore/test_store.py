@@ -169,7 +169,7 @@ async def test_a_reader_that_leaves_early_closes_the_file(bench: Bench) -> None:
     blob = await bench.seal(LARGE)
 
     chunks = bench.store.chunks(blob, 0, blob.size)
-    assert bytes(await anext(chunks)) == LARGE[:CHUNK]
+    assert LARGE.startswith(await anext(chunks))
     await chunks.aclose()
 
     assert not any(blob.generation in path for path in open_files())

@@ -34,8 +34,9 @@ def test_a_chunk_is_whole_only_with_its_own_sum() -> None:
     chunks = [b"a" * CHUNK, b"b" * 10]
     sums = sums_of(chunks)
 
-    assert is_whole(chunks[0], sums, 0)
-    assert is_whole(chunks[1], sums, 1)
-    assert not is_whole(chunks[1], sums, 0)
-    assert not is_whole(b"b" * 9, sums, 1)
-    assert not is_whole(b"", sums, 2)  # there is no such chunk
+    assert is_whole([chunks[0]], sums, 0)
+    assert is_whole([chunks[0][:10], b"", chunks[0][10:]], sums, 0)  # whatever it came in
+    assert is_whole([chunks[1]], sums, 1)
+    assert not is_whole([chunks[1]], sums, 0)
+    assert not is_whole([b"b" * 9], sums, 1)
+    assert not is_whole([], sums, 2)  # there is no such chunk
