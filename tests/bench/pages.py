@@ -66,9 +66,13 @@ def _lists(filled: Filled) -> Iterator[tuple[str, str]]:
     yield "images of all registries", "/images?registry=*"
     if filled.big_tags is not None:
         yield "tags of one image", f"/images/{filled.big_tags.id}/tags"
+        yield "tags of one image by name", f"/images/{filled.big_tags.id}/tags?sort=tag"
     yield "activity", "/activity"
+    yield "activity by who", "/activity?sort=principal"
+    yield "deletions", "/deletions"
     yield "jobs", "/jobs"
     yield "storage", "/storage"
+    yield "storage by bytes", "/storage?sort=-live"
     yield "users", "/users"
     yield "search", "/search?q=i00042"
 

@@ -140,7 +140,8 @@ class RegistryPages(Controller):
         except Refused as error:
             form.refuse(error)
             return await _show_delete(view, registry, form, error.status)
-        return view.go("/registries", view.text("Registry {} is being deleted.").format(registry.name))
+        told = view.text("Registry {} is being deleted.").format(registry.name)
+        return view.go("/registries", told, query("/registries", removed="true", name=registry.name))
 
     @post("/{registry_id:str}/restore")
     async def restore(self, view: InView, registry_id: FromPath[str]) -> Response[str]:

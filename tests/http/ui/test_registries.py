@@ -68,6 +68,7 @@ def test_a_registry_goes_only_by_its_name_and_comes_back(server: Server) -> None
 
     assert refused.status == 400
     assert gone.status == 303
+    assert "/registries%3Fremoved%3Dtrue%26name%3Dshortlived" in gone.headers["set-cookie"]  # where it is put back
     assert f'href="{place}"' not in listed
     assert f'href="{place}"' in removed
     assert back.status == 303
