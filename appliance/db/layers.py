@@ -21,8 +21,15 @@ _DECODER = msgspec.msgpack.Decoder(LayerContents)
 _COLUMNS = "n.name, f.kind, f.size, f.mode, f.sha256, f.target, f.is_searched"
 _INSERT = """
 INSERT OR REPLACE INTO files (layer_id, folder_id, name_id, kind, mode, size, sha256, target, is_searched)
-VALUES (:layer, (SELECT id FROM folders WHERE path = :folder), (SELECT id FROM names WHERE name = :name),
-  :kind, :mode, :size, :sha256, :target, :searched)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_AMONG = f"""
+WITH wanted AS MATERIALIZED (
+  SELECT d.id AS folder_id, d.path, n.id AS name_id, n.name FROM json_each(:paths) w
+  CROSS JOIN folders d ON d.path = w.value ->> 0 CROSS JOIN names n ON n.name = w.value ->> 1)
+SELECT {_COLUMNS}, f.layer_id, n.path FROM json_each(:layers) l CROSS JOIN wanted n
+CROSS JOIN files f ON f.layer_id = l.value AND f.folder_id = n.folder_id AND f.name_id = n.name_id
+WHERE f.mode >= 0
 """
 
 
@@ -45,14 +52,7 @@ def begin(tx: Transaction, digest: Digest, reader: str, now: Timestamp) -> Layer
 
 def add_files(tx: Transaction, layer: LayerId, entries: Sequence[FileEntry]) -> None:
     """Write down files of a layer; one that has the path of an earlier one replaces it."""
-    rows = [_values(layer, entry) for entry in entries]
-    tx.execute_many(
-        "INSERT OR IGNORE INTO folders (path) VALUES (?)", ((folder,) for folder in {row["folder"] for row in rows})
-    )
-    tx.execute_many(
-        "INSERT OR IGNORE INTO names (name) VALUES (?)", ((name,) for name in {row["name"] for row in rows})
-    )
-    tx.execute_many(_INSERT, rows)
+    _insert(tx, _INSERT, layer, entries)
 
 
 def finish(tx: Transaction, layer: LayerId, contents: LayerContents) -> None:
@@ -118,15 +118,21 @@ def find_id(reader: Reader, digest: Digest) -> LayerId | None:
 
 def list_among(reader: Reader, layer: LayerId, paths: Collection[str]) -> list[FileEntry]:
     """Return those files of the layer that have one of `paths`; folders that it does not name itself are none."""
-    found: list[FileEntry] = []
-    for folder, names in _by_folder(paths).items():
-        sql = (
-            f"SELECT {_COLUMNS} FROM files f JOIN names n ON n.id = f.name_id WHERE f.layer_id = :layer"
-            " AND f.folder_id = (SELECT id FROM folders WHERE path = :folder) AND f.mode >= 0"
-            " AND f.name_id IN (SELECT id FROM names WHERE name IN (SELECT value FROM json_each(:names)))"
-        )
-        values: Values = {"layer": layer, "folder": folder, "names": msgspec.json.encode(names).decode()}
-        found += [_entry(folder, row) for row in reader.rows(sql, values)]
+    return list_among_all(reader, (layer,), paths)[layer]
+
+
+def list_among_all(
+    reader: Reader, layers: Collection[LayerId], paths: Collection[str]
+) -> dict[LayerId, list[FileEntry]]:
+    """Return the same of each of `layers`, in one query: one for each folder would be a hundred times as many."""
+    found: dict[LayerId, list[FileEntry]] = {layer: [] for layer in layers}
+    pairs = [_split(path) for path in paths]
+    values: Values = {
+        "layers": msgspec.json.encode(list(found)).decode(),
+        "paths": msgspec.json.encode(pairs).decode(),
+    }
+    for row in reader.rows(_AMONG, values):
+        found[LayerId(row[7])].append(_entry(row[8], row))
     return found
 
 
@@ -178,33 +184,45 @@ def _imply_folders(tx: Transaction, layer: LayerId) -> None:
     sql = "SELECT DISTINCT d.path FROM files f JOIN folders d ON d.id = f.folder_id WHERE f.layer_id = ?"
     used = {row[0] for row in tx.rows(sql, (layer,)) if row[0]}
     used.update([parent for path in used for parent in parents_of(path)])
-    rows = [_values(layer, FileEntry(path, FileKind.FOLDER, 0, IMPLIED)) for path in used]
-    for table, column, key in (("folders", "path", "folder"), ("names", "name", "name")):
-        tx.execute_many(f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)", [(row[key],) for row in rows])
-    tx.execute_many(_INSERT.replace("OR REPLACE", "OR IGNORE"), rows)
+    implied = [FileEntry(path, FileKind.FOLDER, 0, IMPLIED) for path in used]
+    _insert(tx, _INSERT.replace("OR REPLACE", "OR IGNORE"), layer, implied)
 
 
-def _by_folder(paths: Collection[str]) -> dict[str, list[str]]:
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        folders.setdefault(folder, []).append(name)
-    return folders
+def _insert(tx: Transaction, sql: str, layer: LayerId, entries: Sequence[FileEntry]) -> None:
+    places = [_split(_text(entry.path)) for entry in entries]
+    folders = _ids(tx, "folders", "path", {folder for folder, _ in places})
+    names = _ids(tx, "names", "name", {name for _, name in places})
+    tx.execute_many(
+        sql,
+        (
+            (
+                layer,
+                folders[folder],
+                names[name],
+                _PLACES[entry.kind],
+                entry.mode,
+                entry.size,
+                entry.sha256,
+                _text(entry.target),
+                entry.is_searched,
+            )
+            for (folder, name), entry in zip(places, entries, strict=True)
+        ),
+    )
 
 
-def _values(layer: LayerId, entry: FileEntry) -> dict[str, int | str | bytes]:
-    folder, _, name = entry.path.rpartition("/")
-    return {
-        "layer": layer,
-        "folder": _text(folder),
-        "name": _text(name),
-        "kind": _PLACES[entry.kind],
-        "mode": entry.mode,
-        "size": entry.size,
-        "sha256": entry.sha256,
-        "target": _text(entry.target),
-        "searched": entry.is_searched,
-    }
+def _ids(tx: Transaction, table: str, column: str, texts: Collection[str]) -> dict[str, int]:
+    """Return the ids of `texts`, those too that were not there."""
+    wanted = (msgspec.json.encode(sorted(texts)).decode(),)
+    tx.execute(f"INSERT OR IGNORE INTO {table} ({column}) SELECT value FROM json_each(?)", wanted)
+    sql = f"SELECT t.{column}, t.id FROM json_each(?) w CROSS JOIN {table} t ON t.{column} = w.value"
+    return dict(tx.rows(sql, wanted))
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return folder and name."""
+    folder, _, name = path.rpartition("/")
+    return folder, name
 
 
 def _entry(folder: str, row: Row) -> FileEntry:
@@ -213,5 +231,5 @@ def _entry(folder: str, row: Row) -> FileEntry:
 
 
 def _text(text: str) -> str:
-    """Return `text` as SQLite can keep it: names of files may hold bytes that are no text."""
-    return text.encode(errors="backslashreplace").decode()
+    """Return `text` as SQLite can keep and compare it: names of files may hold bytes that are no text, or end one."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -217,12 +217,11 @@ def load_files(
 ) -> list[ImageLayer]:
     """Return the layers with those of their files that decide what others hide: a merge asks for no more."""
     wanted = _wanted(contents for _, _, contents in whole)
+    found = layers.list_among_all(reader, {layer for _, layer, _ in whole if layer is not None}, wanted)
     return [
         ImageLayer(
             digest,
-            contents
-            if layer is None
-            else msgspec.structs.replace(contents, files=tuple(layers.list_among(reader, layer, wanted))),
+            contents if layer is None else msgspec.structs.replace(contents, files=tuple(found[layer])),
             claim,
         )
         for (digest, layer, contents), claim in zip(whole, claimed, strict=True)

@@ -99,6 +99,28 @@ async def test_only_the_paths_that_are_asked_for_are_found(file: SideFile) -> No
     assert sorted(entry.path for entry in found) == ["etc", "init"]
 
 
+async def test_of_several_layers_each_gives_what_it_has_of_the_paths(file: SideFile) -> None:
+    lower = await keep(file)
+    other = Digest("sha256:" + "c" * 64)
+    upper = await file.write(lambda tx: layers.begin(tx, other, "1", Timestamp(1)))
+    await file.write(lambda tx: layers.add_files(tx, upper, [FileEntry("init", FileKind.FIFO, 0, 0o600)]))
+
+    found = await file.read(lambda reader: layers.list_among_all(reader, {lower, upper}, {"etc", "init", "no/init"}))
+
+    assert sorted(entry.path for entry in found[lower]) == ["etc", "init"]
+    assert [(entry.path, entry.kind) for entry in found[upper]] == [("init", FileKind.FIFO)]
+
+
+async def test_a_name_with_a_zero_byte_or_no_text_is_kept_and_readable(file: SideFile) -> None:
+    layer = await file.write(lambda tx: layers.begin(tx, BLOB, "1", Timestamp(1)))
+    odd = [FileEntry("a\0b/c\0", FileKind.FIFO, 0, 0o600), FileEntry("d\udc80", FileKind.FIFO, 0, 0o600)]
+
+    await file.write(lambda tx: layers.add_files(tx, layer, odd))
+
+    found = await file.read(lambda reader: list(layers.walk(reader, layer)))
+    assert sorted(entry.path for entry in found) == ["a\\x00b/c\\x00", "d\\udc80"]
+
+
 async def test_a_new_reading_takes_the_place_of_the_old_one(file: SideFile) -> None:
     await keep(file)
 
