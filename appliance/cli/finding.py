@@ -11,6 +11,7 @@ from appliance.cli.client import Client, connect
 from appliance.cli.image_change import address_of
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import say, show, show_json
+from appliance.domain.foreign import seen
 from appliance.errors import NameUnknown, QueryInvalid
 
 EXAMPLES = ('scr finding accept CVE-2026-1234 --image pay/api --reason "the parser is not called"', "scr finding list")
@@ -183,14 +184,14 @@ def _import(client: Client, options: argparse.Namespace) -> None:
         return
     document = done.document
     if not done.is_new:
-        say(f"version {document.version} of {document.document} was imported before; nothing has changed")
+        say(seen(f"version {document.version} of {document.document} was imported before; nothing has changed"))
         return
     said = count_text(done.accepted, "statement")
-    show(f"{document.author} says: {said} accepted in {document.where} (document {document.id})")
+    show(seen(f"{document.author} says: {said} accepted in {document.where} (document {document.id})"))
     if done.counting:
         say(f"{count_text(done.counting, 'statement')} of what is affected or looked into: that counts")
     for one in done.untaken:
-        say(f"statement {one.statement} does not count here: {one.reason}")
+        say(seen(f"statement {one.statement} does not count here: {one.reason}"))
 
 
 def _documents(client: Client, options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.cli.asking import count_text
 from appliance.cli.terminal import BOLD, RED, YELLOW, paint, say, show, show_table
+from appliance.domain.foreign import seen
 from appliance.domain.vulnerability import Severity
 
 _UPGRADES = 10  # that are listed
@@ -76,7 +77,7 @@ class Result(msgspec.Struct):
 
 def show_result(result: Result, least: Severity, *, everything: bool) -> None:
     """Print one result as a table: what is at least as bad as `least`; excluded findings only with `everything`."""
-    show(paint(f"{result.name}  {result.digest[:19]}  {result.system or 'no distribution'}", BOLD))
+    show(paint(seen(f"{result.name}  {result.digest[:19]}  {result.system or 'no distribution'}"), BOLD))
     found = [one for one in result.vulnerabilities if Severity(one.severity) >= least]
     shown = [one for one in found if everything or one.excluded is None]
     if shown:
@@ -88,7 +89,7 @@ def show_result(result: Result, least: Severity, *, everything: bool) -> None:
     for package in result.affected[:_UPGRADES]:
         if package.upgrade is not None:
             fixes = f"fixes {package.upgrade.fixes}"
-            show(f"upgrade {package.name} {package.version} to {package.upgrade.version}: {fixes}")
+            show(seen(f"upgrade {package.name} {package.version} to {package.upgrade.version}: {fixes}"))
     show(total_text(result))
 
 
@@ -118,7 +119,7 @@ def say_shortcomings(result: Result) -> None:
     if not result.data:
         say(paint("no vulnerability data yet: packages and secrets only; see: scr vulndb import --help", RED))
     for sentence in (*result.limits, *result.uncovered):
-        say(paint(f"not complete: {sentence}", YELLOW))
+        say(paint(seen(f"not complete: {sentence}"), YELLOW))
     if result.refusal:
         say(paint(f"pulls are refused: {result.refusal}", RED))
 

@@ -1,4 +1,4 @@
-"""Two manifests side by side: packages, vulnerabilities, secrets, files. From what scans keep; no blob is read."""
+"""Two manifests side by side: packages, vulnerabilities, files. From what scans keep; no blob is read."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar

@@ -129,6 +129,18 @@ def test_a_distribution_that_the_data_do_not_know_is_not_called_clean(server: Se
     scr("scan", "unknown/app:1", "--fail-on", "critical").expect(1)
 
 
+def test_what_an_image_calls_itself_moves_no_cursor(server: Server, scr: Scr) -> None:
+    release = "ID=alpine\nVERSION_ID=99.1\x1b[2J\u202e\n".encode()
+    with server.client() as client:
+        client.push("hostile/app", make.image([{**PLAIN, "etc/os-release": release}]), "1")
+
+    ran = scr("scan", "hostile/app:1")
+
+    for text in (ran.out, ran.talk):
+        assert "99.1\u241b[2J<U+202E>" in text
+        assert "\x1b[2J" not in text
+
+
 def test_each_platform_of_an_index_has_its_result(server: Server, scr: Scr) -> None:
     platforms = [make.image([PLAIN]), make.image([{**PLAIN, "arm": b"1"}], platform="linux/arm64")]
     with server.client() as client:
