@@ -1,6 +1,5 @@
 """`/api/v1/images/<id>/manifests`: a row a digest, all of one, its tags, deletion of up to 50 together."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -19,12 +18,12 @@ from appliance.domain.pull_commands import list_commands
 from appliance.domain.registry import EndpointUrls, ImageId, ImageRef, RepositoryState
 from appliance.errors import ManifestUnknown, NameUnknown
 from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
+from appliance.http.api.briefs import InBriefs, provide_briefs
 from appliance.http.api.images import find_image
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
-from appliance.http.api.scan_shapes import ScanBrief, show_brief
-from appliance.http.running import Running
+from appliance.http.api.scan_shapes import ScanBrief
 from appliance.services import delete as deleting
-from appliance.services import freeing, scan_view, tagging
+from appliance.services import freeing, tagging
 from appliance.services.build_history import Build
 from appliance.services.chart import Chart
 from appliance.services.describe import Describer, Layer, Outline, Platform
@@ -67,7 +66,7 @@ class ManifestOfImage(msgspec.Struct, frozen=True, rename="camel"):
     modified_at: datetime
     pulls: int
     last_pulled_at: datetime | None
-    scan: ScanBrief | None  # null for what has nothing to scan itself, as an index
+    scan: ScanBrief | None  # of an index that of its worst platform; null for what has nothing to scan
 
 
 class ManifestInFull(ManifestOfImage, frozen=True, rename="camel"):
@@ -132,32 +131,6 @@ class DeletionReport(msgspec.Struct, frozen=True, rename="camel"):
     refused: tuple[RefusedDigest, ...]
     freed: int
     undo: str  # the id by which it can be undone; "" where it cannot
-
-
-class Briefs(msgspec.Struct, frozen=True):
-    """Tells of the scans of manifests in few words."""
-
-    stock: Stock
-    running: Running
-
-    async def of(
-        self, image: ImageId, rows: Sequence[ManifestRow], outlines: Sequence[Outline]
-    ) -> Sequence[ScanBrief | None]:
-        """Return what is known of the scans of `rows`; None for what has nothing to scan itself."""
-        wanted = [(row.id, row.digest) for row in rows]
-        known = await scan_view.find_known(self.stock, self.running.scanner(), image, wanted)
-        return [
-            show_brief(one) if one.scanned is not None or outline.kind is Kind.IMAGE else None
-            for one, outline in zip(known, outlines, strict=True)
-        ]
-
-
-def provide_briefs(stock: InStock, running: InRunning) -> Briefs:
-    """Return who tells of scans."""
-    return Briefs(stock, running)
-
-
-InBriefs = NamedDependency[SkipValidation[Briefs]]
 
 
 class Manifests(Controller):

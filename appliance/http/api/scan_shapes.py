@@ -1,16 +1,20 @@
 """What the management API tells of a scan: by vulnerability, by package, by secret, and in few words for lists."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from appliance.domain.exclusion import Tally
-from appliance.domain.vulnerability import Ecosystem, Secret
+from appliance.domain.image_policy import ScanState
+from appliance.domain.vulnerability import Ecosystem, Secret, Severity
 from appliance.http.api.page import moment_or_none
 from appliance.services.scan_links import links_of
 from appliance.services.scan_shown import Judged, JudgedPackage
 from appliance.services.scan_view import Known
 
+_READ = frozenset({ScanState.PARTIAL.value, ScanState.NO_DATA.value, ScanState.COMPLETE.value})
+_WAITING = {ScanState.FAILED.value: 2, ScanState.QUEUED.value: 1}  # what is told first where nothing was read yet
 CATEGORIES = {True: "language", False: "os"}  # of a package
 
 
@@ -25,7 +29,10 @@ class SeverityCount(msgspec.Struct, frozen=True):
 
 
 class ScanBrief(msgspec.Struct, frozen=True, rename="camel"):
-    """A scan in few words. `state` is never, queued, failed, partial, no data or complete."""
+    """A scan in few words. `state` is never, queued, failed, partial, no data or complete.
+
+    Of an index it is that of its worst platform, complete if all are; `platforms` is how many it was chosen from.
+    """
 
     state: str
     scanned_at: datetime | None
@@ -33,6 +40,7 @@ class ScanBrief(msgspec.Struct, frozen=True, rename="camel"):
     counts: tuple[SeverityCount, ...]
     secrets: int
     secrets_excluded: bool
+    platforms: int = 0
 
 
 class CvssShown(msgspec.Struct, frozen=True):
@@ -151,6 +159,28 @@ def show_brief(known: Known) -> ScanBrief:
         known.secrets,
         known.secrets_excluded,
     )
+
+
+def show_platforms(known: Sequence[Known]) -> ScanBrief:
+    """Return what lists show of an index with platforms of which `known` is known; at least one."""
+    briefs = [show_brief(one) for one in known]
+    read = [one for one in briefs if one.state in _READ]
+    worst = max(read or briefs, key=_badness)
+    state = worst.state
+    if read and any(one.state != read[0].state for one in briefs):
+        state = ScanState.PARTIAL.value
+    return msgspec.structs.replace(
+        worst,
+        state=state,
+        scanned_at=min((one.scanned_at for one in read if one.scanned_at is not None), default=None),
+        is_stale=any(one.is_stale for one in briefs),
+        platforms=len(briefs),
+    )
+
+
+def _badness(brief: ScanBrief) -> tuple[list[tuple[int, int]], int, int]:
+    counted = [(Severity(one.severity).rank, one.counted) for one in brief.counts if one.counted]
+    return counted, 0 if brief.secrets_excluded else brief.secrets, _WAITING.get(brief.state, 0)
 
 
 def type_of(ecosystem: Ecosystem, family: str) -> str:

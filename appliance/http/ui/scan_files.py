@@ -3,6 +3,7 @@
 from litestar import Controller, Response, get
 from litestar.params import FromPath
 
+from appliance.domain.manifest import Kind
 from appliance.http.api.comparison import Comparison
 from appliance.http.api.images import Image
 from appliance.http.api.manifests import ManifestOfImage
@@ -114,4 +115,4 @@ async def _choices(view: View, image_id: str) -> list[ManifestOfImage]:
     """Return the newest digests with tags of an image: what it can be compared with."""
     path = within("images", image_id, "manifests")
     page = await view.api.get(path, Page[ManifestOfImage], tagged=True, sort="-pushed", limit=_CHOICES)
-    return [one for one in page.items if one.scan is not None]
+    return [one for one in page.items if one.scan is not None and one.kind is not Kind.INDEX]

@@ -274,6 +274,45 @@ def test_an_image_of_which_nothing_counts_is_not_called_clean(server: Server, cl
 
 
 @pytest.mark.usefixtures("data")
+def test_an_index_is_told_by_its_worst_platform(server: Server, client: Client) -> None:
+    clean = make.image([{"a": b"1"}], platform="linux/arm64")
+    attested = make.image([{"in-toto": b"{}"}], platform="unknown/unknown")
+    index = make.index([clean, DEBIAN, attested])
+    client.push("seen/platforms", index, "1")
+    worst = results_of(server, "seen/platforms", DEBIAN)
+    results_of(server, "seen/platforms", clean)
+    image = worst.partition("/manifests")[0]
+
+    def brief(manifest: Manifest) -> dict[str, object]:
+        found = json.loads(client.get(f"/api/v1{image}/manifests/{manifest.digest}").expect(200).body)["scan"]
+        assert isinstance(found, dict)
+        return found
+
+    of_index, of_worst = brief(index), brief(DEBIAN)
+    tags = ask(server, f"{image}/tags").text
+
+    assert (of_index["state"], of_index["platforms"]) == ("complete", 2)
+    assert of_index["counts"] == of_worst["counts"]
+    assert "worst of 2 platforms" in tags
+    assert "severity-critical" in tags
+
+
+def test_an_index_with_a_platform_that_was_not_read_is_not_called_clean(server: Server, client: Client) -> None:
+    known, unknown = (make.image([{"n": b"%d" % n}], platform=f"linux/{n}") for n in range(2))
+    client.push("seen/half", known, "known")
+    place = results_of(server, "seen/half", known)
+    image = place.partition("/manifests")[0]
+    change(client, f"/api/v1{image}", {"policy": {"scan": {"onPush": False}}})
+    client.push("seen/half", make.index([known, unknown]), "1")
+    client.push("seen/half", make.index([unknown]), "2")
+
+    tags = ask(server, f"{image}/tags").text
+
+    assert "Partly scanned" in tags
+    assert "Never scanned" in tags
+
+
+@pytest.mark.usefixtures("data")
 def test_what_blocks_the_pull_is_listed_one_by_one(server: Server, client: Client) -> None:
     client.push("seen/blocked", DEBIAN, "10")
     place = results_of(server, "seen/blocked", DEBIAN)
