@@ -184,7 +184,12 @@ class AccessDenied(Denied):
 
 
 class PullDenied(Denied):
-    """A pull limit of the image refuses it."""
+    """A pull limit of the image refuses it; `vulnerabilities` are the first of those it refuses it for."""
+
+    def __init__(self, message: str, vulnerabilities: tuple[str, ...] = ()) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.vulnerabilities = vulnerabilities
 
 
 class TagLocked(Denied):

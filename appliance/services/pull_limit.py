@@ -10,7 +10,7 @@ from functools import lru_cache
 from appliance.db import images, manifests, scan_summaries
 from appliance.db.database import Reader
 from appliance.domain import image_policy
-from appliance.domain.image_policy import ImagePolicy, pull_refusal
+from appliance.domain.image_policy import ImagePolicy, broken_limits, pull_refusal
 from appliance.domain.manifest import INDEXES, shape_of
 from appliance.domain.names import Digest
 from appliance.domain.registry import FoundManifest, ImageId, ManifestId
@@ -32,6 +32,15 @@ def find_refusal(reader: Reader, image: ImageId, manifest: ManifestId, body: byt
     """Return why the manifest may not be pulled, as a clause, or None."""
     policy = _policy_of(images.policy_of(reader, image))
     return _Judge(reader, image, policy).judge(manifest, body)
+
+
+def list_blocking(reader: Reader, image: ImageId, manifest: ManifestId) -> tuple[str, ...]:
+    """Return the first of the vulnerabilities for which the limits refuse the manifest itself, by name."""
+    scanned = scan_summaries.find(reader, manifest)
+    if scanned is None or scanned.summary is None:
+        return ()
+    broken = broken_limits(_policy_of(images.policy_of(reader, image)), scanned.summary)
+    return tuple(name for one in broken for name in one.names)
 
 
 def blocks_mount(reader: Reader, image: ImageId, digest: Digest) -> bool:

@@ -141,7 +141,8 @@ class DistributionApi:
         refusal = await self.stock.db.read(judge) if pull_limit.is_heavy(found) else judge(self.reader)
         if refusal is not None:
             at = "@" if is_digest(reference) else ":"
-            raise PullDenied(f"{grant.path}{at}{reference} cannot be pulled: {refusal}")
+            names = pull_limit.list_blocking(self.reader, found.image, found.id)
+            raise PullDenied(f"{grant.path}{at}{reference} cannot be pulled: {refusal}", names)
 
     async def get_blob(self, call: Call, name: str, text: str) -> None:
         """One point query; the bytes in checked chunks, small ones from memory. Spec: "Pulling blobs" (end-2)."""

@@ -78,7 +78,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
 class _Problem(msgspec.Struct):
     code: str
     message: str
-    detail: dict[str, str] | None = None
+    detail: dict[str, tuple[str, ...]] | None = None
 
 
 class _Problems(msgspec.Struct):
@@ -96,12 +96,15 @@ def answer_to(error: ScrError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
             headers.append((b"content-range", b"bytes */%d" % error.size))
     if status in (429, 503, 507):
         headers.append((b"retry-after", b"10"))
-    return status, headers, body_of(code, error.message + error.why)
+    detail = None
+    if isinstance(error, errors.PullDenied) and error.vulnerabilities:
+        detail = {"vulnerabilities": error.vulnerabilities}
+    return status, headers, body_of(code, error.message + error.why, detail)
 
 
-def body_of(code: str, message: str) -> bytes:
+def body_of(code: str, message: str, detail: dict[str, tuple[str, ...]] | None = None) -> bytes:
     """Return the JSON body of one error. Spec: distribution-spec 1.1.1, "Error Codes"."""
-    return msgspec.json.encode(_Problems([_Problem(code, message)]))
+    return msgspec.json.encode(_Problems([_Problem(code, message, detail)]))
 
 
 def warnings_of(texts: Iterable[str]) -> list[tuple[bytes, bytes]]:

@@ -29,6 +29,7 @@ class Items(msgspec.Struct, frozen=True):
 
 class Problem(msgspec.Struct, frozen=True):
     message: str
+    detail: dict[str, list[str]] | None = None
 
 
 class Problems(msgspec.Struct, frozen=True):
@@ -108,7 +109,13 @@ def test_the_refusal_names_what_blocks_the_pull(server: Server, client: Client) 
     scan(server, image(30), {**CRITICAL, "names": ["CVE-1 (musl 1.2)"]})
     limit(client, "limit/named", refuseCritical=True)
 
-    assert "refuses at 1 or more: CVE-1 (musl 1.2) and 1 more;" in said(client.get_manifest("limit/named", "1"))
+    refused = client.get_manifest("limit/named", "1")
+    client.push("limit/unnamed", image(31), "1")
+    limit(client, "limit/unnamed", refuseUnscanned=True)
+
+    assert "refuses at 1 or more: CVE-1 (musl 1.2) and 1 more;" in said(refused)
+    assert refused.decode(Problems).errors[0].detail == {"vulnerabilities": ["CVE-1 (musl 1.2)"]}
+    assert client.get_manifest("limit/unnamed", "1").expect(403).decode(Problems).errors[0].detail is None
 
 
 def test_what_has_nothing_to_scan_is_never_refused(client: Client) -> None:
