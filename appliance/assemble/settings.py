@@ -54,7 +54,9 @@ def rules_of(config: Config) -> Rules:
 
 
 def _feed_of(section: VulndbSourceSection) -> FeedAddress:
-    return FeedAddress(section.name, section.address, section.user, section.password_file, section.authority)
+    return FeedAddress(
+        section.name, section.address, section.user, section.password_file, section.authority, section.unverified
+    )
 
 
 def declaration_of(config: Config) -> Declaration:

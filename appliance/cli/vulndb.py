@@ -16,6 +16,11 @@ from appliance.errors import Conflict, Invalid, Unavailable
 
 EXAMPLES = ("scr vulndb import db.tar.gz", "scr vulndb status")
 
+_VERIFIED = {
+    "signature": "verified by its signature",
+    "digest": "verified by its digest",
+    "checksum": "verified by its check sum",
+}
 _DAY = 86400  # seconds
 
 
@@ -35,6 +40,7 @@ class _Data(msgspec.Struct, rename="camel"):
     sources: int
     advisories: int
     covers: list[str]
+    unverified: list[str]
 
 
 class _Source(msgspec.Struct, rename="camel"):
@@ -48,6 +54,7 @@ class _Source(msgspec.Struct, rename="camel"):
     imported_at: str
     advisories: int
     vulnerabilities: int
+    verified: str
 
 
 def add(parser: Parser) -> None:
@@ -149,6 +156,7 @@ def _report_of(job: Job) -> _Imported:
 def _status(options: argparse.Namespace) -> int:
     with connect(options) as client:
         data = client.get("/api/v1/vulndb", _Data)
+        sources = client.get("/api/v1/vulndb/sources", Page[_Source]).items if data.sources else []
     if options.json:
         show_json(data)
         return 0 if data.digest else 1
@@ -160,14 +168,18 @@ def _status(options: argparse.Namespace) -> int:
     show(f"data     {data.digest}")
     show(f"made     {time_text(data.built_at)}, {age}")
     show(f"holds    {data.advisories:,} advisories of {count_text(data.sources, 'source')}")
+    for one in sources:
+        show(f"source   {one.name}, {_VERIFIED.get(one.verified, one.verified)}")
     show(f"covers   {', '.join(data.covers)}")
+    if data.unverified:
+        say(f"nothing speaks for {', '.join(data.unverified)}: give --sha256, or put <file>.sha256 beside it")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     with connect(options) as client:
         found = client.get("/api/v1/vulndb/sources", Page[_Source]).items
-    heads = ("NAME", "FORM", "MADE", "IMPORTED", "ADVISORIES", "SIZE", "FROM")
+    heads = ("NAME", "FORM", "MADE", "IMPORTED", "ADVISORIES", "SIZE", "VERIFIED BY", "FROM")
     cells = [
         (
             one.name,
@@ -176,6 +188,7 @@ def _list(options: argparse.Namespace) -> int:
             time_text(one.imported_at),
             f"{one.advisories:,}",
             size_text(one.size),
+            one.verified if one.verified in _VERIFIED else "-",
             one.origin,
         )
         for one in found

@@ -198,6 +198,7 @@ class VulndbSourceSection(msgspec.Struct, frozen=True):
     user: str = ""
     password_file: Path | None = None
     authority: Path | None = None
+    unverified: bool = False
 
 
 class BackupSection(msgspec.Struct, frozen=True):

@@ -1,12 +1,13 @@
 """Fetches a feed from the place that `scr.toml` names: the one thing here that speaks to the outside, when it is asked.
 
-    https://feeds.example.com/trivy/db.tar.gz              a file; <address>.sha256 beside it is asked for, too
+    https://feeds.example.com/trivy/db.tar.gz              a file, by the check sum in <address>.sha256 beside it
     https://feeds.example.com/grype/latest.json            Grype's listing: it names the file and its check sum
     oci://registry.example.com/aquasec/trivy-db:2          an artifact of a registry
     scr://local/aquasec/trivy-db:2                         one of a registry here: pushed, then imported by itself
 
 What is there already is not fetched again: an artifact is known by its digest, a file by the mark (ETag) of its server.
-Every byte of an artifact is checked by its digest. Plain HTTP is spoken with this machine only.
+Every byte of an artifact is checked by its digest, a file by its check sum; one that has none is fetched only where
+`unverified = true` stands beside its address. Plain HTTP is spoken with this machine only.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ import msgspec
 import urllib3
 from urllib3.util.request import make_headers
 
+from appliance.domain.vulnerability import Verified
 from appliance.errors import FeedInvalid, StoreDown
 from appliance.services.feed_source import Input, layer_of, sum_in, write_file
 
@@ -53,6 +55,7 @@ class FeedAddress(msgspec.Struct, frozen=True):
     user: str = ""
     password_file: Path | None = None
     authority: Path | None = None  # a CA to trust beside those of the system
+    unverified: bool = False  # a file that nothing speaks for may be taken
 
     @property
     def scheme(self) -> str:
@@ -121,13 +124,19 @@ class Fetcher:
             address, sha256 = urljoin(address, listing.path), found[1]
         else:
             sha256 = sum_in(self._small(f"{address}.sha256", may_lack=True).decode(errors="replace"))
+            if not sha256 and not source.unverified:
+                raise FeedInvalid(
+                    f"nothing says what {address} has to be: there is no check sum in {address}.sha256; publish one, or"
+                    f" take it unverified (unverified = true in [[vulndb_source]] {source.name})"
+                )
         answer = self._ask(address, {"If-None-Match": known_mark} if known_mark else {})
         if answer.status == 304:
             answer.drain_conn()
             return None
         target, name = folder / "input", urlsplit(address).path.rpartition("/")[2]
         write_file(self._pieces(answer, address), target)
-        return Input(target, name, source.address, "", sha256, answer.headers.get("etag", ""))
+        verified = Verified.CHECKSUM if sha256 else Verified.NONE
+        return Input(target, name, source.address, "", sha256, answer.headers.get("etag", ""), verified)
 
     def _fetch_artifact(self, folder: Path, known_input: str) -> Input | None:
         address = self._source.address
@@ -147,7 +156,7 @@ class Fetcher:
             return None
         target, blob = folder / "input", f"{start}/blobs/{layer.digest}"
         write_file(self._pieces(self._ask(blob, {}), blob), target)
-        return Input(target, f"{repository}:{reference}", address, "", sha256)
+        return Input(target, f"{repository}:{reference}", address, "", sha256, verified=Verified.DIGEST)
 
     def _manifest(self, address: str, reference: str) -> bytes:
         """Return a manifest, which is what its digest says where it is asked for by one."""

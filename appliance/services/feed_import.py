@@ -78,6 +78,8 @@ async def import_feed(stock: Stock, data: Vulndb, find: Find, name: str, job: st
         course.say(f"reading {found.name}, sha256:{digest}")
         for known in data.sources:
             if known.input == digest and (not name or known.name == name):
+                if found.verified.is_verified and found.verified is not known.verified:
+                    await _do(stock, data.verify, known.name, found.verified)
                 return _shown(known, is_new=False)
         made = await _read(stock, found, folder, course)
         course.check()
@@ -173,6 +175,7 @@ def _keep(stock: Stock, data: Vulndb, found: Input, made: Made, name: str, diges
         advisories=made.advisories,
         vulnerabilities=made.vulnerabilities,
         mark=found.mark,
+        verified=found.verified,
     )
     is_new = data.put(source, path)
     stock.log.info("vulndb.imported", source=source.name, form=made.form, advisories=made.advisories, new=is_new)

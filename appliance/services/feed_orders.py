@@ -23,6 +23,7 @@ from appliance.domain.names import (
     parse_tag,
 )
 from appliance.domain.registry import FoundManifest, ImageRef, StoredBlob
+from appliance.domain.vulnerability import Verified
 from appliance.errors import (
     AccessDenied,
     BlobUnknown,
@@ -207,7 +208,8 @@ async def _find_image(stock: Stock, order: ImportOrder, folder: Path) -> Input:
     with await loop.run_in_executor(stock.uploads.executor, target.open, "xb") as file:
         async for chunk in stock.store.chunks(blob, 0, blob.size):
             await loop.run_in_executor(stock.uploads.executor, file.write, chunk)
-    return Input(target, order.image, f"{order.registry}/{order.image} ({found.digest})", "", order.sha256)
+    origin = f"{order.registry}/{order.image} ({found.digest})"
+    return Input(target, order.image, origin, "", order.sha256, verified=Verified.DIGEST)
 
 
 def _find_layer(reader: Reader, *, order: ImportOrder) -> tuple[FoundManifest, StoredBlob]:

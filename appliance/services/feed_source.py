@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.domain.names import Digest
+from appliance.domain.vulnerability import Verified
 from appliance.errors import FeedInvalid, LayoutInvalid, StorageFull
 from appliance.services import layout_source
 
@@ -22,7 +23,7 @@ _LAYOUT = re.compile(r"oci-layout|index\.json|blobs/.*")
 
 
 class Input(msgspec.Struct, frozen=True):
-    """A file to be read. `sha256` is what it has to be, "" where nobody says."""
+    """A file to be read. `sha256` is what it has to be, "" where nobody says; `verified` once it is that."""
 
     path: Path
     name: str
@@ -30,6 +31,7 @@ class Input(msgspec.Struct, frozen=True):
     metadata: str = ""
     sha256: str = ""
     mark: str = ""  # by which its server knows it again
+    verified: Verified = Verified.NONE
 
 
 class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,7 +59,8 @@ def open_path(path: Path, folder: Path, sha256: str) -> Input:
     if path.is_dir():
         for name in _BODIES:
             if (path / name).is_file():
-                return Input(path / name, name, origin, _metadata_beside(path / name), sha256)
+                sha256 = sha256 or _sum_beside(path / name)
+                return Input(path / name, name, origin, _metadata_beside(path / name), sha256, verified=_by_sum(sha256))
         if (path / "index.json").is_file():
             return _from_layout(path, folder, sha256)
         raise FeedInvalid(f"{path} is neither an image layout nor a folder with one of {', '.join(_BODIES)}")
@@ -65,7 +68,8 @@ def open_path(path: Path, folder: Path, sha256: str) -> Input:
         raise FeedInvalid(f"{path} is no file or folder that the server can read; is it there, and may scr read it?")
     if _is_layout(path):
         return _from_layout(path, folder, sha256)
-    return Input(path, path.name, origin, _metadata_beside(path), sha256 or _sum_beside(path))
+    sha256 = sha256 or _sum_beside(path)
+    return Input(path, path.name, origin, _metadata_beside(path), sha256, verified=_by_sum(sha256))
 
 
 def layer_of(body: bytes, what: str) -> _Descriptor:
@@ -125,7 +129,12 @@ def _from_layout(path: Path, folder: Path, sha256: str) -> Input:
             raise FeedInvalid(f"{path} lacks {layer.digest}; carry it over again")
     except (LayoutInvalid, msgspec.MsgspecError) as error:
         raise FeedInvalid(str(error)) from error
-    return Input(target, path.name, str(path), "", sha256)
+    return Input(target, path.name, str(path), "", sha256, verified=Verified.DIGEST)
+
+
+def _by_sum(sha256: str) -> Verified:
+    """Return how a plain file is verified, for which somebody named this sum, or "" nobody any."""
+    return Verified.CHECKSUM if sha256 else Verified.NONE
 
 
 def _is_layout(path: Path) -> bool:

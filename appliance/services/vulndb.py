@@ -21,7 +21,7 @@ import msgspec
 
 from appliance.blobstore.files import Files
 from appliance.domain.moment import Timestamp
-from appliance.domain.vulnerability import DataVersion, Inventory, Vulnerability
+from appliance.domain.vulnerability import DataVersion, Inventory, Verified, Vulnerability
 from appliance.errors import FeedInvalid, FeedUnknown, ScrError
 from appliance.logs import Log
 from appliance.scan.feeds import java_db
@@ -52,6 +52,7 @@ class Source(msgspec.Struct, frozen=True, rename="camel"):
     advisories: int
     vulnerabilities: int
     mark: str = ""  # by which the server that it was fetched from knows it again
+    verified: Verified = Verified.NONE  # what was imported; of older entries nobody knows
 
 
 class _Current(msgspec.Struct, frozen=True, rename="camel"):
@@ -162,6 +163,13 @@ class Vulndb:
                 self._files.sync_folder(self.folder)
             self._switch({**known, source.name: source})
         return is_new
+
+    def verify(self, name: str, verified: Verified) -> None:
+        """Write down that what a source was made of is verified in this way now. Raises StoreFailed."""
+        with self._lock:
+            known = {one.name: one for one in self.sources}
+            if name in known:
+                self._switch({**known, name: msgspec.structs.replace(known[name], verified=verified)})
 
     def remove(self, name: str) -> Source:
         """Let the source of that name count no more; return it. Raises FeedUnknown, StoreFailed."""

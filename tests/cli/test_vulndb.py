@@ -1,5 +1,6 @@
 """`scr vulndb`: data are missing, imported from a file and from a registry here, shown, and removed."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,12 +49,33 @@ def test_a_file_is_imported_shown_and_removed(scr: Scr, carried: Path, client: C
     assert "imported trivy: 5,911 advisories, made 2026-08-01" in said
     assert status["builtAt"] == "2026-08-01T00:00:00Z"
     assert "debian 10" in status["covers"]
-    assert [(one["name"], one["origin"]) for one in listed] == [("trivy", str(carried))]
+    assert [(one["name"], one["origin"], one["verified"]) for one in listed] == [("trivy", str(carried), "unverified")]
     assert "was imported before" in scr("vulndb", "import", str(carried)).expect(0).out
     assert "\nscr_advisories 5911\n" in client.get("/metrics").expect(200).body.decode()
     assert "5,911" in scr("vulndb", "remove", "trivy", "--dry-run").expect(0).out
     assert "removed trivy" in scr("vulndb", "remove", "trivy", "--yes").expect(0).out
     assert json.loads(scr("vulndb", "list", "--json").expect(0).out) == []
+
+
+def test_what_speaks_for_each_source_is_told(scr: Scr, carried: Path, client: Client) -> None:
+    scr("vulndb", "import", str(carried)).expect(0)
+    doubtful = scr("vulndb", "status").expect(0)
+    doubted = json.loads(client.get("/api/v1/vulndb").expect(200).body)["unverified"]
+    total = hashlib.sha256(carried.read_bytes()).hexdigest()
+    carried.with_name(f"{carried.name}.sha256").write_text(f"{total}  {carried.name}\n")
+
+    assert "nothing has changed" in scr("vulndb", "import", str(carried)).expect(0).out
+    trusted = scr("vulndb", "status").expect(0)
+    client.push("aquasec/trivy-db", feed_files.dense_artifact(), "2")
+    scr("vulndb", "import", "--image", "aquasec/trivy-db:2", "--name", "pushed").expect(0)
+
+    assert "source   trivy, unverified" in doubtful.out
+    assert "nothing speaks for trivy" in doubtful.talk
+    assert doubted == ["trivy"]
+    assert "source   trivy, verified by its check sum" in trusted.out
+    assert "nothing speaks for" not in trusted.talk
+    assert "source   pushed, verified by its digest" in scr("vulndb", "status").expect(0).out
+    assert json.loads(client.get("/api/v1/vulndb").expect(200).body)["unverified"] == []
 
 
 def test_data_older_than_allowed_make_the_health_degraded(scr: Scr, carried: Path, client: Client) -> None:

@@ -89,13 +89,58 @@ async def fetch(house: House, address: str, **fields: object) -> Imported:
 async def test_a_file_is_fetched_once_and_again_when_it_has_changed(house: House, place: Place) -> None:
     address = place.put("/db.tar.gz", feed_files.dense_archive(), ETag='"1"')
 
-    first = await fetch(house, address)
-    second = await fetch(house, address)
+    first = await fetch(house, address, unverified=True)
+    second = await fetch(house, address, unverified=True)
     place.put("/db.tar.gz", feed_files.osv_zip("pypi"), ETag='"2"')
-    third = await fetch(house, address)
+    third = await fetch(house, address, unverified=True)
 
     assert (first.is_new, second.is_new, third.is_new) == (True, False, True)
     assert (first.name, third.form) == ("trivy", "osv")
+
+
+def verified(house: House) -> dict[str, str]:
+    """Return how each source was verified."""
+    return {one.name: one.verified.value for one in house.stock.vulndb.sources}
+
+
+@pytest.mark.parametrize("beside", [None, b"", b"<html>not found</html>", b"0" * 40])
+async def test_a_file_that_nothing_speaks_for_is_refused_unless_that_is_asked_for(
+    house: House, place: Place, beside: bytes | None
+) -> None:
+    address = place.put("/db.tar.gz", feed_files.dense_archive())
+    if beside is not None:
+        place.put("/db.tar.gz.sha256", beside)
+
+    with pytest.raises(FeedInvalid, match="nothing says what"):
+        await fetch(house, address)
+    asked = [path for path, _ in place.asked]
+    refused = verified(house)
+    await fetch(house, address, unverified=True)
+
+    assert asked == ["/db.tar.gz.sha256"]  # not a byte of the file
+    assert (refused, verified(house)) == ({}, {"trivy": "unverified"})
+
+
+async def test_what_was_taken_unverified_is_verified_once_there_is_a_check_sum(house: House, place: Place) -> None:
+    body = feed_files.dense_archive()
+    address = place.put("/db.tar.gz", body)
+    await fetch(house, address, unverified=True)
+    version = house.stock.vulndb.version
+    place.put("/db.tar.gz.sha256", f"{hashlib.sha256(body).hexdigest()}  db.tar.gz\n".encode())
+
+    again = await fetch(house, address)
+    await fetch(house, address, unverified=True)
+
+    assert (again.is_new, verified(house)) == (False, {"trivy": "checksum"})
+    assert house.stock.vulndb.version == version  # the data are the same: nothing is matched again
+
+
+async def test_an_artifact_is_verified_by_its_digest(house: House, place: Place) -> None:
+    address = place.put_artifact("aquasec/trivy-db", feed_files.dense_artifact(), "2")
+
+    await fetch(house, address)
+
+    assert verified(house) == {"trivy": "digest"}
 
 
 async def test_a_check_sum_beside_a_file_is_held_against_it(house: House, place: Place) -> None:
@@ -180,7 +225,7 @@ async def test_a_password_goes_to_its_own_host_only(house: House, place: Place, 
     target = other.put("/db.tar.gz", feed_files.dense_archive())
     address = place.put("/db.tar.gz", b"", 302, Location=target)
 
-    await fetch(house, address, user="ann", password_file=tmp_path / "password")
+    await fetch(house, address, user="ann", password_file=tmp_path / "password", unverified=True)
     other.close()
 
     assert place.asked[-1] == ("/db.tar.gz", "Basic YW5uOnNlY3JldA==")
@@ -203,7 +248,7 @@ async def test_what_a_server_may_answer_instead_is_said(
     address = place.put(path, b"nothing", status, **headers)
 
     with pytest.raises(error, match=message):
-        await fetch(house, address)
+        await fetch(house, address, unverified=True)
 
 
 async def test_nobody_there_is_a_reason_to_ask_again(house: House, place: Place) -> None:
@@ -224,7 +269,7 @@ async def test_an_end_that_is_asked_for_ends_a_transfer(place: Place, tmp_path: 
         del done, total
         raise Cancelled
 
-    fetcher = Fetcher(FeedAddress("x", place.put("/a.zip", b"x" * 100)), end)
+    fetcher = Fetcher(FeedAddress("x", place.put("/a.zip", b"x" * 100), unverified=True), end)
 
     with pytest.raises(Cancelled):
         fetcher.fetch(tmp_path, "", "")

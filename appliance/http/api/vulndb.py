@@ -32,6 +32,7 @@ class DataShown(msgspec.Struct, frozen=True, rename="camel"):
     sources: int
     advisories: int
     covers: list[str]  # distributions with their release, and ecosystems
+    unverified: list[str]  # names of sources that nothing spoke for when they were imported
 
 
 class SourceShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,6 +48,7 @@ class SourceShown(msgspec.Struct, frozen=True, rename="camel"):
     imported_at: datetime
     advisories: int
     vulnerabilities: int
+    verified: str  # how what was imported was: signature, digest, checksum, unverified
 
 
 class FetchOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +98,7 @@ async def show_data(stock: InStock, asking: InAsking) -> DataShown:
         sources=len(sources),
         advisories=sum(one.advisories for one in sources),
         covers=await asyncio.to_thread(data.namespaces),
+        unverified=[one.name for one in sources if not one.verified.is_verified],
     )
 
 
@@ -160,6 +163,7 @@ def _source(source: Source) -> SourceShown:
         imported_at=moment(source.imported_at),
         advisories=source.advisories,
         vulnerabilities=source.vulnerabilities,
+        verified=source.verified.value,
     )
 
 
