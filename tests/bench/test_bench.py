@@ -110,7 +110,7 @@ def test_the_generator_asks_until_time_is_over(
     client.push("ask/it", manifest, "1")
 
     with generator:
-        outcome = generator.do(Ask(where, ["/v2/ask/it/manifests/1"], method, clients, 0.1))
+        outcome = generator.do(Ask(where, ["/v2/ask/it/manifests/1"], method, clients, 0.9))  # a second would go to wrk
 
     assert outcome.requests > clients
     assert outcome.bytes == (outcome.requests * len(manifest.body) if method == "GET" else 0)
