@@ -5,15 +5,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from tests import make
 from tests.clients.programs import Program, find
 
+_START_S = 120
 _STOP_S = 60
 
 
@@ -89,23 +90,28 @@ def docker(home: Path, runtime: Path, daemon_environment: dict[str, str]) -> Ite
     command += [f"--pidfile={runtime / 'docker.pid'}", f"--config-file={settings}"]
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # runc and containerd lie there
     environment = {"PATH": path, "HOME": str(home), **daemon_environment}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    assert process.stderr is not None
+    log = home / "dockerd.log"  # no pipe: who reads none of it stops the daemon once it is full
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stderr=file)
     try:
-        _wait_until_ready(process.stderr)
+        _wait_until_ready(process, log)
         yield Program(client, home / "docker", [f"--host=unix://{socket}"], {"DOCKER_BUILDKIT": "0"})
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=_STOP_S)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            pytest.fail(f"SIGTERM did not end dockerd:\n{log.read_text()[-3000:]}")
 
 
-def _wait_until_ready(log: IO[bytes]) -> None:
-    told = b""
-    for line in log:
-        told += line
-        if b"API listen on" in line:
-            return
-    raise AssertionError(f"dockerd did not start:\n{told.decode()}")
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    ends = time.monotonic() + _START_S
+    while b"API listen on" not in log.read_bytes():
+        is_on = process.poll() is None and time.monotonic() < ends
+        assert is_on, f"dockerd did not start:\n{log.read_text()[-3000:]}"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
