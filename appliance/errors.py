@@ -83,6 +83,10 @@ class NameInvalid(Invalid):
     """Not a name by the grammar of its kind."""
 
 
+class RepositoryUnnamed(NameInvalid):
+    """A name of one component where `scr_strict` wants a repository before it."""
+
+
 class TagInvalid(Invalid):
     """Not a tag by the grammar of the specification."""
 
@@ -198,6 +202,10 @@ class TagLocked(Denied):
 
 class Removed(Denied):
     """The resource is being deleted and takes no change."""
+
+
+class RepositoryAbsent(Denied):
+    """A push to a repository that is not there, where pushes make none (a 404 would be tried again by clients)."""
 
 
 class QuotaExceeded(Denied):

@@ -5,7 +5,7 @@ from typing import NewType
 
 import msgspec
 
-from appliance.errors import DigestInvalid, NameInvalid, TagInvalid
+from appliance.errors import DigestInvalid, NameInvalid, RepositoryUnnamed, TagInvalid
 
 Digest = NewType("Digest", str)  # "<algorithm>:<lower-case hex>"
 Tag = NewType("Tag", str)
@@ -73,14 +73,14 @@ def parse_image_path(text: str, *, strict: bool = False) -> ImagePath:
 
     A name of one component is an image of the default repository. With `strict` (`[compat] scr_strict`)
     the repository follows the manual and one-component names are refused.
-    Raises NameInvalid. Spec: distribution-spec 1.1.1, "Pulling manifests".
+    Raises NameInvalid, RepositoryUnnamed. Spec: distribution-spec 1.1.1, "Pulling manifests".
     """
     if len(text) > MAX_NAME or not _NAME.fullmatch(text):
         raise NameInvalid(f"{text[:80]!r} is not a name; use lower-case letters, digits, '.', '_', '-' and '/'")
     repository, slash, image = text.partition("/")
     if not slash:
         if strict:
-            raise NameInvalid(f"{text!r} names no repository; write <repository>/{text} (scr_strict is on)")
+            raise RepositoryUnnamed(f"{text!r} names no repository; write <repository>/{text} (scr_strict is on)")
         return ImagePath(DEFAULT_REPOSITORY, ImageName(text))
     if strict:
         parse_repository_name(repository, strict=True)

@@ -14,7 +14,7 @@ from appliance.domain.names import of_repository, parse_repository_name
 from appliance.domain.registry import ImageRef, Registry, RegistryId, Repository, RepositoryId, RepositorySettings
 from appliance.domain.resource_tags import ResourceTags
 from appliance.domain.revision import Expected, changes
-from appliance.errors import Conflict, Creating, Managed, NameUnknown, RegistryUnknown, Removed
+from appliance.errors import Conflict, Creating, Managed, NameUnknown, RegistryUnknown, Removed, RepositoryAbsent
 from appliance.services.stock import Rules, Stock, new_public_id
 
 
@@ -59,7 +59,7 @@ def insert_repository(
 def claim_repository(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp) -> Repository:
     """Return the repository of a push, made now with the policy of `[defaults.repository]` if it is not there.
 
-    Raises NameUnknown where pushes make none, AccessDenied where the caller may not push to the repository-to-be,
+    Raises RepositoryAbsent where pushes make none, AccessDenied where the caller may not push to the repository-to-be,
     Removed, Creating.
     """
     registry = find_serving(tx, grant.image.registry)
@@ -75,7 +75,7 @@ def claim_repository(tx: Transaction, rules: Rules, grant: Grant, now: Timestamp
 
 
 def check_claim(reader: Reader, rules: Rules, image: ImageRef) -> None:
-    """Raise NameUnknown where a push makes no repository; Removed where there is one that is being deleted."""
+    """Raise RepositoryAbsent where a push makes no repository; Removed where there is one that is being deleted."""
     if not rules.strict and rules.create_on_push:
         return
     name = image.path.repository
@@ -84,7 +84,7 @@ def check_claim(reader: Reader, rules: Rules, image: ImageRef) -> None:
             f"repository {name} is being deleted (Deleting) and takes nothing; restore it (scr repository restore"
             f" {name}), or create it anew (scr repository create {name})"
         )
-    raise NameUnknown(f"there is no repository {name!r}; create it first: scr repository create {name}")
+    raise RepositoryAbsent(f"there is no repository {name!r}; create it first: scr repository create {name}")
 
 
 async def edit_repository(

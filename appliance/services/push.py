@@ -45,7 +45,7 @@ async def start_upload(stock: Stock, grant: Grant, algorithm: str, now: Timestam
     """Begin an upload session bound to the image and the principal.
 
     `algorithm` is what the digest will be made with ("sha256" or "sha512"), `size` how many bytes will come, where that
-    is known. Raises NameUnknown, QuotaExceeded, StorageFull.
+    is known. Raises RepositoryAbsent, QuotaExceeded, StorageFull.
     Spec: distribution-spec 1.1.1, "Pushing blobs" (end-4a, end-4c).
     """
     _check_repository(stock, grant.image)
@@ -190,7 +190,7 @@ async def put_manifest(stock: Stock, grant: Grant, put: ManifestPut, now: Timest
     """Store a manifest and move its tags; return once all of it is durable.
 
     The blobs were sealed before (finish_upload), so one transaction makes manifest, needs and tags appear together or
-    not at all. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, TagLocked, QuotaExceeded, NameUnknown.
+    not at all. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, TagLocked, QuotaExceeded, RepositoryAbsent.
     Spec: distribution-spec 1.1.1, "Pushing Manifests" (end-7a, end-7b).
     """
     algorithm = algorithm_of(put.digest) if put.digest else "sha256"
@@ -257,7 +257,7 @@ def _record_manifest(
 ) -> _Recorded:
     """Make manifest, needs and tags appear together.
 
-    Raises ManifestBlobUnknown, TagLocked, QuotaExceeded, NameUnknown.
+    Raises ManifestBlobUnknown, TagLocked, QuotaExceeded, RepositoryAbsent.
     """
     by = str(grant.principal)
     image = claim_image(tx, rules, grant, now)

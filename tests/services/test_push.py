@@ -16,7 +16,7 @@ from appliance.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     NameInvalid,
-    NameUnknown,
+    RepositoryAbsent,
     TagLocked,
     UploadBusy,
     UploadUnknown,
@@ -362,9 +362,9 @@ async def test_signatures_move_their_tags_under_a_lock(house: House) -> None:
 async def test_strict_rules_want_the_repository_first(house: House) -> None:
     house.set_rules(strict=True)
 
-    with pytest.raises(NameUnknown, match="create it first"):
+    with pytest.raises(RepositoryAbsent, match="create it first"):
         await house.begin("pay/api")
-    with pytest.raises(NameUnknown):
+    with pytest.raises(RepositoryAbsent):
         await house.put("pay/api", make.index([]), "1")
     with pytest.raises(NameInvalid):
         await push.start_upload(house.stock, house.grant("ab/c"), "sha256", Timestamp(house.now))

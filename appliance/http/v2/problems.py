@@ -25,6 +25,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.AccountUnknown: (404, "NAME_UNKNOWN"),
     errors.Invalid: (400, "UNSUPPORTED"),
     errors.NameInvalid: (400, "NAME_INVALID"),
+    errors.RepositoryUnnamed: (403, "DENIED"),  # docker pushes again and again after a 400
     errors.TagInvalid: (400, "TAG_INVALID"),
     errors.DigestInvalid: (400, "DIGEST_INVALID"),
     errors.ManifestInvalid: (400, "MANIFEST_INVALID"),
@@ -50,6 +51,7 @@ ANSWERS: dict[type[ScrError], tuple[int, str]] = {
     errors.PullDenied: (403, "DENIED"),
     errors.TagLocked: (403, "DENIED"),
     errors.Removed: (403, "DENIED"),
+    errors.RepositoryAbsent: (403, "DENIED"),
     errors.QuotaExceeded: (403, "DENIED"),
     errors.Misdirected: (421, "NAME_UNKNOWN"),
     errors.Unsupported: (405, "UNSUPPORTED"),
