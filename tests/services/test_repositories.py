@@ -12,7 +12,7 @@ from appliance.domain.names import Digest, RepositoryName, of_repository
 from appliance.domain.registry import Repository, RepositorySettings
 from appliance.domain.revision import ANY
 from appliance.domain.rights import Rights
-from appliance.errors import AccessDenied, Conflict, NameInvalid, NameUnknown, Removed
+from appliance.errors import AccessDenied, Conflict, NameInvalid, Removed, RepositoryAbsent
 from appliance.services import push, terminate
 from appliance.services.arrange import create_repository, edit_repository
 from appliance.services.delete import delete_repository
@@ -78,7 +78,7 @@ async def test_a_push_makes_a_repository_with_the_default_policy(house: House) -
 async def test_where_pushes_make_none_a_push_is_told_to_make_it_first(house: House, rules: dict[str, bool]) -> None:
     house.set_rules(**rules)
 
-    with pytest.raises(NameUnknown, match="scr repository create pay"):
+    with pytest.raises(RepositoryAbsent, match="scr repository create pay"):
         await house.begin("pay/api")
     await arrange_one(house, "pay")
 
