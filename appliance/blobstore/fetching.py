@@ -63,6 +63,8 @@ class Fetching:
             async for piece in pieces:
                 left = piece
                 while left:
+                    if index > last:
+                        return  # more than was asked for: whoever answers so does not say what it is
                     part, left = left[:wanted], left[wanted:]
                     held.append(part)
                     wanted -= len(part)

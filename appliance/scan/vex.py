@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.domain.exclusion import Judgement, Product
-from appliance.domain.moment import Timestamp, from_datetime
+from appliance.domain.moment import FIRST, LAST, Timestamp, from_datetime
 from appliance.domain.names import Digest
 from appliance.domain.purl import PackageUrl, parse_purl
 from appliance.errors import VexInvalid
@@ -24,6 +24,7 @@ MOST_STATEMENTS = 10_000
 MOST_MARKS = 50_000  # vulnerabilities times products of all statements: a row of the database each
 _LONGEST = 500  # characters of an id, a name, a package URL
 _REASON = 2000  # characters
+_DIGITS = 10  # of a version
 _CONTEXTS = ("https://openvex.dev/ns",)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _HASHES = {"sha-256": "sha256", "sha-512": "sha512"}
@@ -121,7 +122,9 @@ def read(text: bytes) -> Document:
     except UNREADABLE as error:
         raise VexInvalid(f"this is no OpenVEX document: {error}") from error
     _check(found)
-    issued = from_datetime(found.timestamp)
+    issued = _time(found.timestamp)
+    if issued is None:
+        raise VexInvalid(f"the document is of {found.timestamp.isoformat()}; its time lies between 1970 and 2200")
     statements: list[Statement] = []
     untaken: list[Untaken] = []
     marks = 0
@@ -148,7 +151,7 @@ def _check(found: _Document) -> None:
     if not (0 < len(found.id) <= _LONGEST and 0 < len(found.author) <= _LONGEST):
         raise VexInvalid(f"the document needs an @id and an author, of up to {_LONGEST} characters each")
     version = str(found.version)
-    if not (version.isascii() and version.isdigit() and 0 < int(version[:10]) == int(version)):
+    if not (version.isascii() and version.isdigit() and len(version) <= _DIGITS and int(version)):
         raise VexInvalid(f"the version of the document is {version[:40]!r}; it counts from 1 on")
     if len(found.statements) > MOST_STATEMENTS:
         raise VexInvalid(f"the document has {len(found.statements)} statements; at most {MOST_STATEMENTS} are read")
@@ -170,7 +173,9 @@ def _statement(said: _Statement, issued: Timestamp) -> tuple[Statement, list[str
             unclear.append(str(error))
     if not products:
         raise _Unclear("; ".join(dict.fromkeys(unclear)) or "it names no product")
-    said_at = issued if said.timestamp is None else from_datetime(said.timestamp)
+    said_at = issued if said.timestamp is None else _time(said.timestamp)
+    if said_at is None:
+        raise _Unclear("its time does not lie between 1970 and 2200")
     return Statement(ids, said.status, reason, said_at, tuple(products)), unclear
 
 
@@ -235,3 +240,9 @@ def _of_image(found: PackageUrl, text: str) -> Product:
     if path.rpartition("/")[2] != found.name:  # some write only where the image lies
         path = f"{path}/{found.name}"
     return Product(path=path.lower())
+
+
+def _time(told: datetime) -> Timestamp | None:
+    """Return a time that a document tells, or None where nobody could have meant it."""
+    found = from_datetime(told)
+    return found if FIRST <= found < LAST else None

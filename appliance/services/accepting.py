@@ -14,7 +14,7 @@ from appliance.db.database import Transaction
 from appliance.db.side_file import SideFile
 from appliance.domain.admission import Caller
 from appliance.domain.exclusion import Acceptance
-from appliance.domain.moment import Timestamp
+from appliance.domain.moment import LAST, Timestamp
 from appliance.domain.registry import ImageId, RegistryId, RepositoryId
 from appliance.errors import QueryInvalid
 from appliance.services.course import Course
@@ -109,6 +109,8 @@ def _check(wish: Wish, now: Timestamp) -> None:
         raise QueryInvalid(f"say why it is accepted, in up to {_REASON} characters")
     if wish.expires_at is not None and wish.expires_at <= now:
         raise QueryInvalid("the time until which it is accepted is over already")
+    if wish.expires_at is not None and wish.expires_at >= LAST:
+        raise QueryInvalid("a time until which it is accepted lies before 2200; name none to accept it for good")
 
 
 def _note(tx: Transaction, kind: str, caller: Caller, one: Acceptance, now: Timestamp) -> None:

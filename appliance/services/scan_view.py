@@ -34,8 +34,9 @@ async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Dige
     last = scanner.last
 
     def find(reader: Reader) -> tuple[scans.Mark, Scan | None]:
-        mark = scans.mark_of(reader, digest)
-        return mark, last.scan(mark) or scans.find(reader, digest)
+        with reader.snapshot():  # the mark has to be of the very scan
+            mark = scans.mark_of(reader, digest)
+            return mark, None if mark is None else last.scan((digest, mark)) or scans.find(reader, digest)
 
     mark, scan = await scanner.file.read(find)
     if scan is None:
@@ -47,11 +48,11 @@ async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Dige
         return policy, acceptances.list_of_image(reader, image, digest, ids, stock.clock())
 
     policy, accepted = await stock.db.read(load)
-    key = mark, policy, accepted
+    key = digest, mark, policy, accepted
     shown = last.view(key)
     if shown is None:  # in a worker: thousands of findings
         shown = await stock.db.read(lambda _: view(scan, policy, Accepted(accepted)))
-    last.keep(mark, key, shown)
+    last.keep((digest, mark), key, shown)
     return shown
 
 

@@ -213,3 +213,23 @@ def test_what_is_written_here_is_read_back(real: Told) -> None:
     assert read.statements[0].reason == "not reachable"
     assert read.statements[0].products == (Product(real.digest, purl=first.package.purl),)
     assert {one.judgement for one in read.statements[1:]} <= {Judgement.AFFECTED, Judgement.UNDER_INVESTIGATION}
+
+
+FAR = ("0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "9999-12-31T23:59:59.999999-23:59")
+
+
+@pytest.mark.parametrize("at", FAR)
+def test_a_time_that_nobody_means_is_not_kept(at: str) -> None:
+    with pytest.raises(VexInvalid, match="between 1970 and 2200"):
+        vex.read(document(statement(), timestamp=at))
+
+    read = vex.read(document(statement(timestamp=at), statement()))
+
+    assert [one.number for one in read.untaken] == [1]
+    assert len(read.statements) == 1
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "00000000001", 10**11, 0, "-1"])
+def test_a_version_is_a_number_of_ten_digits_at_most(version: object) -> None:
+    with pytest.raises(VexInvalid, match="version"):
+        vex.read(document(statement(), version=version))

@@ -81,3 +81,14 @@ async def test_what_is_accepted_is_seen_at_once(scans: ScanHouse) -> None:
     after = await see(scans)
 
     assert [one.acceptance is None for one in (*before.findings, *after.findings)] == [True, False]
+
+
+async def test_a_manifest_without_a_scan_is_not_shown_that_of_another(scans: ScanHouse) -> None:
+    other = make.image([{"etc/other": b"1"}])
+    await scans.house.push("pay/api", other, "2")
+    shown = await see(scans)
+    image = scans.house.image_id("pay/api")
+
+    scans.scanner.last.keep(None, None, shown)  # as if it had been read before its row was there
+
+    assert await scan_view.find_view(scans.house.stock, scans.scanner, image, Digest(other.digest)) is None

@@ -40,6 +40,7 @@ KeySort = Annotated[
 Expiry = Annotated[datetime, msgspec.Meta(tz=True)]
 _DAY_S = 24 * 3600
 _NOBODY = PrincipalId(0)
+_MOST_NUMBER = (1 << 63) - 1  # that SQLite counts
 _UNTOLD = {"cache-control": "no-store"}
 
 
@@ -297,6 +298,6 @@ def _place_in(sort: str, last: str) -> tuple[str | int, KeyId] | None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _MOST_NUMBER):
         raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
     return int(text)

@@ -22,6 +22,8 @@ from appliance.services import ordering
 from appliance.services.ordering import unknown
 from appliance.services.stock import Stock
 
+_MOST_NUMBER = (1 << 63) - 1  # that SQLite counts
+
 Json = dict[str, object]
 Wait = Annotated[int, QueryParameter(ge=0, le=30, description="seconds to wait for its end at most")]
 InState = Annotated[
@@ -215,6 +217,6 @@ def _place(cursor: str, sort: str) -> tuple[str | int, JobId] | None:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > _MOST_NUMBER:
         raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
     return int(text)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from appliance.domain.listing import Listing, parse_order
-from appliance.domain.moment import SECOND, Timestamp
+from appliance.domain.moment import Timestamp, to_datetime
 from appliance.domain.resource_tags import parse_filter
 from appliance.errors import QueryInvalid
 
@@ -77,7 +77,7 @@ def provide_listing(name: Name = "", tag: TagQuery = None, sort: Sort = "name", 
 
 def moment(at: Timestamp) -> datetime:
     """Return a time of the database as the API shows it (RFC 3339, UTC)."""
-    return datetime.fromtimestamp(at / SECOND, UTC)
+    return to_datetime(at)
 
 
 def moment_or_none(at: Timestamp | None) -> datetime | None:

@@ -4,6 +4,7 @@ import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from appliance.domain.foreign import brief
 from appliance.http.api.app import MAX_BODY
 from appliance.http.api.page import Page
 from appliance.http.api.vex import DocumentOrder, DocumentShown, DocumentTaken
@@ -15,6 +16,7 @@ from appliance.http.ui.view import InView, View
 
 _PLACES = ("image", "repository", "registry", "everywhere")
 _PLURALS = {"image": "images", "repository": "repositories", "registry": "registries"}
+_REASON = 200  # characters of why one is not taken
 _TOLD = 3  # statements that are not taken, told on the page; the command tells all
 
 
@@ -84,7 +86,7 @@ def _said(view: View, done: DocumentTaken) -> str:
     if not done.is_new:
         return view.text("This version was imported before; nothing has changed.")
     said = [view.text("{} statements are accepted, {} count.").format(done.accepted, done.counting)]
-    said += [f"{one.statement}: {one.reason}" for one in done.untaken[:_TOLD]]
+    said += [f"{one.statement}: {brief(one.reason, _REASON)}" for one in done.untaken[:_TOLD]]
     if len(done.untaken) > _TOLD:
         said.append(view.text("{} more are not taken.").format(len(done.untaken) - _TOLD))
     return " ".join(said)

@@ -39,6 +39,7 @@ HEADERS = {
 }
 _KEY = secrets.token_bytes(32)  # of the tokens in forms: a page from before a restart is loaded again
 _FLASH = "scr-said"
+_SAID = 3000  # bytes of it, quoted
 _THERE = "\x1f"  # in the cookie, between what is said and the address of more
 _LANGUAGE = "scr-language"
 _REGISTRY = "scr-registry"
@@ -129,7 +130,7 @@ class View(msgspec.Struct, frozen=True):
         """Return the redirect after a change; `said` is shown on the page it leads to, with a link to `undo` it."""
         answer: Response[str] = Response("", status_code=303, headers={**HEADERS, "Location": address})
         if said:
-            answer.set_cookie(_cookie(_FLASH, quote(f"{said[:500]}{_THERE}{undo}"), _MINUTE_S, is_tls=self.is_tls))
+            answer.set_cookie(_cookie(_FLASH, f"{_quoted(said)}{quote(_THERE + undo)}", _MINUTE_S, is_tls=self.is_tls))
         return answer
 
     def text(self, message: str) -> str:
@@ -182,3 +183,11 @@ def registry_cookie(name: str, *, is_tls: bool) -> Cookie:
 
 def _cookie(name: str, value: str, age_s: int, *, is_tls: bool) -> Cookie:
     return Cookie(name, value=value, max_age=age_s, path="/", secure=is_tls, httponly=True, samesite="lax")
+
+
+def _quoted(said: str) -> str:
+    """Return what is said as a cookie takes it: browsers drop one of more than 4 KiB, and what it said with it."""
+    text = said[:500]
+    while len(told := quote(text)) > _SAID:
+        text = text[: len(text) * 3 // 4]
+    return told

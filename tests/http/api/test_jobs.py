@@ -1,5 +1,6 @@
 """Jobs over the management API: ordered, listed, followed, called off, tried again; the schedules."""
 
+import base64
 import sqlite3
 
 import msgspec
@@ -94,6 +95,9 @@ def test_what_has_ended_cannot_be_called_off_or_tried_again(admin: Client) -> No
 def test_a_job_that_is_not_there_is_unknown(admin: Client) -> None:
     assert problem(admin.get("/api/v1/jobs/0123456789ab").expect(404).body).type == "urn:scr:problem:job-unknown"
     admin.get("/api/v1/jobs?cursor=Zm9v").expect(400)
+    beyond = base64.urlsafe_b64encode(b"9999999999999999999").decode().rstrip("=")  # more than SQLite counts
+    admin.get(f"/api/v1/jobs?cursor={beyond}").expect(400)
+    admin.get(f"/api/v1/access-keys?cursor={beyond}").expect(400)
     admin.get("/api/v1/jobs?state=nonsense").expect(400)
 
 

@@ -128,6 +128,7 @@ def test_an_acceptance_lifts_a_pull_limit_and_its_end_brings_it_back(admin: Clie
         {"vulnerability": "", "reason": "x"},
         {"vulnerability": "CVE-1", "reason": " "},
         {"vulnerability": "CVE-1", "reason": "x", "expiresAt": "2020-01-01T00:00:00Z"},
+        {"vulnerability": "CVE-1", "reason": "x", "expiresAt": "9999-12-31T23:59:59.999999Z"},
         {"vulnerability": "CVE-1", "reason": "x", "image": "a", "repository": "b"},
     ],
 )

@@ -381,3 +381,16 @@ def test_paths_and_packages_of_an_image_are_text(server: Server, client: Client)
         text = ask(server, page).text
         assert "<svg onload" not in text
         assert "<b>musl" not in text
+
+
+def test_what_an_import_says_is_told_whatever_letters_it_has(server: Server, client: Client) -> None:
+    client.push("seen/letters", make.image([{"letters": b"1"}]), "1")
+    said = [statement(products=["\U0001d11e" * 400 + str(number)]) for number in range(4)]
+    fields = {"document": document(*said).decode(), "where": "image", "place": "seen/letters"}
+
+    done = send(server, "/accepted-findings/documents", **fields)
+
+    assert done.status == 303
+    cookie = done.headers["set-cookie"].partition(";")[0]
+    assert len(cookie) < 4096  # browsers keep no longer one
+    assert "0 statements are accepted" in ask(server, done.headers["location"], Cookie=cookie).text
