@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from appliance.services.build_history import Build, Step
-from appliance.services.hiding import HIDDEN, hide, is_secret_name
+from appliance.services.hiding import HIDDEN, hide, hide_words, is_secret_name
 
 MOST = 1000  # differences that are listed; the count tells of more
 
@@ -91,5 +91,16 @@ def _step(step: Step) -> str:
 def _hidden(one: Setting) -> Setting:
     if is_secret_name(one.name):
         return Setting(one.part, one.name, *(side and HIDDEN for side in (one.before, one.after)))
-    before, after = (None if side is None else hide(side) for side in (one.before, one.after))
+    hidden = _hide_command if one.part in ("entrypoint", "command") else hide
+    before, after = (None if side is None else hidden(side) for side in (one.before, one.after))
     return Setting(one.part, one.name, before, after)
+
+
+def _hide_command(joined: str) -> str:
+    return " ".join(map(_quote, hide_words(shlex.split(joined))))
+
+
+def _quote(word: str) -> str:
+    """Return a word as a shell takes it; what is hidden asks for no quotes."""
+    rest = word.replace(HIDDEN, "-")
+    return word if shlex.quote(rest) == rest else shlex.quote(word)

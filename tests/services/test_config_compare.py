@@ -7,7 +7,7 @@ import pytest
 from appliance.services import build_history, config_compare
 from appliance.services.build_history import Build
 from appliance.services.config_compare import Setting, compare_configs
-from appliance.services.hiding import hide, is_secret_name
+from appliance.services.hiding import hide, hide_build, is_secret_name
 
 
 def build(run: dict[str, object] | None = None, steps: tuple[str, ...] = (), architecture: str = "amd64") -> Build:
@@ -116,3 +116,43 @@ def test_the_list_ends_and_the_count_does_not(monkeypatch: pytest.MonkeyPatch) -
 
     assert len(found.found) == 3
     assert found.count == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("curl --password 'it'\"'\"'s-rest' x", "curl --password **** x"),
+        ('curl --password "a\\"b" x', "curl --password **** x"),
+        ('curl --password "never closed', "curl --password ****"),
+        ("TOKEN=a'b'\"c\"d; ls", "TOKEN=****; ls"),
+    ],
+)
+def test_a_value_ends_where_a_shell_ends_it(text: str, told: str) -> None:
+    assert hide(text) == told
+
+
+def test_a_build_is_told_with_its_secrets_hidden() -> None:
+    raw = build(
+        {
+            "Entrypoint": ["/app", "--password", "it's mine", "--token=abc", "--password", "-v"],
+            "Cmd": ["sh", "-c", "API_KEY=abc run"],
+            "Env": ["PATH=/bin", "DB_PASSWORD=x", "EMPTY_TOKEN=", "ODD"],
+            "Labels": {"api_key": "x", "team": "pay"},
+        },
+        ("RUN curl -u https://me:mine@host/",),
+    )
+
+    told = hide_build(raw)
+
+    assert told.entrypoint == ("/app", "--password", "****", "--token=****", "--password", "-v")
+    assert told.command == ("sh", "-c", "API_KEY=**** run")
+    assert told.environment == ("PATH=/bin", "DB_PASSWORD=****", "EMPTY_TOKEN=", "ODD")
+    assert told.labels == {"api_key": "****", "team": "pay"}
+    assert told.history[0].created_by == "RUN curl -u https://****@host/"
+
+
+def test_commands_that_differ_in_a_secret_only_are_told_to_differ() -> None:
+    found = compare_configs(build({"Cmd": ["a", "--password", "x"]}), build({"Cmd": ["a", "--password", "y"]}))
+
+    [told] = found.found
+    assert (told.part, told.before, told.after) == ("command", "a --password ****", "a --password ****")

@@ -1,5 +1,6 @@
 """`/api/v1/images/<id>/manifests`: a row a digest, all of one, its tags, deletion of up to 50 together."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -27,6 +28,7 @@ from appliance.services import freeing, tagging
 from appliance.services.build_history import Build
 from appliance.services.chart import Chart
 from appliance.services.describe import Describer, Layer, Outline, Platform
+from appliance.services.hiding import hide_build
 from appliance.services.stock import Stock
 
 MAX_DIGESTS = 50  # of one deletion: manual 2.2, "Delete image tag"
@@ -179,7 +181,7 @@ class Manifests(Controller):
         image_id: FromPath[str],
         digest: FromPath[str],
     ) -> ManifestInFull:
-        """Show all of a manifest: config, layers, platforms, history of the build, chart."""
+        """Show all of a manifest: config, layers, platforms, build (what looks like a secret in it hidden), chart."""
         image, number, row = await find_row(stock, asking, image_id, digest)
         found = await describer.describe(image, number, row)
         (scan,) = await briefs.of(number, [row], [found.outline])
@@ -188,7 +190,7 @@ class Manifests(Controller):
             config=found.config,
             layers=found.layers,
             annotations=found.annotations,
-            build=found.build,
+            build=None if found.build is None else await asyncio.to_thread(hide_build, found.build),
             chart=found.chart,
             notes=found.notes,
         )
