@@ -43,8 +43,18 @@ VALUES (:public, :vulnerability, :package, :registry, :repository, :image, :reas
 
 def insert(tx: Transaction, one: Acceptance) -> None:
     """Write down an acceptance."""
+    tx.execute(_INSERT, row_of(one))
+
+
+def insert_rows(tx: Transaction, rows: Iterable[Values]) -> None:
+    """Write down many, as `row_of` has made them before: it takes longer than writing them, and the writer waits."""
+    tx.execute_many(_INSERT, rows)
+
+
+def row_of(one: Acceptance) -> Values:
+    """Return what is written down of an acceptance."""
     origin, product = one.origin, one.product
-    values: Values = {
+    return {
         "public": one.public_id,
         "vulnerability": one.vulnerability,
         "package": one.package,
@@ -63,7 +73,6 @@ def insert(tx: Transaction, one: Acceptance) -> None:
         "arch": product.arch,
         "path": product.path,
     }
-    tx.execute(_INSERT, values)
 
 
 def delete(tx: Transaction, public_id: str) -> None:

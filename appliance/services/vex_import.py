@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.db import acceptances, activity, vex_documents
 from appliance.db.activity import About
-from appliance.db.database import Transaction
+from appliance.db.database import Transaction, Values
 from appliance.db.vex_documents import VexDocument
 from appliance.domain.admission import Caller
 from appliance.domain.exclusion import Acceptance, Origin
@@ -39,7 +39,8 @@ class Taken(msgspec.Struct, frozen=True):
 async def take(stock: Stock, caller: Caller, scope: Scope, text: str, now: Timestamp) -> Taken:
     """Let a document count in `scope`. Raises VexInvalid, Conflict."""
     body = text.encode()
-    read = await asyncio.get_running_loop().run_in_executor(stock.uploads.executor, vex.read, body)
+    loop, executor = asyncio.get_running_loop(), stock.uploads.executor
+    read = await loop.run_in_executor(executor, vex.read, body)
     made = VexDocument(
         new_public_id(),
         read.id,
@@ -54,18 +55,17 @@ async def take(stock: Stock, caller: Caller, scope: Scope, text: str, now: Times
         str(caller.principal),
     )
 
+    rows, names = await loop.run_in_executor(executor, _rows, made, read)
+
     def record(tx: Transaction) -> VexDocument:
         known = vex_documents.find_there(tx, read.id, scope.registry, scope.repository, scope.image)
         if known is not None and not _is_newer(made, known):
             return known
         before = set() if known is None else vex_documents.delete(tx, known.public_id)
         vex_documents.insert(tx, made)
-        said = before
-        for one in _acceptances(made, read):
-            acceptances.insert(tx, one)
-            said.add(one.vulnerability)
+        acceptances.insert_rows(tx, rows)
         _note(tx, "vex.imported", caller, made, now)
-        tell_many(tx, said, now)
+        tell_many(tx, before | names, now)
         return made
 
     kept = await stock.db.write(record)
@@ -94,6 +94,12 @@ def _is_newer(made: VexDocument, known: VexDocument) -> bool:
             " its author has to raise the version, or withdraw that one first"
         )
     return made.version > known.version
+
+
+def _rows(made: VexDocument, read: Document) -> tuple[list[Values], set[str]]:
+    """Return the rows of what a document says, and the vulnerabilities that it says something of."""
+    said = list(_acceptances(made, read))
+    return [acceptances.row_of(one) for one in said], {one.vulnerability for one in said}
 
 
 def _acceptances(made: VexDocument, read: Document) -> Iterator[Acceptance]:
