@@ -13,7 +13,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _LAST_CHUNK = b"0\r\n\r\n"  # no JSON of a registry ends like that
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 900.0  # closing sixteen large uploads at once takes minutes
 
 
 class Broken(Exception):
