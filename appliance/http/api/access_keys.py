@@ -23,7 +23,7 @@ from appliance.errors import AccountUnknown, QueryInvalid
 from appliance.http.api.accounts import Enabled, Text
 from appliance.http.api.asking import Asking, InAsking, InStock
 from appliance.http.api.editing import IfMatch, expected, with_etag
-from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment, moment_or_none
+from appliance.http.api.page import Cursor, Limit, Name, Page, collect_page, moment, moment_or_none, number_in
 from appliance.services import credentials
 from appliance.services.credentials import MAX_OVERLAP, KeyEdit
 from appliance.services.stock import Stock
@@ -40,7 +40,6 @@ KeySort = Annotated[
 Expiry = Annotated[datetime, msgspec.Meta(tz=True)]
 _DAY_S = 24 * 3600
 _NOBODY = PrincipalId(0)
-_MOST_NUMBER = (1 << 63) - 1  # that SQLite counts
 _UNTOLD = {"cache-control": "no-store"}
 
 
@@ -285,7 +284,7 @@ def _time(at: datetime) -> Timestamp:
 def _place(last: str) -> tuple[int, str]:
     """Return owner and name of a cursor. Raises QueryInvalid."""
     owner, _, name = last.partition("/")
-    return (_number(owner) if last else 0), name
+    return (number_in(owner) if last else 0), name
 
 
 def _place_in(sort: str, last: str) -> tuple[str | int, KeyId] | None:
@@ -294,10 +293,4 @@ def _place_in(sort: str, last: str) -> tuple[str | int, KeyId] | None:
         return None
     number, _, key = last.partition("/")
     is_number = sort.removeprefix("-") in ("expires", "used")
-    return (_number(key) if is_number else key), KeyId(_number(number))
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _MOST_NUMBER):
-        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
-    return int(text)
+    return (number_in(key) if is_number else key), KeyId(number_in(number))

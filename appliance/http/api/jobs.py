@@ -14,15 +14,12 @@ from appliance.db import jobs
 from appliance.db.jobs import Filter
 from appliance.domain.access import Action
 from appliance.domain.job import Job, JobId
-from appliance.errors import QueryInvalid
 from appliance.http.api.asking import InAsking, InRunning, InStock
-from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
+from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none, number_in
 from appliance.http.api.viewing import everywhere
 from appliance.services import ordering
 from appliance.services.ordering import unknown
 from appliance.services.stock import Stock
-
-_MOST_NUMBER = (1 << 63) - 1  # that SQLite counts
 
 Json = dict[str, object]
 Wait = Annotated[int, QueryParameter(ge=0, le=30, description="seconds to wait for its end at most")]
@@ -213,10 +210,4 @@ def _place(cursor: str, sort: str) -> tuple[str | int, JobId] | None:
         return None
     number, _, key = cursor.partition("/")
     is_number = sort.removeprefix("-") in ("created", "ended")
-    return (_number(key) if is_number else key), JobId(_number(number))
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > _MOST_NUMBER:
-        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
-    return int(text)
+    return (number_in(key) if is_number else key), JobId(number_in(number))

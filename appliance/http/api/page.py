@@ -15,6 +15,8 @@ from appliance.domain.moment import Timestamp, to_datetime
 from appliance.domain.resource_tags import parse_filter
 from appliance.errors import QueryInvalid
 
+_MOST = (1 << 63) - 1  # that SQLite counts
+
 Item = TypeVar("Item")
 Row = TypeVar("Row")
 
@@ -83,6 +85,13 @@ def moment(at: Timestamp) -> datetime:
 def moment_or_none(at: Timestamp | None) -> datetime | None:
     """Return the same for a time that may not have come yet."""
     return None if at is None else moment(at)
+
+
+def number_in(cursor: str) -> int:
+    """Return the number that stands in the cursor of a list. Raises QueryInvalid where none does that counts rows."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 20 and int(cursor) <= _MOST):
+        raise QueryInvalid("cursor is none of this list; take it from `next` of the page before")
+    return int(cursor)
 
 
 def _close(key: str) -> str:
