@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from appliance.db.columns import Placed, Query, list_sorted, make_sorted
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.exclusion import Acceptance, Judgement, Origin, Product
 from appliance.domain.moment import Timestamp
@@ -105,13 +106,31 @@ def list_of_image(
     return [_acceptance(row) for row in reader.rows(_OF_IMAGE, values)]
 
 
-def list_page(reader: Reader, registry: RegistryId | None, last: str, limit: int) -> list[Acceptance]:
-    """Return acceptances of a registry (None: those of everywhere) in the order of their ids, after `last`."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM accepted_findings a {_DOCUMENT} WHERE a.registry_id IS :registry"
-        f" AND a.public_id > :last AND {_ACCEPTS} ORDER BY a.public_id LIMIT :limit"
-    )
-    return [_acceptance(row) for row in reader.rows(sql, {"registry": registry, "last": last, "limit": limit})]
+_PATH = (
+    "coalesce((SELECT i.path FROM images i WHERE i.id = a.image_id),"
+    " (SELECT r.name FROM repositories r WHERE r.id = a.repository_id), '')"
+)
+_SORTED = make_sorted(
+    _COLUMNS,
+    f"accepted_findings a {_DOCUMENT} WHERE a.registry_id IS :registry AND {_ACCEPTS}",
+    {
+        # CVE-2024-9999 before CVE-2024-10000: of one year, the shorter number is the smaller one
+        "vulnerability": "substr(a.vulnerability, 1, 9) || printf('%04d', length(a.vulnerability)) || a.vulnerability",
+        "package": "CASE a.purl WHEN '' THEN a.package ELSE a.purl END",
+        "where": _PATH,
+        "by": "a.created_by",
+        "accepted": "a.created_at",
+        "expires": f"coalesce(a.expires_at, {1 << 62})",  # what never ends comes last
+    },
+    "a.id",
+)
+
+
+def list_page(
+    reader: Reader, registry: RegistryId | None, sort: str, last: str, limit: int
+) -> list[Placed[Acceptance]]:
+    """Return acceptances of a registry (None: those of everywhere) in the order `sort`, after the place `last`."""
+    return list_sorted(reader, Query(_SORTED[sort], {"registry": registry}, _acceptance), last, limit)
 
 
 def _acceptance(row: Row) -> Acceptance:

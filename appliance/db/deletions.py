@@ -5,6 +5,7 @@ from typing import NewType
 
 import msgspec
 
+from appliance.db.columns import Placed, Query, list_sorted, make_sorted
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, Tag, from_bytes, to_bytes
@@ -96,6 +97,19 @@ def list_page(reader: Reader, registry: RegistryId, last: int, limit: int, path:
     values: Values = {"of": registry, "last": last, "limit": limit, **({"path": path} if path else {})}
     sql = LIST if not path else LIST_OF_PATH if "/" in path else LIST_WITHIN
     return [_deletion(row) for row in reader.rows(sql, values)]
+
+
+_WITHIN = "registry_id = :of AND (:path = '' OR path = :path OR path > :path || '/' AND path < :path || '0')"
+_SORTED = make_sorted(
+    _COLUMNS, f"deletions WHERE {_WITHIN}", {"deleted": "id", "path": "path", "kind": "kind", "by": "deleted_by"}, "id"
+)
+
+
+def list_by(
+    reader: Reader, registry: RegistryId, sort: str, last: str, limit: int, path: str = ""
+) -> list[Placed[Deletion]]:
+    """Return the same in another order, after the place `last`: `deleted`, `path`, `kind`, `by`; `-` turns it round."""
+    return list_sorted(reader, Query(_SORTED[sort], {"of": registry, "path": path}, _deletion), last, limit)
 
 
 def find_of_repository(reader: Reader, repository: Repository) -> Deletion | None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from appliance.db.columns import Placed, Query, list_sorted, make_sorted
 from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.moment import Timestamp
 from appliance.domain.registry import ImageId, RegistryId, RepositoryId
@@ -70,13 +71,30 @@ def find_there(
     return _document(row) if row else None
 
 
-def list_page(reader: Reader, registry: RegistryId | None, last: str, limit: int) -> list[VexDocument]:
-    """Return the documents that count in a registry (None: everywhere) in the order of their ids, after `last`."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM vex_documents v WHERE v.registry_id IS :registry AND v.public_id > :last"
-        " ORDER BY v.public_id LIMIT :limit"
-    )
-    return [_document(row) for row in reader.rows(sql, {"registry": registry, "last": last, "limit": limit})]
+_PATH = (
+    "coalesce((SELECT i.path FROM images i WHERE i.id = v.image_id),"
+    " (SELECT r.name FROM repositories r WHERE r.id = v.repository_id), '')"
+)
+_SORTED = make_sorted(
+    _COLUMNS,
+    "vex_documents v WHERE v.registry_id IS :registry",
+    {
+        "document": "v.document",
+        "author": "v.author",
+        "issued": "v.issued_at",
+        "where": _PATH,
+        "imported": "v.imported_at",
+        "by": "v.imported_by",
+    },
+    "v.id",
+)
+
+
+def list_page(
+    reader: Reader, registry: RegistryId | None, sort: str, last: str, limit: int
+) -> list[Placed[VexDocument]]:
+    """Return the documents that count in a registry (None: everywhere) in the order `sort`, after the place `last`."""
+    return list_sorted(reader, Query(_SORTED[sort], {"registry": registry}, _document), last, limit)
 
 
 def _document(row: Row) -> VexDocument:

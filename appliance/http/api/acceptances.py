@@ -1,10 +1,11 @@
 """`/api/v1/accepted-findings`: which vulnerabilities do not count, where, why, by whose word, until when."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from appliance.db import acceptances
 from appliance.db.database import Reader
@@ -16,6 +17,14 @@ from appliance.http.api.asking import InAsking, InStock, RegistryOf
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment, moment_or_none
 from appliance.services import accepting
 from appliance.services.accepting import Scope, Wish
+
+Sort = Annotated[
+    Literal[
+        "vulnerability", "-vulnerability", "package", "-package", "where", "-where", "by", "-by", "accepted",
+        "-accepted", "expires", "-expires",
+    ],
+    QueryParameter(description="the order; `-` turns it round. What never ends ends last"),
+]  # fmt: skip
 
 
 class AcceptanceOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -64,18 +73,27 @@ class Acceptances(Controller):
 
     @get()
     async def list(
-        self, stock: InStock, asking: InAsking, registry: RegistryOf = None, cursor: Cursor = "", limit: Limit = 100
+        self,
+        stock: InStock,
+        asking: InAsking,
+        registry: RegistryOf = None,
+        sort: Sort = "-accepted",
+        cursor: Cursor = "",
+        limit: Limit = 100,
     ) -> Page[AcceptanceShown]:
-        """List what is accepted in a registry, its repositories and images; `registry=*` lists what is everywhere."""
+        """List what is accepted in a registry, its repositories and images; `registry=*` lists what is everywhere.
+
+        The newest first unless asked otherwise.
+        """
         site = listed_registry(stock, asking, registry)
         page = await collect_page(
-            lambda last, count: stock.db.read(lambda reader: acceptances.list_page(reader, site, last, count)),
-            lambda one: one.public_id,
+            lambda last, count: stock.db.read(lambda reader: acceptances.list_page(reader, site, sort, last, count)),
+            lambda found: found.place,
             lambda _: True,
             cursor,
             limit,
         )
-        return Page(await stock.db.read(lambda reader: [_show(reader, one) for one in page.items]), page.next)
+        return Page(await stock.db.read(lambda reader: [_show(reader, found.one) for found in page.items]), page.next)
 
     @post(status_code=201)
     async def accept(self, stock: InStock, asking: InAsking, data: JSONBody[AcceptanceOrder]) -> AcceptanceShown:

@@ -1,12 +1,15 @@
 """`/api/v1/deletions`: what was deleted, and its undo."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from appliance.db import deletions, registries
+from appliance.db.columns import Placed
+from appliance.db.database import Reader
 from appliance.db.deletions import Deletion
 from appliance.domain.access import Action
 from appliance.domain.moment import Timestamp
@@ -17,6 +20,11 @@ from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
 from appliance.http.api.tags import number_of
 from appliance.services.stock import Stock
 from appliance.services.undo import Left, undo
+
+Sort = Annotated[
+    Literal["-deleted", "deleted", "path", "-path", "kind", "-kind", "by", "-by"],
+    QueryParameter(description="the order; `-` turns it round"),
+]
 
 
 class DeletionView(msgspec.Struct, frozen=True, rename="camel"):
@@ -53,25 +61,31 @@ class Deletions(Controller):
         asking: InAsking,
         registry: RegistryOf = None,
         path: FromQuery[str] = "",
+        sort: Sort = "-deleted",
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[DeletionView]:
-        """List what was deleted and can still come back, newest first.
+        """List what was deleted and can still come back, the newest first unless asked otherwise.
 
         `path` names an image, or a repository and with it all that was in it.
         """
         asking = asking.at_name(stock, registry)
         site = asking.site
+
+        def fetch(reader: Reader, last: str, count: int) -> list[Placed[Deletion]]:
+            if sort != "-deleted":
+                return deletions.list_by(reader, site.registry, sort, last, count, path)
+            rows = deletions.list_page(reader, site.registry, number_of(last) or 1 << 62, count, path)
+            return [Placed(str(row.id), row) for row in rows]
+
         page = await collect_page(
-            lambda last, count: stock.db.read(
-                lambda reader: deletions.list_page(reader, site.registry, number_of(last) or 1 << 62, count, path)
-            ),
-            lambda row: str(row.id),
-            lambda row: asking.may(_path(row), Action.VIEW_REPOSITORY),
+            lambda last, count: stock.db.read(lambda reader: fetch(reader, last, count)),
+            lambda found: found.place,
+            lambda found: asking.may(_path(found.one), Action.VIEW_REPOSITORY),
             cursor,
             limit,
         )
-        return Page([_show(stock, row) for row in page.items], page.next)
+        return Page([_show(stock, found.one) for found in page.items], page.next)
 
     @post("/{deletion_id:str}/undo", status_code=200)
     async def undo(self, stock: InStock, asking: InAsking, deletion_id: FromPath[str]) -> UndoneView:

@@ -1,10 +1,11 @@
 """`/api/v1/accepted-findings/documents`: OpenVEX documents whose word counts here."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from appliance.db import vex_documents
 from appliance.db.database import Reader
@@ -16,6 +17,13 @@ from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
 from appliance.services import vex_import
 from appliance.services.accepting import Scope
 
+Sort = Annotated[
+    Literal[
+        "document", "-document", "author", "-author", "issued", "-issued", "where", "-where", "imported", "-imported",
+        "by", "-by",
+    ],
+    QueryParameter(description="the order; `-` turns it round"),
+]  # fmt: skip
 _MAX_BODY = 2 * vex_import.LARGEST  # bytes: the document is a string here, and each of its quotes is two
 
 
@@ -66,18 +74,27 @@ class VexDocuments(Controller):
 
     @get()
     async def list(
-        self, stock: InStock, asking: InAsking, registry: RegistryOf = None, cursor: Cursor = "", limit: Limit = 100
+        self,
+        stock: InStock,
+        asking: InAsking,
+        registry: RegistryOf = None,
+        sort: Sort = "-imported",
+        cursor: Cursor = "",
+        limit: Limit = 100,
     ) -> Page[DocumentShown]:
-        """List what was imported for a registry, its repositories and images; `registry=*` lists what is everywhere."""
+        """List what was imported for a registry, its repositories and images; `registry=*` lists what is everywhere.
+
+        The newest first unless asked otherwise.
+        """
         site = listed_registry(stock, asking, registry)
         page = await collect_page(
-            lambda last, count: stock.db.read(lambda reader: vex_documents.list_page(reader, site, last, count)),
-            lambda one: one.public_id,
+            lambda last, count: stock.db.read(lambda reader: vex_documents.list_page(reader, site, sort, last, count)),
+            lambda found: found.place,
             lambda _: True,
             cursor,
             limit,
         )
-        return Page(await stock.db.read(lambda reader: [_show(reader, one) for one in page.items]), page.next)
+        return Page(await stock.db.read(lambda reader: [_show(reader, found.one) for found in page.items]), page.next)
 
     @post(status_code=201, request_max_body_size=_MAX_BODY)
     async def take(self, stock: InStock, asking: InAsking, data: JSONBody[DocumentOrder]) -> DocumentTaken:

@@ -13,6 +13,7 @@ from appliance.http.ui.picking import list_registries
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View
 
+_SORTS = ("path", "kind", "deleted", "by")
 _TOLD = 3  # of what stayed away; the rest is a number
 
 
@@ -42,7 +43,7 @@ class DeletionPages(Controller):
 
 
 async def _show(view: View, form: Form | None = None) -> Response[str]:
-    asked = Asked.of(view, filters=("registry", "path"))
+    asked = Asked.of(view, sorts=_SORTS, default="-deleted", filters=("registry", "path"))
     page = await view.api.get("/api/v1/deletions", Page[DeletionView], **asked.parameters())
     registry = asked.more.get("registry") or str(view.asking.site.name)
     rights = {one.id: view.may_in(registry, one.path, _right(one)) for one in page.items}

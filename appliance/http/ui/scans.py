@@ -29,6 +29,7 @@ from appliance.http.ui.view import InView, View
 WILL_BE = "Vulnerability assessment will be performed."  # manual, 2.3
 _FILTERS = ("severity", "category", "fixable", "counted", "blocks", "new", "text")
 _SORTS = ("severity", "id", "package", "cvss")
+_ACCEPTED_SORTS = ("vulnerability", "package", "where", "by", "accepted", "expires")
 _PACKAGE_SORTS = ("severity", "package")
 _MOST_PLATFORMS = 32  # whose results one page of an index tells
 _SWITCHES = ("true", "false")
@@ -115,7 +116,7 @@ class ScanPages(Controller):
 @get("/accepted-findings")
 async def list_accepted(view: InView) -> Response[str]:
     """Show what is accepted in the registry, or everywhere."""
-    asked = Asked.of(view, filters=("registry",))
+    asked = Asked.of(view, sorts=_ACCEPTED_SORTS, default="-accepted", filters=("registry",))
     page = await view.api.get(within("accepted-findings"), Page[AcceptanceShown], **asked.parameters())
     return view.page("pages/accepted_findings.html", page=page, asked=asked)
 

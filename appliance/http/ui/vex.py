@@ -14,6 +14,7 @@ from appliance.http.ui.lists import Asked
 from appliance.http.ui.render import query
 from appliance.http.ui.view import InView, View
 
+_SORTS = ("document", "author", "issued", "where", "imported", "by")
 _PLACES = ("image", "repository", "registry", "everywhere")
 _PLURALS = {"image": "images", "repository": "repositories", "registry": "registries"}
 _REASON = 200  # characters of why one is not taken
@@ -57,7 +58,7 @@ class VexPages(Controller):
 
 
 async def _page(view: View, form: Form | None = None, status: int = 200) -> Response[str]:
-    asked = Asked.of(view, filters=("registry",))
+    asked = Asked.of(view, sorts=_SORTS, default="-imported", filters=("registry",))
     told = asked.parameters()
     page = await view.api.get(within("accepted-findings", "documents"), Page[DocumentShown], **told)
     return view.page("pages/vex_documents.html", status=status, page=page, asked=asked, form=form)

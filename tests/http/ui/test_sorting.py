@@ -10,7 +10,9 @@ import pytest
 from tests import make
 from tests.http.ui.asking import ask, send, sign_in
 from tests.make.accounts import Key, Member
+from tests.make.client import Client
 from tests.make.server import Server
+from tests.scan.test_vex import document, statement
 
 PASSWORD = "correct horse"  # noqa: S105 - of users that live for these tests
 Row = dict[str, Any]
@@ -21,6 +23,9 @@ LISTS = {
     "storage/repositories": ("name", "live", "shared", "untagged", "unfinished", "leaving"),
     "refusals": ("at",),
     "traffic": ("at",),
+    "deletions": ("deleted", "path", "kind", "by"),
+    "accepted-findings": ("vulnerability", "package", "where", "by", "accepted", "expires"),
+    "accepted-findings/documents": ("document", "author", "issued", "where", "imported", "by"),
 }
 FIELDS = {
     ("jobs", "created"): "createdAt",
@@ -29,9 +34,18 @@ FIELDS = {
     ("access-keys", "expires"): "expiresAt",
     ("access-keys", "used"): "lastUsedAt",
     ("refusals", "at"): "lastAt",
+    ("deletions", "deleted"): "deletedAt",
+    ("deletions", "by"): "deletedBy",
+    ("accepted-findings", "by"): "createdBy",
+    ("accepted-findings", "accepted"): "createdAt",
+    ("accepted-findings", "expires"): "expiresAt",
+    ("accepted-findings/documents", "issued"): "issuedAt",
+    ("accepted-findings/documents", "imported"): "importedAt",
+    ("accepted-findings/documents", "by"): "importedBy",
 }
 PAGES = {"storage/repositories": "storage", "refusals": "activity/refusals", "traffic": "activity/traffic"}
 EVERY = [(name, sort) for name, sorts in LISTS.items() for sort in sorts]
+WHOLE = r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z"
 LAST = {"expiresAt", "endedAt"}  # without one: never, so at the end
 
 
@@ -40,6 +54,7 @@ def members() -> Sequence[Member]:
     return (
         Member("ann", ("ScrFullAccess",), password=PASSWORD),
         Member("bob", password=PASSWORD),
+        Member("eve", ("ScrFullAccess",)),
     )
 
 
@@ -63,7 +78,39 @@ def ann(server: Server, keys: dict[str, Key]) -> str:
     for path in ("small/a", "large/a", "middle/a"):
         with server.client(user=keys["bob"].access_key, password=keys["bob"].secret_key) as client:
             assert client.get(f"/v2/{path}/manifests/1").status in {403, 404}
+    for person in ("ann", "eve"):
+        with server.client(user=keys[person].access_key, password=keys[person].secret_key) as client:
+            judge(client, person)
     return cookie
+
+
+def judge(client: Client, person: str) -> None:
+    """Accept findings, import documents and delete a tag, an image and a repository, in `person`'s name."""
+    repository = f"of-{person}"
+    for image in ("a", "b", "c"):
+        client.push(f"{repository}/{image}", make.image([{"a": b"1"}]), "1", "2")
+    places = {
+        "image": id_of(client, "images", f"{repository}/c"),
+        "repository": id_of(client, "repositories", repository),
+        "registry": id_of(client, "registries", "local"),
+    }
+    for number, (kind, place) in enumerate(places.items()):
+        finding = {"vulnerability": f"CVE-2099-{9999 + number}", "package": "cba"[number], "reason": "-", kind: place}
+        order(client, "accepted-findings", {**finding, "expiresAt": f"219{number}-01-01T00:00:00Z" if number else None})
+        text = document(statement(), author=f"{2 - number} of {person}", **{"@id": f"https://{number}.{person}"})
+        order(client, "accepted-findings/documents", {"document": text.decode(), kind: place})
+    client.request("DELETE", f"/v2/{repository}/a/manifests/1").expect(202)
+    client.request("DELETE", f"/api/v1/images/{id_of(client, 'images', repository + '/b')}").expect(204)
+
+
+def order(client: Client, name: str, body: dict[str, object]) -> None:
+    headers = {"Content-Type": "application/json"}
+    client.request("POST", f"/api/v1/{name}", json.dumps(body).encode(), headers).expect(201)
+
+
+def id_of(client: Client, kind: str, path: str) -> str:
+    found: str = json.loads(client.get(f"/api/v1/{kind}?path={path}").expect(200).body)["items"][0]["id"]
+    return found
 
 
 def read(server: Server, cookie: str, address: str) -> dict[str, Any]:
@@ -96,9 +143,18 @@ def both_ways(server: Server, cookie: str, name: str, sort: str) -> tuple[list[R
 def values(rows: Sequence[Row], name: str, sort: str) -> list[tuple[bool, object]]:
     """Return what a list is in order of, so that it can be compared: nothing comes first, or last where it is never."""
     field = FIELDS.get((name, sort), sort)
+    if field == "where":  # all of the registry is before what is in it
+        return [(False, "" if one[field] == "local" else one[field]) for one in rows]
+    if field == "vulnerability":  # as people count
+        return [(False, int(one[field].rpartition("-")[2])) for one in rows]
     if field == "unfinished":
         return [(False, one["unclaimed"] + one["staged"]) for one in rows]
-    return [((one[field] is None) == (field in LAST), one[field] or "") for one in rows]
+    return [((one[field] is None) == (field in LAST), _moment(one[field] or "")) for one in rows]
+
+
+def _moment(value: object) -> object:
+    """Return a time so that texts of it are in its order: a whole second is told without a fraction."""
+    return value[:-1] + ".000000Z" if isinstance(value, str) and re.fullmatch(WHOLE, value) else value
 
 
 def same(rows: Sequence[Row]) -> set[str]:
