@@ -1,5 +1,7 @@
 """Manifests: one row an image and digest, with the bytes as they were pushed."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from appliance.db.database import Reader, Row, Transaction, Values
@@ -58,6 +60,20 @@ def find_outline(reader: Reader, image: ImageId, digest: Digest) -> Outline | No
     )
     row = reader.one(sql, (image, to_bytes(digest)))
     return Outline(ManifestId(row[0]), digest, row[1], row[2], row[3]) if row else None
+
+
+_OUTLINES = """
+SELECT m.digest, m.id, m.media_type, m.artifact_type, m.content_size
+FROM json_each(:digests) d CROSS JOIN manifests m ON m.image_id = :image AND m.digest = unhex(d.value)
+WHERE m.removed_at IS NULL
+"""
+
+
+def find_outlines(reader: Reader, image: ImageId, digests: Iterable[Digest]) -> dict[Digest, Outline]:
+    """Return what those of `digests` are that are live manifests of `image`: all of them by one query."""
+    wanted = msgspec.json.encode([to_bytes(one).hex() for one in dict.fromkeys(digests)]).decode()
+    rows = reader.rows(_OUTLINES, {"image": image, "digests": wanted})
+    return {(digest := from_bytes(row[0])): Outline(ManifestId(row[1]), digest, *row[2:]) for row in rows}
 
 
 _BELOW = """

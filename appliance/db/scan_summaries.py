@@ -1,8 +1,10 @@
 """What the pull limit knows of a manifest's scan; no row: it was never scanned."""
 
+from collections.abc import Iterable
+
 import msgspec
 
-from appliance.db.database import Reader, Transaction, Values
+from appliance.db.database import Reader, Row, Transaction, Values
 from appliance.domain.image_policy import Scanned, ScanState
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import Digest, to_bytes
@@ -15,10 +17,17 @@ _DECODER = msgspec.json.Decoder(Summary)
 def find(reader: Reader, manifest: ManifestId) -> Scanned | None:
     """Return the last scan of `manifest`, or None. A point read: for the loop."""
     row = reader.one("SELECT state, summary, scanned_at FROM scan_summaries WHERE manifest_id = ?", (manifest,))
-    if row is None:
-        return None
-    summary = _DECODER.decode(row[1]) if row[1] else None
-    return Scanned(ScanState(row[0]), summary, None if row[2] is None else Timestamp(row[2]))
+    return _scanned(row) if row is not None else None
+
+
+def find_many(reader: Reader, wanted: Iterable[ManifestId]) -> dict[ManifestId, Scanned]:
+    """Return the last scans of `wanted`, by one query; nothing for those never scanned."""
+    sql = (
+        "SELECT s.state, s.summary, s.scanned_at, s.manifest_id FROM json_each(?) w"
+        " CROSS JOIN scan_summaries s ON s.manifest_id = w.value"
+    )
+    rows = reader.rows(sql, (msgspec.json.encode(list(wanted)).decode(),))
+    return {ManifestId(row[3]): _scanned(row) for row in rows}
 
 
 def list_asked(reader: Reader, digest: Digest) -> list[tuple[ManifestId, ImageId, ScanState]]:
@@ -43,3 +52,8 @@ def put(tx: Transaction, manifest: ManifestId, scanned: Scanned) -> None:
         " ON CONFLICT (manifest_id) DO UPDATE SET state = :state, scanned_at = :at, summary = :summary",
         values,
     )
+
+
+def _scanned(row: Row) -> Scanned:
+    summary = _DECODER.decode(row[1]) if row[1] else None
+    return Scanned(ScanState(row[0]), summary, None if row[2] is None else Timestamp(row[2]))

@@ -6,7 +6,7 @@ lists of parts end somewhere. What is not told for that reason is said in `notes
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -106,13 +106,13 @@ class Describer:
         """Return what a list tells of each of `rows`, manifests of `image`."""
         bodies = await self._stock.db.read(lambda reader: [_load(reader, row, LARGEST_BODY) for row in rows])
         found = [await self._outline(image, row, body) for row, body in zip(rows, bodies, strict=True)]
-        return await self._stock.db.read(lambda reader: [_resolve(reader, image_id, one) for one in found])
+        return await self._stock.db.read(lambda reader: _resolve(reader, image_id, found))
 
     async def describe(self, image: ImageRef, image_id: ImageId, row: ManifestRow) -> Details:
         """Return all that is told of one manifest of `image`."""
         body = await self._stock.db.read(lambda reader: _load(reader, row, 1 << 30))
         found = await self._outline(image, row, body)
-        outline = await self._stock.db.read(lambda reader: _resolve(reader, image_id, found))
+        (outline,) = await self._stock.db.read(lambda reader: _resolve(reader, image_id, [found]))
         layers = [*(body.layers or ()), *(body.blobs or ())]
         notes = []
         if len(layers) > PARTS:
@@ -188,17 +188,19 @@ class Describer:
         return bytes(content)
 
 
-def _resolve(reader: Reader, image: ImageId, outline: Outline) -> Outline:
-    """Return `outline` with what is known of the platforms that an index lists."""
-    if outline.kind is not Kind.INDEX:
-        return outline
+def _resolve(reader: Reader, image: ImageId, outlines: Sequence[Outline]) -> list[Outline]:
+    """Return `outlines` with what is known of the platforms that indexes list, which is asked for at once."""
+    told = [Digest(one.digest) for outline in outlines if outline.kind is Kind.INDEX for one in outline.platforms]
+    sizes = {digest: one.content_size for digest, one in manifests.find_outlines(reader, image, told).items()}
+    return [_resolved(one, sizes) if one.kind is Kind.INDEX else one for one in outlines]
+
+
+def _resolved(index: Outline, sizes: Mapping[Digest, int]) -> Outline:
     platforms = []
-    for one in outline.platforms:
-        found = manifests.find_outline(reader, image, Digest(one.digest))
-        size = found.content_size if found else None
-        platforms.append(Platform(one.platform, one.digest, size, is_here=found is not None))
-    size = outline.size + sum(one.size or 0 for one in platforms)
-    return Outline(outline.kind, tuple(platforms), size)
+    for one in index.platforms:
+        size = sizes.get(Digest(one.digest))
+        platforms.append(Platform(one.platform, one.digest, size, is_here=size is not None))
+    return Outline(index.kind, tuple(platforms), index.size + sum(one.size or 0 for one in platforms))
 
 
 def _load(reader: Reader, row: ManifestRow, largest: int) -> _Body:

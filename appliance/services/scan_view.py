@@ -61,17 +61,14 @@ async def find_known(
 ) -> list[Known]:
     """Return what is known of the scans of `wanted`, manifests of `image`, in their order."""
 
-    def load(reader: Reader) -> tuple[ImagePolicy, list[Scanned | None]]:
+    def load(reader: Reader) -> tuple[ImagePolicy, dict[ManifestId, Scanned]]:
         policy = image_policy.from_json(images.policy_of(reader, image))
-        return policy, [scan_summaries.find(reader, manifest) for manifest, _ in wanted]
+        return policy, scan_summaries.find_many(reader, [manifest for manifest, _ in wanted])
 
     policy, summaries = await stock.db.read(load)
-    digests = [digest for (_, digest), scanned in zip(wanted, summaries, strict=True) if scanned is not None]
+    digests = [digest for manifest, digest in wanted if manifest in summaries]
     standings = await scanner.file.read(functools.partial(scans.standings_of, digests=digests))
-    return [
-        _know(policy, scanned, standings.get(digest), scanner)
-        for (_, digest), scanned in zip(wanted, summaries, strict=True)
-    ]
+    return [_know(policy, summaries.get(manifest), standings.get(digest), scanner) for manifest, digest in wanted]
 
 
 def _know(policy: ImagePolicy, scanned: Scanned | None, standing: scans.Standing | None, scanner: Scanner) -> Known:
