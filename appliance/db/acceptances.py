@@ -88,7 +88,7 @@ def find(reader: Reader, public_id: str) -> Acceptance | None:
 
 
 def path_of(reader: Reader, image: ImageId) -> str | None:
-    """Return the path of an image, a removed one too; None once it was purged: what was accepted there stays known."""
+    """Return the path of an image, a removed one too; None once it was purged, and what was accepted there with it."""
     row = reader.one("SELECT path FROM images WHERE id = ?", (image,))
     return row[0] if row else None
 

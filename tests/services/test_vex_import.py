@@ -10,13 +10,13 @@ import pytest
 from appliance.db import activity, repositories, vex_documents
 from appliance.domain.access import LOCAL
 from appliance.domain.admission import FULL_ACCESS, Caller
-from appliance.domain.moment import Timestamp
+from appliance.domain.moment import DAY, Timestamp
 from appliance.domain.names import Digest, RepositoryName
 from appliance.domain.registry import RegistryId
 from appliance.domain.vulnerability import Advisory, Severity
 from appliance.errors import Conflict
 from appliance.scan.exports import FORMS
-from appliance.services import accepting, scan_export, scan_view, vex_import
+from appliance.services import accepting, delete, scan_export, scan_view, vex_import
 from appliance.services.accepting import Scope, Wish
 from appliance.services.course import UNFOLLOWED
 from appliance.services.scan_shown import View
@@ -236,6 +236,39 @@ async def test_a_document_is_withdrawn(vex: Vex) -> None:
     assert (vex.house.count("accepted_findings"), vex.house.count("vex_documents")) == (0, 0)
     assert vex.kinds()[-1] == "vex.withdrawn"
     assert vex_documents.find(vex.house.stock.db.reader, taken.document.public_id) is None
+
+
+async def accept(vex: Vex, scope: Scope) -> None:
+    wish = Wish(FLAW, "", "not reachable", None)
+    await accepting.accept(vex.house.stock, CALLER, scope, wish, Timestamp(vex.house.now))
+
+
+def where(vex: Vex, table: str) -> list[str]:
+    """Return the widest places that rows of `table` are of."""
+    place = "iif(image_id IS NOT NULL, 'image', iif(repository_id IS NOT NULL, 'repository', 'registry'))"
+    rows = vex.house.stock.db.reader.rows(f"SELECT {place} FROM {table}")  # noqa: S608 - the test's own text
+    return sorted(row[0] for row in rows)
+
+
+async def test_what_was_accepted_in_a_place_goes_with_it_for_good(vex: Vex) -> None:
+    house = vex.house
+    pay = repositories.find(house.stock.db.reader, RegistryId(1), RepositoryName("pay"))
+    assert pay is not None
+    image = Scope(HERE.registry, pay, house.image_id("pay/api"))
+    for scope in (HERE, Scope(HERE.registry, pay), image):
+        await accept(vex, scope)
+        await vex.take(of(ZLIB), scope=scope)
+
+    await delete.delete_image(house.stock, house.grant("pay/api"), Timestamp(house.now), purge=True)
+    await house.collect(after=1)
+    after_image = where(vex, "accepted_findings"), where(vex, "vex_documents")
+    await delete.delete_repository(house.stock, house.grant("pay/x"), RepositoryName("pay"), Timestamp(house.now))
+    for _ in range(2):
+        await house.collect(after=2 * DAY)
+
+    assert house.count("repositories") == 0
+    assert after_image == (["registry"] * 2 + ["repository"] * 2, ["registry", "repository"])
+    assert (where(vex, "accepted_findings"), where(vex, "vex_documents")) == (["registry"] * 2, ["registry"])
 
 
 async def test_a_document_of_many_vulnerabilities_is_told_by_one_job(vex: Vex) -> None:
