@@ -10,8 +10,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,14 +20,15 @@ import msgspec
 
 from appliance.blobstore.files import Files
 from appliance.db import activity
-from appliance.db.activity import About
+from appliance.db.activity import About, Detail
+from appliance.db.database import Transaction
 from appliance.domain.admission import Caller
 from appliance.domain.allowlist import MAX_BYTES, Groups, Parsed, parse
 from appliance.domain.endpoint import Endpoint, ListName, read_list_name
 from appliance.domain.moment import Timestamp
 from appliance.domain.ranges import Ranges
 from appliance.domain.registry import Registry
-from appliance.errors import AllowlistInvalid, Conflict, Stale, Unavailable
+from appliance.errors import AllowlistInvalid, Conflict, ScrError, Stale, Unavailable
 from appliance.services.stock import Stock
 
 _MOST_FILES = 100_000  # lists in the folder: a registry has two
@@ -40,6 +42,7 @@ _LISTED = 100  # lines that came and went in the record of an edit
 _ASIDE = re.compile(r"([a-z][a-z0-9]{2,24})-([a-z0-9]+)\.(private|public)\.txt\.removed")
 
 T = TypeVar("T")
+Changed = Mapping[ListName, tuple[str | None, str]]  # texts before (None: no file) and after
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -77,6 +80,28 @@ class Shelf:
         async with self._turn:
             return await self.run(lambda: self._change(name, make))
 
+    async def lay(self, texts: Mapping[ListName, str], then: Callable[[Changed], Awaitable[T]]) -> T:
+        """Write whole lists, then do `then`, which is told of those that changed; where that fails, put them back.
+
+        No other edit goes on meanwhile. Raises what `then` and `change` do.
+        """
+        async with self._turn:
+            changed: dict[ListName, tuple[str | None, str]] = {}
+            try:
+                for name, text in texts.items():
+                    before, after = await self.run(partial(self._change, name, partial(_always, text)))
+                    if after != before:
+                        changed[name] = before, after
+                return await then(changed)
+            except ScrError:
+                await self.run(lambda: self._put_back(changed))
+                raise
+
+    async def put_back(self, changed: Changed) -> None:
+        """Let lists be as they were before, those that nobody has changed meanwhile."""
+        async with self._turn:
+            await self.run(lambda: self._put_back(changed))
+
     async def put_aside(self, registry: Registry, until: Timestamp | None = None) -> None:
         """Take the lists of a deleted registry away, so that another one of its name inherits nothing.
 
@@ -96,7 +121,7 @@ class Shelf:
             asides = await self.run(lambda: list_asides(self.folder))
             for aside in asides:
                 if is_gone(aside.public_id):
-                    await self.run(lambda path=self.folder / aside.file: self._files.remove(path))  # type: ignore[misc]
+                    await self.run(partial(self._files.remove, self.folder / aside.file))
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run what blocks in a worker thread."""
@@ -114,6 +139,15 @@ class Shelf:
             if mode is not None:
                 path.chmod(mode)  # who could read it still can
         return before, after
+
+    def _put_back(self, changed: Changed) -> None:
+        for name, (before, after) in changed.items():
+            if read(self.folder, name) != after:
+                continue
+            if before is None:
+                self._files.remove(self.folder / name.file)
+            else:
+                self._change(name, partial(_always, before))
 
     def _put_aside(self, registry: Registry, until: Timestamp | None) -> None:
         for aside in _both(registry):
@@ -160,9 +194,14 @@ async def edit(stock: Stock, shelf: Shelf, wanted: Edit, groups: Groups, now: Ti
     before, after = await shelf.change(wanted.name, make)
     if before == after:
         return
-    detail = {"list": str(wanted.name), **await shelf.run(lambda: _difference(before or "", after, groups))}
-    about = About(registry=wanted.registry, subject=f"allowlist:{wanted.name}")
-    await stock.db.write(lambda tx: activity.record(tx, "allowlist.edited", wanted.caller, about, detail, now))
+    detail = await shelf.run(lambda: difference(wanted.name, before, after, groups))
+    await stock.db.write(lambda tx: record(tx, wanted.caller, wanted.registry, wanted.name, detail, now))
+
+
+def record(tx: Transaction, caller: Caller, registry: int, name: ListName, detail: Detail, now: Timestamp) -> None:
+    """Write down that `caller` changed a list of `registry` (0: of management); `detail` is its `difference`."""
+    about = About(registry=registry, subject=f"allowlist:{name}")
+    activity.record(tx, "allowlist.edited", caller, about, detail, now)
 
 
 def check(text: str, groups: Groups) -> Parsed:
@@ -186,13 +225,18 @@ def mark_of(text: str | None) -> str:
     return "none" if text is None else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _difference(before: str, after: str, groups: Groups) -> dict[str, object]:
-    """Return what came and went, for the record: how many entries there are, and the first of those that changed."""
-    old, new = ({entry.text for entry in parse(text, groups).entries} for text in (before, after))
+def difference(name: ListName, before: str | None, after: str, groups: Groups) -> Detail:
+    """Return what came and went, for the record: how many entries there are, and the first that changed (blocking)."""
+    old, new = ({entry.text for entry in parse(text, groups).entries} for text in (before or "", after))
     return {
+        "list": str(name),
         "before": {"entries": len(old), "removed": sorted(old - new)[:_LISTED]},
         "after": {"entries": len(new), "added": sorted(new - old)[:_LISTED]},
     }
+
+
+def _always(text: str, _: str | None) -> str:
+    return text
 
 
 def _both(registry: Registry) -> list[Aside]:

@@ -4,21 +4,25 @@ What a registry needs outside of the database (a listener, an allowlist) is done
 again at any time: a creation that a crash ended is taken up again at the next start.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 
 from appliance.db import activity, facts, registries, resource_tags
-from appliance.db.activity import About
-from appliance.db.database import Transaction
+from appliance.db.activity import About, Detail
+from appliance.db.database import Reader, Transaction
 from appliance.db.resource_tags import Tagged
-from appliance.domain.admission import Caller, Site
+from appliance.domain.access import Action
+from appliance.domain.admission import Caller, Site, may_registry
+from appliance.domain.endpoint import ListName
 from appliance.domain.moment import Timestamp
 from appliance.domain.names import DEFAULT_REGISTRY
 from appliance.domain.registry import Registry, RegistryId, RegistrySettings, Visibility
 from appliance.domain.resource_tags import ResourceTags
 from appliance.domain.revision import Expected, changes
 from appliance.errors import Conflict, Managed, RegistryUnknown, ScrError
+from appliance.services import allowlists
+from appliance.services.first_lists import FirstLists
 from appliance.services.stock import Stock, new_public_id
 
 
@@ -40,18 +44,34 @@ def _make_default(tx: Transaction, by: str, now: Timestamp, visibility: Visibili
 
 
 async def create_registry(
-    stock: Stock, caller: Caller, settings: RegistrySettings, tags: ResourceTags, now: Timestamp
+    stock: Stock,
+    caller: Caller,
+    settings: RegistrySettings,
+    tags: ResourceTags,
+    now: Timestamp,
+    first: FirstLists | None = None,
 ) -> Registry:
-    """Make a registry; return it once it serves. Raises Conflict where its name or port is taken."""
+    """Make a registry with its first allowlists; return it once it serves.
 
-    def begin(tx: Transaction) -> Registry:
-        return insert_registry(tx, caller, settings, tags, now)
+    Raises Conflict where its name or port is taken, and what writing the lists does.
+    """
 
-    registry = await stock.db.write(begin)
+    async def begin(lists: Mapping[ListName, Detail]) -> Registry:
+        def insert(tx: Transaction) -> Registry:
+            made = insert_registry(tx, caller, settings, tags, now)
+            for name, detail in lists.items():
+                allowlists.record(tx, caller, made.id, name, detail, now)
+            return made
+
+        return await stock.db.write(insert)
+
+    registry = await begin({}) if first is None else await first.lay(begin)
     try:
         await stock.equip(registry)
     except ScrError:
         await stock.db.write(lambda tx: registries.purge(tx, registry.id))
+        if first is not None:
+            await first.take_back()
         raise
     return await stock.db.write(lambda tx: _set_ready(tx, registry.id, now))
 
@@ -62,7 +82,7 @@ def insert_registry(
     """Begin the creation of a registry. Raises Conflict where its name or port is taken."""
     if found := registries.find(tx, settings.name):
         raise Conflict(f"there is a registry {settings.name} already (id {found.public_id}); choose another name")
-    check_port(tx, settings, RegistryId(0))
+    check_port(tx, caller, settings, RegistryId(0))
     made = registries.insert(tx, settings, new_public_id(), str(caller.principal), now)
     resource_tags.replace(tx, Tagged.REGISTRY, made, tags)
     detail = {"name": settings.name, "visibility": settings.visibility.value, "managed": settings.managed}
@@ -138,7 +158,7 @@ def update_registry(
         raise Conflict(
             f"registry {before.name} is private: it can be made public at its creation only; create another registry"
         )
-    check_port(tx, settings, before.id)
+    check_port(tx, caller, settings, before.id)
     different = changes(before.settings, settings) or {"before": {}, "after": {}}
     current_tags = resource_tags.of(tx, Tagged.REGISTRY, before.id)
     if tags is not None and tags != current_tags:
@@ -172,13 +192,20 @@ def _set_ready(tx: Transaction, registry: RegistryId, now: Timestamp) -> Registr
     return get(tx, registry)
 
 
-def check_port(tx: Transaction, settings: RegistrySettings, own: RegistryId) -> None:
+def check_port(tx: Transaction, caller: Caller, settings: RegistrySettings, own: RegistryId) -> None:
     """Raise Conflict where another registry has the port; `own` is the registry that wants it."""
-    if settings.port is None:
-        return
-    found = registries.find_by_port(tx, settings.port)
-    if found is not None and found.id != own:
-        raise Conflict(f"registry {found.name} has port {settings.port}; choose another one for {settings.name}")
+    if settings.port is not None and (taken := find_taken(tx, caller, settings.port, own)):
+        raise Conflict(f"{taken}; choose another one for {settings.name}")
+
+
+def find_taken(reader: Reader, caller: Caller, port: int, own: RegistryId) -> str:
+    """Return what `caller` may know of another registry than `own` that has the port, "" where none has."""
+    found = registries.find_by_port(reader, port)
+    if found is None or found.id == own:
+        return ""
+    site = Site(facts.find(reader, "appliance") or "", found.id, found.name)
+    is_seen = may_registry(caller, site, Action.VIEW_REGISTRY)
+    return f"registry {found.name} has port {port}" if is_seen else f"another registry has port {port}"
 
 
 def check_unmanaged(stock: Stock, registry: Registry) -> None:

@@ -53,7 +53,7 @@ async def restore_registry(stock: Stock, caller: Caller, registry: RegistryId, n
             return found
         if other := registries.find(tx, found.name):
             raise Conflict(f"there is a new registry {found.name} (id {other.public_id}); delete that one first")
-        check_port(tx, found.settings, registry)
+        check_port(tx, caller, found.settings, registry)
         if not registries.restore(tx, registry):
             raise Conflict(f"registry {found.name} cannot come back: its recycle time is over, and its data is going")
         deletion.call_off(tx, deletion.REGISTRY, found.public_id, now)

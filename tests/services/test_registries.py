@@ -1,16 +1,24 @@
 """Registries are made whole or not at all, go at once and come back until collection has begun with them."""
 
+from concurrent.futures import Executor, ThreadPoolExecutor
+
 import pytest
 
-from appliance.db import registries
-from appliance.domain.access import LOCAL
+from appliance.blobstore.files import Files
+from appliance.db import activity, registries
+from appliance.domain.access import LOCAL, AccessPolicy, Statement
 from appliance.domain.admission import FULL_ACCESS, Caller, Site
+from appliance.domain.endpoint import Endpoint, ListName
 from appliance.domain.moment import DAY, HOUR, Timestamp
 from appliance.domain.names import RegistryName
 from appliance.domain.registry import Registry, RegistrySettings
 from appliance.domain.revision import ANY
+from appliance.domain.rights import Rights
 from appliance.errors import Conflict, RegistryUnknown, TagLocked, Unavailable
-from appliance.services import provision, terminate
+from appliance.services import accepting, provision, terminate
+from appliance.services.accepting import Scope, Wish
+from appliance.services.allowlists import Shelf
+from appliance.services.first_lists import FirstLists
 from tests import make
 from tests.services.conftest import House
 
@@ -47,6 +55,105 @@ async def test_a_registry_that_cannot_be_equipped_is_not_there(house: House) -> 
 
     assert registries.find(house.stock.db.reader, RegistryName("pay")) is None
     assert house.count("registries") == 1
+
+
+class Lists:
+    """The folder of allowlists of a house, and what a registry shall begin with."""
+
+    def __init__(self, house: House, executor: Executor) -> None:
+        self.house = house
+        self.folder = house.folder / "allowlists"
+        self.folder.mkdir()
+        self._shelf = Shelf(self.folder, Files(), executor)
+
+    def first(self, text: str) -> FirstLists:
+        texts = {ListName(Endpoint.PRIVATE, RegistryName("pay")): text, ListName(Endpoint.PUBLIC, "pay"): " \n"}
+        return FirstLists(self._shelf, {}, texts)
+
+    async def create(self, text: str, **settings: object) -> Registry:
+        wanted = RegistrySettings(RegistryName("pay"), **settings)  # type: ignore[arg-type]  # a test's own words
+        now = Timestamp(self.house.now)
+        return await provision.create_registry(self.house.stock, CALLER, wanted, {}, now, self.first(text))
+
+    def lying(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.folder.iterdir()}
+
+    def recorded(self) -> list[str]:
+        page = activity.list_page(self.house.stock.db.reader, activity.Wanted(), 0, 100, onward=True)
+        return [one.kind for one in page]
+
+
+@pytest.fixture
+def lists(house: House, executor: ThreadPoolExecutor) -> Lists:
+    return Lists(house, executor)
+
+
+async def test_a_registry_is_never_there_without_the_lists_it_was_made_with(lists: Lists) -> None:
+    async def equip(_: Registry) -> None:
+        seen.append((lists.lying(), lists.recorded()))
+        raise KeyboardInterrupt  # and the process dies
+
+    seen: list[tuple[dict[str, str], list[str]]] = []
+    lists.house.stock.equip = equip
+
+    with pytest.raises(KeyboardInterrupt):
+        await lists.create("192.0.2.7\n")
+
+    assert seen == [({"pay.private.txt": "192.0.2.7\n"}, ["registry.created", "allowlist.edited"])]
+
+
+@pytest.mark.parametrize("before", [{}, {"pay.private.txt": "192.0.2.1 # laid here before\n"}])
+async def test_where_a_registry_cannot_be_equipped_its_lists_are_as_they_were(
+    lists: Lists, before: dict[str, str]
+) -> None:
+    async def fail(registry: Registry) -> None:
+        raise Unavailable(f"port {registry.settings.port} is in use")
+
+    for name, text in before.items():
+        (lists.folder / name).write_text(text)
+    lists.house.stock.equip = fail
+
+    with pytest.raises(Unavailable, match="port 5443"):
+        await lists.create("192.0.2.7\n", port=5443)
+
+    assert lists.lying() == before
+
+
+async def test_the_lists_of_a_registry_that_is_there_already_stay(lists: Lists) -> None:
+    await lists.create("192.0.2.1\n")
+
+    with pytest.raises(Conflict, match="there is a registry pay already"):
+        await lists.create("192.0.2.7\n")
+
+    assert lists.lying() == {"pay.private.txt": "192.0.2.1\n"}
+    assert lists.recorded() == ["registry.created", "allowlist.edited"]
+
+
+async def test_who_has_a_port_is_told_to_those_who_may_see_that_registry(house: House) -> None:
+    await create(house, "till", port=5443)
+    statement = Statement("allow", ("*",), ("srn:scr:a1:registry/pay",))
+    caller = Caller(LOCAL, Rights([AccessPolicy("pay", (statement,))]), "127.0.0.1")
+    wanted = RegistrySettings(RegistryName("pay"), port=5443)
+
+    with pytest.raises(Conflict) as refused:
+        await provision.create_registry(house.stock, caller, wanted, {}, Timestamp(house.now))
+
+    assert refused.value.message == "another registry has port 5443; choose another one for pay"
+    with pytest.raises(Conflict, match="registry till has port 5443"):
+        await create(house, "pay", port=5443)
+
+
+async def test_what_was_accepted_in_a_registry_goes_with_it_for_good(house: House) -> None:
+    registry = await create(house, "pay")
+    wish = Wish("CVE-2026-1", "", "not reachable", None)
+    await accepting.accept(house.stock, CALLER, Scope(registry.id), wish, Timestamp(house.now))
+    await accepting.accept(house.stock, CALLER, Scope(), wish, Timestamp(house.now))
+    assert house.count("accepted_findings") == 2
+
+    await delete(house, registry, purge=True)
+    await house.collect(after=HOUR + 1)
+
+    assert house.count("accepted_findings") == 1
 
 
 async def test_a_creation_that_a_crash_ended_is_taken_up_again(house: House) -> None:

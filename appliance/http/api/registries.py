@@ -46,7 +46,7 @@ from appliance.http.api.page import (
     moment_or_none,
     provide_listing,
 )
-from appliance.http.api.registry_making import check_lists, write_lists
+from appliance.http.api.registry_making import first_lists
 from appliance.http.running import Running
 from appliance.services import deletion, provision, terminate
 from appliance.services.stock import Stock
@@ -178,9 +178,8 @@ class Registries(Controller):
         )
         tags = check_tags(data.resource_tags)
         lists = {Endpoint.PRIVATE: data.private_allowlist, Endpoint.PUBLIC: data.public_allowlist}
-        await check_lists(running, lists)
-        made = await provision.create_registry(stock, asking.caller, settings, tags, stock.clock())
-        await write_lists(stock, running, asking.caller, made, lists)
+        first = await first_lists(running, name, lists)
+        made = await provision.create_registry(stock, asking.caller, settings, tags, stock.clock(), first)
         shown = await _load(stock, running, asking, made.id)
         answer = with_etag(shown, made.revision, 201)
         answer.headers["Location"] = f"/api/v1/registries/{made.public_id}"

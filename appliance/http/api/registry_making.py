@@ -14,12 +14,13 @@ from appliance.domain.access import Action
 from appliance.domain.admission import Caller
 from appliance.domain.endpoint import Endpoint, ListName
 from appliance.domain.names import RegistryName, parse_registry_name
-from appliance.domain.registry import Registry, RegistryId
+from appliance.domain.registry import RegistryId
 from appliance.errors import AllowlistInvalid, NameInvalid
 from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.running import Running
 from appliance.services import allowlists
-from appliance.services.allowlists import Edit
+from appliance.services.first_lists import FirstLists
+from appliance.services.provision import find_taken
 from appliance.services.stock import Stock
 
 _UNNAMED = RegistryName("*")  # while no name is typed that could be one: who may make any registry at all
@@ -58,7 +59,7 @@ async def check_registry(
     if name is not None and (found := registries.find(stock.db.reader, name)):
         faults.append(Fault("name", f"there is a registry {name} already (id {found.public_id}); choose another name"))
     if data.port is not None:
-        faults += _judge_port(stock, data.port)
+        faults += _judge_port(stock, asking.caller, data.port)
     lists = {"privateAllowlist": data.private_allowlist, "publicAllowlist": data.public_allowlist}
     for field, text in lists.items():
         try:
@@ -68,26 +69,15 @@ async def check_registry(
     return RegistryChecked(faults)
 
 
-async def check_lists(running: Running, texts: Mapping[Endpoint, str]) -> None:
-    """Raise AllowlistInvalid where one of the lists that a registry shall begin with has a mistake."""
+async def first_lists(running: Running, registry: RegistryName, texts: Mapping[Endpoint, str]) -> FirstLists:
+    """Return the lists that a registry shall begin with. Raises AllowlistInvalid where one of them has a mistake."""
     for endpoint, text in texts.items():
         try:
             await _check_list(running, text)
         except AllowlistInvalid as error:
             raise AllowlistInvalid(f"{endpoint.value}Allowlist: {error.message}") from error
-
-
-async def write_lists(
-    stock: Stock, running: Running, caller: Caller, registry: Registry, texts: Mapping[Endpoint, str]
-) -> None:
-    """Write the lists that a registry begins with: until then a list that decides lets nobody in."""
     lists = running.allowlists()
-    for endpoint, text in texts.items():
-        if text.strip():
-            name = ListName(endpoint, registry.name)
-            edit = Edit(caller, registry.id, name, lambda _, text=text: text, lambda _: None)  # type: ignore[misc]
-            await allowlists.edit(stock, lists.shelf, edit, lists.groups, stock.clock())
-    await lists.refresh()
+    return FirstLists(lists.shelf, lists.groups, {ListName(one, registry): text for one, text in texts.items()})
 
 
 async def _check_list(running: Running, text: str) -> None:
@@ -104,8 +94,8 @@ def _judge_name(text: str) -> tuple[RegistryName | None, list[Fault]]:
         return None, [Fault("name", error.message)]
 
 
-def _judge_port(stock: Stock, port: int) -> Iterator[Fault]:
+def _judge_port(stock: Stock, caller: Caller, port: int) -> Iterator[Fault]:
     if not 0 < port <= _HIGHEST:
         yield Fault("port", f"a port is a number from 1 to {_HIGHEST}")
-    elif found := registries.find_by_port(stock.db.reader, port):
-        yield Fault("port", f"registry {found.name} has port {port}; choose another one")
+    elif taken := find_taken(stock.db.reader, caller, port, RegistryId(0)):
+        yield Fault("port", f"{taken}; choose another one")
