@@ -8,6 +8,7 @@ from appliance.cli.asking import add_asking
 from appliance.cli.client import connect
 from appliance.cli.parser import Parser
 from appliance.cli.terminal import GREEN, RED, paint, say, show_json, show_table
+from appliance.cli.why import Blocked
 
 EXAMPLES = (
     "scr explain --as ann --from 192.0.2.7 pull pay/api:1",
@@ -34,6 +35,7 @@ class _Explained(msgspec.Struct):
     allowed: bool
     principal: str
     steps: list[_Step]
+    blocked: Blocked | None = None
 
 
 def add(parser: Parser) -> None:
@@ -66,4 +68,6 @@ def run(options: argparse.Namespace) -> int:
         word = paint("allowed", GREEN) if found.allowed else paint("refused", RED)
         what = f"{options.action} {options.name}".strip()
         say(f"{found.principal} from {options.address}: {what} is {word}")
+        if found.blocked is not None:
+            say(f"what blocks it: scr scan {found.blocked.path}@{found.blocked.digest} --no-new")
     return 0 if found.allowed else 1

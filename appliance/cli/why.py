@@ -20,6 +20,14 @@ class _Step(msgspec.Struct):
     reason: str
 
 
+class Blocked(msgspec.Struct):
+    """What a pull limit holds back."""
+
+    id: str
+    path: str
+    digest: str
+
+
 class Refused(msgspec.Struct, rename="camel"):
     """A refusal as the API shows it; null is what the asker may not see."""
 
@@ -36,6 +44,7 @@ class Refused(msgspec.Struct, rename="camel"):
     path: str | None = None
     rule: str | None = None
     steps: list[_Step] | None = None
+    blocked: Blocked | None = None
     seq: int = 0  # they have none; the newest come first
 
 
@@ -93,6 +102,8 @@ def _show(client: Client, options: argparse.Namespace) -> int:
     for step in one.steps or []:
         mark = paint("passed ", GREEN) if step.allowed else paint("refused", RED)
         show(f"  {mark}  {step.stage}: {plain(step.reason)}")
+    if one.blocked is not None:
+        say(f"what blocks it: scr scan {one.blocked.path}@{one.blocked.digest} --no-new")
     return 0
 
 

@@ -68,6 +68,11 @@ def parse_tag(text: str) -> Tag:
     return Tag(text)
 
 
+def parse_reference(text: str) -> Tag | Digest:
+    """Return `text` as what a manifest is named by. Raises TagInvalid for what is neither digest nor tag."""
+    return Digest(text) if is_digest(text) else parse_tag(text)
+
+
 def parse_image_path(text: str, *, strict: bool = False) -> ImagePath:
     """Return the OCI `<name>` `text` split at its first component.
 

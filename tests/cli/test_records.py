@@ -86,6 +86,22 @@ def test_a_refusal_is_explained_by_its_id_or_its_address(scr: Scr, client: Clien
     assert json.loads(scr("why", refusal, "--json").expect(0).out)["id"] == refusal
 
 
+def test_a_pull_limit_leads_to_what_it_counts(scr: Scr, client: Client) -> None:
+    unscanned = make.image([{"a": b"never scanned"}])
+    client.push("held/api", IMAGE, "1")
+    policy = ("--policy", "pull_limit.refuse_unscanned=true", "--policy", "scan.on_push=false")
+    scr("image", "edit", "held/api", *policy).expect(0)
+    client.push("held/api", unscanned, "2")
+    refusal = why(client.get_manifest("held/api", "2").expect(403).body)
+
+    told = scr("why", refusal).expect(0).talk
+    explained = scr("explain", "--as", "anonymous", "pull", "held/api:2").expect(1).talk
+
+    cure = f"what blocks it: scr scan held/api@{unscanned.digest} --no-new"
+    assert cure in told
+    assert cure in explained
+
+
 @pytest.mark.parametrize("word", ["0" * 32, "../../etc", "none?x=1"])
 def test_an_id_that_none_has_is_said(scr: Scr, word: str) -> None:
     assert "refusal" in scr("why", word).expect(1).talk

@@ -10,7 +10,7 @@ from litestar.params import Body, SkipValidation
 from appliance.domain.access import Account, Action, Holder
 from appliance.domain.accounts import is_access_key
 from appliance.domain.admission import admit_account, may_account
-from appliance.domain.decision import Step
+from appliance.domain.decision import Stage, Step
 from appliance.domain.endpoint import Endpoint
 from appliance.domain.names import (
     Digest,
@@ -27,6 +27,7 @@ from appliance.domain.rights import parse_address
 from appliance.domain.scope import WORDS
 from appliance.errors import AccountUnknown, QueryInvalid
 from appliance.http.api.asking import Asking, InAsking, InStock
+from appliance.http.api.blocked import Blocked, find_blocked
 from appliance.http.explain import AS_ANONYMOUS, Explainer, Question, Subject
 
 _ACTIONS = {**WORDS, "login": Action.LOGIN, **{str(action): action for action in Action}}
@@ -49,11 +50,15 @@ class Asked(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Whether it is allowed; the decisions in their order, the last one refused where it is not."""
+    """Whether it is allowed; the decisions in their order, the last one refused where it is not.
+
+    `blocked` is what a pull limit holds back, where that refuses, for whoever may view the image.
+    """
 
     allowed: bool
     principal: str
     steps: list[Step]
+    blocked: Blocked | None = None
 
 
 @post("/api/v1/explain", status_code=200, tags=["access"])
@@ -72,7 +77,9 @@ async def explain(
     path, reference = _parse(data.name, strict=stock.rules.strict)
     question = Question(data.as_, data.from_, action, path, reference, data.endpoint)
     found = await explainer.explain(question, subject, here.site)
-    return Explained(found.allowed, found.principal, list(found.steps))
+    is_limit = not found.allowed and found.steps[-1].stage is Stage.PULL_LIMIT
+    blocked = find_blocked(stock, here, path, reference) if is_limit and path is not None and reference else None
+    return Explained(found.allowed, found.principal, list(found.steps), blocked)
 
 
 def _find(asking: Asking, explainer: Explainer, who: str) -> Subject:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from urllib.parse import quote
 
 import msgspec
 from litestar import Controller, MediaType, get
@@ -10,18 +11,24 @@ from litestar.params import FromPath
 from appliance.db import refusals, registries
 from appliance.db.refusals import Refusal
 from appliance.domain.decision import Step
-from appliance.errors import QueryInvalid, RefusalUnknown, ScrError
+from appliance.domain.names import parse_image_path, parse_reference
+from appliance.errors import Invalid, PullDenied, QueryInvalid, RefusalUnknown, ScrError, kind_of
 from appliance.http.api.asking import Asking, InAsking, InBooks, InStock, RegistryOf
+from appliance.http.api.blocked import Blocked, find_blocked
 from appliance.http.api.page import Cursor, Limit, Page, collect_page, moment
 from appliance.http.api.viewing import NEWEST, ByTime, Principal, find_viewed, may_view, may_view_all
+from appliance.http.noting import split
 from appliance.services.books import Books
 from appliance.services.stock import Stock
+
+_PULL_DENIED = kind_of(PullDenied(""))
 
 
 class Refused(msgspec.Struct, frozen=True, rename="camel"):
     """A refusal. The one who was refused gets what the message said; everything else is for who may view the registry.
 
-    `times` counts the same request refused again; fields that the asker may not see are null.
+    `times` counts the same request refused again; fields that the asker may not see are null. `blocked` is told of one
+    refusal, not in lists: of a pull that a pull limit refused, to whoever may view the image.
     """
 
     id: str
@@ -37,6 +44,7 @@ class Refused(msgspec.Struct, frozen=True, rename="camel"):
     path: str | None = None
     rule: str | None = None
     steps: list[Step] | None = None  # the ordered decisions; the last one refused
+    blocked: Blocked | None = None
 
 
 class Refusals(Controller):
@@ -90,6 +98,9 @@ async def tell_why(stock: InStock, books: InBooks, asking: InAsking, refusal_id:
         "",
         f"{one.at:%Y-%m-%d %H:%M:%S} UTC, {one.times} times, last {one.last_at:%Y-%m-%d %H:%M:%S} UTC",
     ]
+    if one.blocked is not None:
+        found = f"/images/{one.blocked.id}/manifests/{quote(one.blocked.digest, safe='')}/scan?blocks=true"
+        lines += [f"what blocks {one.blocked.path}: {found}"]
     if one.steps is not None:
         lines += [f"{one.principal or '(unknown)'} from {one.address} ({one.client}): {one.method} {one.path}"]
         lines += [f"{'passed' if step.allowed else 'refused':8} {step.stage}: {step.reason}" for step in one.steps]
@@ -102,14 +113,26 @@ async def _find(stock: Stock, books: Books, asking: Asking, refusal_id: str) -> 
     if one is not None:
         found = registries.get(stock.db.reader, one.registry)
         name = str(found.name) if found else ""
+        blocked = _find_blocked(stock, asking.at(found.id, found.name), one) if found else None
         if may_view(asking.at(found.id, found.name)) if found else may_view_all(asking):
-            return _show(one, name)
+            return _show(one, name, blocked)
         if one.principal == str(asking.caller.principal):
-            return Refused(one.id, one.says, moment(one.at), moment(one.last_at), one.times)
+            return Refused(one.id, one.says, moment(one.at), moment(one.last_at), one.times, blocked=blocked)
     raise RefusalUnknown(f"there is no refusal {refusal_id[:40]!r} that you may see, or it is too long ago")
 
 
-def _show(one: Refusal, registry: str) -> Refused:
+def _find_blocked(stock: Stock, there: Asking, one: Refusal) -> Blocked | None:
+    """Return what a pull limit held back, if that is what refused, and the asker may view it."""
+    name, kind, reference = split(one.path)
+    if one.rule != _PULL_DENIED or kind != "manifests":
+        return None
+    try:
+        return find_blocked(stock, there, parse_image_path(name), parse_reference(reference))
+    except Invalid:  # a name that was taken by rules that were in force then
+        return None
+
+
+def _show(one: Refusal, registry: str, blocked: Blocked | None = None) -> Refused:
     return Refused(
         id=one.id,
         says=one.says,
@@ -124,6 +147,7 @@ def _show(one: Refusal, registry: str) -> Refused:
         path=one.path,
         rule=one.rule,
         steps=list(one.steps),
+        blocked=blocked,
     )
 
 

@@ -1,11 +1,13 @@
 """The pages of Explain and Why: each decision, at an address that can be sent on."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
 
+from tests import make
 from tests.http.ui.asking import ask, sign_in, token
-from tests.make.accounts import Member
+from tests.make.accounts import Key, Member
 from tests.make.client import why
 from tests.make.server import Server
 
@@ -17,6 +19,7 @@ def members() -> Sequence[Member]:
     return (
         Member("ann", ("ScrFullAccess",), password=PASSWORD),
         Member("bob", password=PASSWORD),
+        Member("puller", ("ScrPullOnlyAccess",), password=PASSWORD),
     )
 
 
@@ -63,6 +66,30 @@ def test_every_refusal_leads_to_its_page(server: Server, ann: str, bob: str) -> 
     assert "Who may view the registry sees every decision" in to_bob.text
     assert as_text.headers["content-type"].startswith("text/plain")
     assert f"/why/{refusal}" in ask(server, "/activity/refusals", Cookie=ann).text
+
+
+def test_a_refused_pull_leads_to_the_findings_that_block_it(server: Server, keys: dict[str, Key], ann: str) -> None:
+    policy = b'{"policy": {"pullLimit": {"refuseUnscanned": true}, "scan": {"onPush": false}}}'
+    image = make.image([{"a": b"never scanned"}])
+    with server.client(user=keys["ann"].access_key, password=keys["ann"].secret_key) as client:
+        client.push("held/api", make.image([{"a": b"1"}]), "1")
+        number = json.loads(client.get("/api/v1/images?path=held/api").expect(200).body)["items"][0]["id"]
+        client.request("PATCH", f"/api/v1/images/{number}", policy, {"Content-Type": "application/json"}).expect(200)
+        client.push("held/api", image, "2")
+    with server.client(user=keys["puller"].access_key, password=keys["puller"].secret_key) as client:
+        refusal = why(client.get_manifest("held/api", "2").expect(403).body)
+
+    place = f"/images/{number}/manifests/{image.digest.replace(':', '%3A')}/scan?blocks=true"
+    to_admin, to_puller = (
+        ask(server, f"/why/{refusal}", Cookie=cookie).text for cookie in (ann, sign_in(server, "puller", PASSWORD))
+    )
+    explained = ask(server, "/explain?as=user%3Apuller&action=pull&name=held%2Fapi%3A2", Cookie=ann).text
+
+    assert [f'href="{place}"' in page for page in (to_admin, explained)] == [True, True]
+    assert 'href="/images/' not in to_puller  # who may pull only may not view the image
+    assert "The decisions, in their order" not in to_puller
+    assert place in ask(server, f"/why/{refusal}", Cookie=ann, Accept="text/plain").text
+    assert ask(server, place, Cookie=ann).status == 200
 
 
 def test_a_stranger_signs_in_first_and_comes_back_to_the_refusal(server: Server) -> None:
