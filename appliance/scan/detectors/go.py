@@ -25,6 +25,8 @@ _CANDIDATES = 64  # places with the magic bytes: a Go toolchain has some in its 
 
 def read(path: str, content: bytes) -> Iterator[Fact]:
     """Yield the modules of a Go program, and `stdlib` in the toolchain's version; nothing from other programs."""
+    if content.rfind(_MAGIC) < 0:  # most programs: from behind at 5 GB/s, from the front at 2 GB/s
+        return
     at = -1
     for _ in range(_CANDIDATES):
         at = content.find(_MAGIC, at + 1)
