@@ -278,6 +278,7 @@ class Uploads:
         self.min_free = min_free
         self.forms = forms or Forms()
         self.syncs = syncs
+        self.scratch: set[str] = set()  # files that jobs of this process write here: see scratch.py
         self._open: dict[str, Upload] = {}
         self._resting: dict[str, Resting] | None = None  # sessions from before the start; None: nobody asked yet
         files.make_folder(folder)
@@ -376,13 +377,13 @@ class Uploads:
         """Drop sessions and stray files not changed since `before` (unix seconds); return how many sessions went."""
         loop = asyncio.get_running_loop()
         names = await loop.run_in_executor(self.executor, lambda: list(self.walk()))
-        newest: dict[str, float] = {}
+        lying: dict[str, tuple[float, set[str]]] = {}  # by what a name begins with: the newest change, and the names
         for name, changed in names:
-            session_id = name.partition(".")[0]
-            newest[session_id] = max(changed, newest.get(session_id, 0.0))
+            newest, known = lying.get(name.partition(".")[0], (0.0, set()))
+            lying[name.partition(".")[0]] = max(changed, newest), known | {name}
         gone = 0
-        for session_id, changed in newest.items():
-            if changed >= before:
+        for session_id, (changed, known) in lying.items():
+            if changed >= before or not self.scratch.isdisjoint(known):
                 continue
             upload = self._open.get(session_id)
             if upload is not None:
@@ -390,7 +391,7 @@ class Uploads:
                     continue
                 await upload.cancel()
             self._wake(session_id)
-            for suffix in ("", ".json", ".json.part"):
-                await loop.run_in_executor(self.executor, self.files.remove, self.path_of(session_id + suffix))
+            for name in sorted(known | {session_id, f"{session_id}.json"}):
+                await loop.run_in_executor(self.executor, self.files.remove, self.path_of(name))
             gone += 1
         return gone

@@ -96,9 +96,10 @@ async def tell(stock: Stock, file: SideFile, subject: str, course: Course) -> in
     for number, row in enumerate(rows):
         course.check()
         course.progress(number, len(rows))
-        scan = await file.read(partial(scans.load, row=row))
-        if scan is not None:
-            await stock.db.write(partial(summarise_in, scan=scan, now=stock.clock()))
+        async with stock.telling:
+            scan = await file.read(partial(scans.load, row=row))
+            if scan is not None:
+                await stock.db.write(partial(summarise_in, scan=scan, now=stock.clock()))
     return len(rows)
 
 

@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import PLAIN, SUFFIXES, Forms
 from appliance.blobstore.s3 import S3Store
 from appliance.blobstore.salvage import open_file
+from appliance.blobstore.scratch import scratch
 from appliance.blobstore.staging import stage
 from appliance.blobstore.sums import CHUNK
 from appliance.domain.names import Digest
@@ -30,13 +30,10 @@ _ENDING = ".sqlite"
 async def keep(stock: Stock, bucket: S3Store, path: Path, most: int) -> None:
     """Copy the snapshot `path` into the bucket, and delete those beyond the newest `most`. Raises StoreFailed."""
     uploads = stock.uploads
-    staged = uploads.path_of(f"{new_generation()}.snapshot")
     loop = asyncio.get_running_loop()
-    try:
+    async with scratch(uploads, f"{new_generation()}.snapshot") as staged:
         await loop.run_in_executor(uploads.executor, _stage, path, staged, uploads.forms, uploads.files)
         await bucket.store_file(staged, f"{FOLDER}/{path.name}{SUFFIXES[uploads.forms.new]}")
-    finally:
-        await loop.run_in_executor(uploads.executor, partial(staged.unlink, missing_ok=True))
     old = await loop.run_in_executor(uploads.executor, lambda: list(_names(bucket))[most:])
     if old:
         await bucket.objects.delete([f"{FOLDER}/{name}" for name in old])

@@ -6,7 +6,6 @@ at that moment reads on. An interrupted move goes on with what still lies elsewh
 """
 
 import asyncio
-import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from appliance.blobstore.scratch import scratch
 from appliance.blobstore.staging import stage
 from appliance.blobstore.store import Lying
 from appliance.db import blobs, manifests
@@ -60,7 +60,7 @@ async def move(stock: Stock, order: MoveOrder, course: Course = UNFOLLOWED) -> M
     run = _Run(stock, order, course)
     await run.move_blobs()
     await run.move_manifests()
-    return run.done
+    return run.report()
 
 
 class _Run:
@@ -71,7 +71,12 @@ class _Run:
         self._forms = stock.uploads.forms
         ring = self._forms.keyring
         self._key = ring.ring.active if order.renew_keys and ring is not None else 0
-        self.done = course.checkpoint(Moved) or Moved()
+        self.done = course.checkpoint(Moved) or Moved()  # `left`: blobs only, which nobody finds again
+        self._copies_left = 0  # which another attempt meets again
+
+    def report(self) -> Moved:
+        """Return what went, and all that is left."""
+        return msgspec.structs.replace(self.done, left=self.done.left + self._copies_left)
 
     async def move_blobs(self) -> None:
         """Move every blob whose row says another store or form."""
@@ -84,34 +89,35 @@ class _Run:
                 try:
                     await self._move_blob(blob)
                 except BlobBroken as error:
-                    await scrub.judge(self._stock, blob, error)
-                    self._leave(blob.digest, error)
+                    self.done = msgspec.structs.replace(self.done, left=self.done.left + 1)
+                    self._say_left(blob.digest, error)
+                    await scrub.judge(self._stock, blob, error, self._keep_in)
                 seen += 1
                 self._course.progress(seen, total)
             last = page[-1].id
 
-    def _leave(self, digest: Digest, error: ScrError) -> None:
-        self.done = msgspec.structs.replace(self.done, left=self.done.left + 1)
+    def _say_left(self, digest: Digest, error: ScrError) -> None:
         self._course.say(f"{digest} stays where it is: {error.message}")
+
+    def _keep_in(self, tx: Transaction) -> None:
+        self._course.keep_in(tx, self.done)
 
     async def _move_blob(self, blob: StoredBlob) -> None:
         generation = new_generation()
-        staged = self._stock.uploads.path_of(generation + _SUFFIX)
         self._stock.sealing.add(generation)
         try:
-            sums = await self._copy(blob, staged)
-            moved = msgspec.structs.replace(
-                blob, generation=generation, driver=self._driver, form=self._forms.new, sums=sums
-            )
-            await self._stock.store.seal(staged, moved)
+            async with scratch(self._stock.uploads, generation + _SUFFIX) as staged:
+                sums = await self._copy(blob, staged)
+                moved = msgspec.structs.replace(
+                    blob, generation=generation, driver=self._driver, form=self._forms.new, sums=sums
+                )
+                await self._stock.store.seal(staged, moved)
             if not await self._stock.db.write(
                 partial(self._turn, old=blob, new=moved, base=self.done, now=self._stock.clock())
             ):
                 await self._stock.store.delete(blob.digest, generation)  # it was deleted or replaced meanwhile
         finally:
             self._stock.sealing.discard(generation)
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(staged.unlink, missing_ok=True)
 
     async def _copy(self, blob: StoredBlob, staged: Path) -> bytes:
         """Write `blob` to the file `staged` in the form of new ones; return what its row needs as sums.
@@ -161,10 +167,10 @@ class _Run:
         try:
             body = await asyncio.to_thread(store.read_manifest, one.digest, one.generation)
         except StoreFailed as error:
-            self._leave(one.digest, error)
+            self._leave_copy(one.digest, error)
             return
         if digest_of(body, algorithm_of(one.digest)) != one.digest:
-            self._leave(
+            self._leave_copy(
                 one.digest, BlobBroken("the copy of this manifest has other bytes; scr verify --repair mends it")
             )
             return
@@ -184,6 +190,10 @@ class _Run:
                 await store.drop_manifest(one.digest, generation)
         finally:
             self._stock.sealing.discard(generation)
+
+    def _leave_copy(self, digest: Digest, error: ScrError) -> None:
+        self._copies_left += 1
+        self._say_left(digest, error)
 
     def _turn_copy(
         self, tx: Transaction, *, one: Lying, generation: str, size: int, base: Moved, now: Timestamp

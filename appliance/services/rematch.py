@@ -64,8 +64,9 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
         return done
     remembering = _Remembering(data)
     if (left := course.checkpoint(_Page)) is not None:
-        found = await file.read(partial(_load, page=left.rows))
-        await stock.db.write(partial(_summarise, kept=[scan for _, scan in found], now=stock.clock()))
+        async with stock.telling:
+            found = await file.read(partial(_load, page=left.rows))
+            await stock.db.write(partial(_summarise, kept=[scan for _, scan in found], now=stock.clock()))
     while page := await file.read(partial(_list, data=data, after=after, limit=_PAGE)):
         course.check()
         await stock.db.write(partial(course.keep_in, checkpoint=_Page(page)))
@@ -73,8 +74,9 @@ async def match_again(stock: Stock, file: SideFile, course: Course) -> Rematched
         judged = await asyncio.get_running_loop().run_in_executor(
             stock.uploads.executor, _judge, stock, remembering, loaded
         )
-        kept = await file.write(partial(_keep, judged=judged))
-        await stock.db.write(partial(_summarise, kept=kept, now=stock.clock()))
+        async with stock.telling:
+            kept = await file.write(partial(_keep, judged=judged))
+            await stock.db.write(partial(_summarise, kept=kept, now=stock.clock()))
         after = page[-1]
         done = Rematched(
             done.images + len(kept),

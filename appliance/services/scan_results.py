@@ -16,12 +16,16 @@ from appliance.services.stock import Stock
 
 async def record(stock: Stock, file: SideFile, scan: Scan) -> None:
     """Write down `scan`, then tell the pull limit: a crash in between leaves the older, never half of this one."""
-    await file.write(lambda tx: scans.put(tx, scan))
-    await stock.db.write(lambda tx: summarise_in(tx, scan, stock.clock()))
+    async with stock.telling:
+        await file.write(lambda tx: scans.put(tx, scan))
+        await stock.db.write(lambda tx: summarise_in(tx, scan, stock.clock()))
 
 
 def summarise_in(tx: Transaction, scan: Scan, now: Timestamp) -> None:
-    """Tell the pull limit of every image that asked for it what `scan` came to, without what is accepted there."""
+    """Tell the pull limit of every image that asked for it what `scan` came to, without what is accepted there.
+
+    Whoever calls holds `Stock.telling` since `scan` was read or written: an older one must not be told after a newer.
+    """
     report = scan.report
     state = state_of(report)
     ids = {finding.id for finding in report.findings}

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 
@@ -37,18 +38,34 @@ class ScrubOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     full_speed: bool = False
 
 
-async def quarantine(stock: Stock, blob: StoredBlob, reason: str) -> None:
-    """Make a broken blob unreadable (HEAD answers 404, so that the next push heals it) and raise the alarm."""
+def _no_more(tx: Transaction) -> None:
+    del tx
+
+
+async def quarantine(
+    stock: Stock, blob: StoredBlob, reason: str, also: Callable[[Transaction], None] = _no_more
+) -> None:
+    """Make a broken blob unreadable (HEAD answers 404, so that the next push heals it) and raise the alarm.
+
+    `also` is written with it: after a death nobody finds the blob again.
+    """
     now = stock.clock()
-    if await stock.db.write(lambda tx: blobs.quarantine(tx, blob, now)):
+
+    def put_aside(tx: Transaction) -> bool:
+        also(tx)
+        return blobs.quarantine(tx, blob, now)
+
+    if await stock.db.write(put_aside):
         stock.log.error("blob.broken", digest=blob.digest, reason=reason, cure="push the image again; check the disk")
         await stock.store.quarantine(blob)
 
 
-async def judge(stock: Stock, blob: StoredBlob, error: StoreFailed) -> None:
+async def judge(
+    stock: Stock, blob: StoredBlob, error: StoreFailed, also: Callable[[Transaction], None] = _no_more
+) -> None:
     """Quarantine `blob` where `error` says that its bytes changed; a store that merely failed proves nothing."""
     if isinstance(error, BlobBroken):
-        await quarantine(stock, blob, error.message)
+        await quarantine(stock, blob, error.message, also)
     else:
         stock.log.error("store.failed", digest=blob.digest, reason=error.message)
 
@@ -88,26 +105,33 @@ class _Run:
 
     async def look(self, blob: StoredBlob) -> None:
         """Look at one blob; write it down if it is broken."""
-        found, broken, unread = self.at.found, False, False
         try:
             await look_at(self._stock, blob, self._rate)
         except StoreFailed as error:
-            await judge(self._stock, blob, error)
-            broken, unread = isinstance(error, BlobBroken), not isinstance(error, BlobBroken)
+            self._note(blob, is_broken=isinstance(error, BlobBroken), is_unread=not isinstance(error, BlobBroken))
+            await judge(self._stock, blob, error, self._keep_in)
             self._course.say(error.message)
-        listed = (*found.broken, blob.digest) if broken and len(found.broken) < LISTED else found.broken
-        found = Scrubbed(found.blobs + 1, found.bytes + blob.size, listed, found.unread + unread)
-        self.at = _At(blob.id, found)
+        else:
+            self._note(blob)
+        found = self.at.found
         self._course.progress(found.bytes, max(self._total, found.bytes))
         self._course.check()
         self._unkept += blob.size
         if self._unkept >= _KEEP:
             await self.keep()
 
+    def _note(self, blob: StoredBlob, *, is_broken: bool = False, is_unread: bool = False) -> None:
+        found = self.at.found
+        listed = (*found.broken, blob.digest) if is_broken and len(found.broken) < LISTED else found.broken
+        self.at = _At(blob.id, Scrubbed(found.blobs + 1, found.bytes + blob.size, listed, found.unread + is_unread))
+
     async def keep(self) -> None:
         """Keep how far it is."""
-        self._unkept, at = 0, self.at
-        await self._stock.db.write(lambda tx: self._course.keep_in(tx, at))
+        self._unkept = 0
+        await self._stock.db.write(self._keep_in)
+
+    def _keep_in(self, tx: Transaction) -> None:
+        self._course.keep_in(tx, self.at)
 
 
 def _note_end(tx: Transaction, *, now: Timestamp) -> None:

@@ -1,5 +1,6 @@
 """What every service works with: the database, the store, uploads on their way in, and the rules in force."""
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -95,6 +96,8 @@ class Stock:
         self.held = Held()
         self.sealing: set[str] = set()  # generations named in the store and not yet in the database
         self.equip: Callable[[Registry], Awaitable[None]] = _need_nothing  # what a registry needs beside its row
+        # from when a scan is read, or written, until the pull limit knows: so the newest is what it hears last
+        self.telling = asyncio.Lock()
         self.editing: Counter[RegistryId] = Counter()  # edits of a registry that are under way
         self.declared_in = "scr.toml"  # the file that declares what is managed
 

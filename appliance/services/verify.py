@@ -259,7 +259,9 @@ async def _tell_strays(stock: Stock, found: _Findings, kind: str, lying: Iterabl
     for one in lying:
         if one.written >= before or one.generation in stock.sealing:
             continue
-        if await stock.db.read(partial(blobs.is_owned, kind=kind, digest=one.digest, generation=one.generation)):
+        is_owned = partial(blobs.is_owned, kind=kind, digest=one.digest, generation=one.generation)
+        # asked in the writer too, behind every row on its way: a push whose client has left still gets its row
+        if await stock.db.read(is_owned) or await stock.db.write(is_owned):
             continue
         if repair:
             await (stock.store.delete if kind == "blob" else stock.store.drop_manifest)(one.digest, one.generation)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from appliance.blobstore.cipher import E1
 from appliance.blobstore.files import Files, failed
 from appliance.blobstore.forms import PLAIN
+from appliance.blobstore.scratch import scratch
 from appliance.blobstore.sums import CHUNK, sums_of
 from appliance.blobstore.upload import Uploads
 from appliance.domain.names import Digest
@@ -308,6 +309,20 @@ async def test_a_description_that_is_torn_is_no_session(uploads: Uploads, execut
 
     assert await Uploads(uploads.folder, Files(), executor, 0, uploads.forms).find(upload.session.id) is None
     await upload.cancel()
+
+
+async def test_reaping_takes_what_a_job_that_died_has_staged_and_leaves_what_one_works_with(uploads: Uploads) -> None:
+    """However long the bytes of a staged file take to a bucket: the file does not change meanwhile."""
+    (uploads.folder / "0badcafe.move").write_bytes(b"half a blob")
+    async with scratch(uploads, "5badcafe.move") as staged:
+        staged.write_bytes(b"a blob")
+        for name in lying(uploads):
+            os.utime(uploads.folder / name, (1000, 1000))
+
+        assert await uploads.reap(2000.0) == 1
+
+        assert lying(uploads) == {"5badcafe.move"}
+    assert lying(uploads) == set()
 
 
 async def test_reaping_takes_what_is_idle_and_leaves_what_is_written_to(uploads: Uploads) -> None:

@@ -191,6 +191,25 @@ async def test_what_is_broken_stays_and_is_told(depot: Depot) -> None:
     await depot.house.assert_whole("pay/api", IMAGE)
 
 
+async def test_what_stays_is_told_once_however_often_the_move_is_interrupted(depot: Depot) -> None:
+    """A blob that is put aside is met no more, the copy of a manifest each time."""
+    for kind, digest in (("blobs", IMAGE.blobs[-1].digest), ("manifests", IMAGE.digest)):
+        path = next((depot.house.folder / kind).rglob(f"{digest[7:]}.*"))
+        path.write_bytes(b"x" * path.stat().st_size)
+    depot.aim("s3", PLAIN)
+    course, halts, done = Halting(), 0, Moved()
+    for steps in range(1, 20):
+        course.left = steps
+        try:
+            done = await move(depot.house.stock, ORDER, course)
+            break
+        except InterruptedError:
+            halts += 1
+
+    assert halts > 2
+    assert (done.blobs, done.manifests, done.left) == (4, 1, 2)
+
+
 async def test_what_is_deleted_meanwhile_leaves_nothing_in_the_target(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

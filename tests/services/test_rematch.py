@@ -1,15 +1,16 @@
 """After an update of the data every known image is matched again from what is kept, and what is new is told apart."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from appliance.db import jobs, manifests, migrate, scan_summaries, scans
-from appliance.db.database import Transaction
+from appliance.db.database import Reader, Transaction
 from appliance.db.side_file import SideFile
 from appliance.domain.access import Principal, PrincipalKind
 from appliance.domain.admission import FULL_ACCESS, Caller
@@ -21,7 +22,7 @@ from appliance.domain.registry import ManifestId
 from appliance.domain.scan import Scan
 from appliance.domain.vulnerability import Inventory
 from appliance.errors import StoreFailed
-from appliance.services import feed_orders, rematch, scan_judging
+from appliance.services import accepting, feed_orders, rematch, scan_judging
 from appliance.services.course import UNFOLLOWED
 from appliance.services.feed_orders import ImportOrder
 from appliance.services.rematch import Rematched
@@ -31,6 +32,7 @@ from tests.scan.expected import FIXTURES, dense_rows
 from tests.scan.feeds import feed_files
 from tests.scan.layouts import inventory
 from tests.services.conftest import House
+from tests.services.courses import Kept
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -143,23 +145,6 @@ async def test_the_pull_limit_hears_of_it_last(house: House, file: SideFile, alp
     assert sum(count.findings for count in told.summary.counts) == dense_rows("alpine-310").total()
 
 
-class Kept:
-    """The course of a job: the next attempt finds what the last has kept."""
-
-    say, progress, check = UNFOLLOWED.say, UNFOLLOWED.progress, UNFOLLOWED.check
-
-    def __init__(self) -> None:
-        self.kept: object = None
-
-    def checkpoint(self, shape: type[T]) -> T | None:
-        assert self.kept is None or isinstance(self.kept, shape)
-        return self.kept
-
-    def keep_in(self, tx: Transaction, checkpoint: object) -> None:
-        del tx
-        self.kept = checkpoint
-
-
 async def test_the_pull_limit_hears_of_what_a_dead_attempt_has_judged(
     house: House, file: SideFile, alpine: Inventory, tmp_path: Path
 ) -> None:
@@ -188,6 +173,58 @@ async def test_the_pull_limit_hears_of_what_a_dead_attempt_has_judged(
     assert done == Rematched()  # nothing was left to judge
     assert told is not None
     assert told.state is ScanState.COMPLETE
+
+
+class Turn(asyncio.Lock):
+    """Whose turn it is, and whether somebody has to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked_twice = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        if self.locked():
+            self.is_asked_twice.set()
+        return await super().acquire()
+
+
+async def test_the_pull_limit_hears_of_a_newer_verdict_after_an_older_one(
+    house: House, file: SideFile, alpine: Inventory, tmp_path: Path
+) -> None:
+    """What is accepted is told anew while everything is matched with new data: the older scan is read already."""
+    await house.push("pay/api", IMAGE, "1")
+    found = manifests.find(house.stock.db.reader, house.image("pay/api"), Tag("1"))
+    assert found is not None
+    number = found.id
+    await house.stock.db.write(lambda tx: scan_summaries.put(tx, number, Scanned(ScanState.NO_DATA)))
+    scan = scanned(house, alpine, IMAGE.digest)
+    await file.write(lambda tx: scans.put(tx, scan))
+    await do_import(house, tmp_path, "db.tar.gz", feed_files.dense_archive())
+    await rematch.match_again(house.stock, file, UNFOLLOWED)
+    await do_import(house, tmp_path, "PyPI.zip", feed_files.osv_zip("pypi"))  # which know nothing of Alpine
+    await feed_orders.remove(house.stock, OPERATOR, "trivy")
+    house.stock.telling, read = (turn := Turn()), file.read
+    matching: list[asyncio.Task[Rematched]] = []
+
+    async def match_behind(function: Callable[[Reader], T]) -> T:
+        """Read a scan; before it is told, let the matching get as far as it comes."""
+        loaded = await read(function)
+        if isinstance(loaded, Scan) and not matching:
+            file.read = read  # type: ignore[method-assign]  # as before
+            matching.append(asyncio.ensure_future(rematch.match_again(house.stock, file, UNFOLLOWED)))
+            waiting = asyncio.ensure_future(turn.is_asked_twice.wait())
+            await asyncio.wait([matching[0], waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+        return loaded
+
+    file.read = match_behind  # type: ignore[method-assign]  # a double
+
+    assert await accepting.tell(house.stock, file, f"{accepting.ABOUT}*", UNFOLLOWED) == 1
+
+    assert (await matching[0]).images == 1
+    told = scan_summaries.find(house.stock.db.reader, number)
+    assert told is not None
+    assert told.state is ScanState.PARTIAL  # the newer data do not know its distribution
 
 
 async def test_a_scan_that_overtakes_stays(house: House, file: SideFile, alpine: Inventory) -> None:

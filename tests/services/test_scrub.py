@@ -8,6 +8,7 @@ from appliance.errors import ManifestBlobUnknown, StoreFailed
 from appliance.services import scrub
 from tests import make
 from tests.services.conftest import House
+from tests.services.courses import Kept
 
 pytestmark = pytest.mark.anyio
 BLOB = make.Blob(b"bytes of a layer")
@@ -54,6 +55,25 @@ async def test_scrub_reads_every_blob_once_and_says_when(house: House) -> None:
 
     assert found == scrub.Scrubbed(250, sum(len(blob.data) for blob in blobs))
     assert facts.find(house.stock.db.reader, "scrubbed_at") == str(house.now)
+
+
+async def test_what_a_dead_attempt_found_broken_is_in_the_report_of_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is put aside already, so the next attempt does not meet it."""
+    await house.push_blob("pay/api", BLOB)
+    next((house.folder / "blobs").rglob(f"{BLOB.digest[7:]}.*")).write_bytes(b"x" * len(BLOB.data))
+    course = Kept()
+
+    async def die(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.stock.store, "quarantine", die)
+        with pytest.raises(InterruptedError):
+            await scrub.scrub(house.stock, course=course)
+
+    assert (await scrub.scrub(house.stock, course=course)).broken == (BLOB.digest,)
 
 
 async def test_a_quarantined_blob_is_kept_for_a_person_and_served_to_nobody(house: House) -> None:

@@ -3,20 +3,29 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
 
 from appliance.cli.main import main
+from appliance.db import blobs
+from appliance.db.database import Reader, Transaction
+from appliance.domain.moment import HOUR, Timestamp
+from appliance.services import verify
 from tests.make import images
 from tests.make.client import Client
 from tests.make.server import Server
+from tests.services.conftest import House
 
 IMAGE = images.image([{"etc/motd": b"hello"}, {"big": bytes(3 << 20)}])
 LAYER = IMAGE.blobs[-1]
+BLOB = images.Blob(b"on its way")
+T = TypeVar("T")
 
 
 class Report(msgspec.Struct):
@@ -241,3 +250,29 @@ def push_and_forget(client: Client, number: int) -> None:
     client.push("come/go", image, "1")
     client.delete(f"/v2/come/go/manifests/{image.digest}").expect(202)
     client.request("POST", "/api/v1/collections", b"{}", {"Content-Type": "application/json"}).expect(200)
+
+
+@pytest.mark.anyio
+async def test_a_file_whose_row_is_on_its_way_is_no_stray(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client has left, so nobody seals any more; the writer still has its row to write."""
+    stored = await house.push_blob("pay/api", BLOB)
+    image, now = house.image_id("pay/api"), Timestamp(house.now)
+    house.set_rules(grace=0)
+    house.now += HOUR
+    await house.stock.db.write(lambda tx: tx.execute("DELETE FROM links"))
+    await house.stock.db.write(lambda tx: tx.execute("DELETE FROM blobs"))
+    read = house.stock.db.read
+
+    def arrive(tx: Transaction) -> None:
+        blobs.link(tx, image, blobs.claim(tx, stored, now).id, now, now)
+
+    async def come_late(function: Callable[[Reader], T]) -> T:
+        found = await read(function)
+        if isinstance(function, partial) and function.func is blobs.is_owned:
+            await house.stock.db.write(arrive)
+        return found
+
+    monkeypatch.setattr(house.stock.db, "read", come_late)
+    await verify.verify(house.stock, repair=True)
+
+    assert await house.read_blob("pay/api", BLOB) == BLOB.data
