@@ -30,7 +30,7 @@ from appliance.assemble.timetable import Clock, Entry, Timetable
 from appliance.assemble.upkeep import Upkeep
 from appliance.blobstore.files import Files
 from appliance.config import Config, Loaded, Sources
-from appliance.domain.registry import EndpointUrls, Registry
+from appliance.domain.registry import EndpointUrls, Registry, RegistrySettings
 from appliance.errors import ScrError
 from appliance.http.health import Check, Checks
 from appliance.http.running import Running
@@ -139,6 +139,7 @@ class Appliance:
             self._scheduler.settled,
             partial(list_planned, self._scheduler),
             urls_of=self._urls_of,
+            urls_planned=self._plan_urls,
             store_state=partial(look_at_store, opened, self._folder),
             allowlists=lambda: self._doors.endpoints.allowlists,
             scanner=lambda: self._scanner,
@@ -162,6 +163,9 @@ class Appliance:
 
     def _urls_of(self, registry: Registry) -> EndpointUrls:
         return self._doors.urls_of(registry)
+
+    def _plan_urls(self, settings: RegistrySettings) -> EndpointUrls:
+        return self._doors.urls_planned(settings)
 
     def _add_checks(self) -> None:
         self._checks.add("database", self._check_database, is_vital=True)

@@ -15,10 +15,10 @@ from appliance.assemble.reload import LOOK_S
 from appliance.assemble.settings import limits_of
 from appliance.assemble.stock import Opened
 from appliance.assemble.timetable import Entry
-from appliance.assemble.urls import Listened, console_url, urls_of
+from appliance.assemble.urls import Listened, console_url, draft_of, urls_of
 from appliance.config import Address, Config, ListenerSection
 from appliance.domain.endpoint import Endpoint
-from appliance.domain.registry import EndpointUrls, Registry
+from appliance.domain.registry import EndpointUrls, Registry, RegistrySettings
 from appliance.errors import Conflict
 from appliance.http.certificate import Certificate
 from appliance.http.door import Door
@@ -94,6 +94,12 @@ class Doors:
     def urls_of(self, registry: Registry) -> EndpointUrls:
         """Return how clients call `registry`."""
         return urls_of(registry, self._default, self._config(), self.places())
+
+    def urls_planned(self, settings: RegistrySettings) -> EndpointUrls:
+        """Return how clients would call a registry that is not made yet; `<id>` stands for its id."""
+        own = self.ports.planned(settings.port) if settings.port else []
+        places = [*self.places(), *(Listened(url, None, settings.name) for url in own)]
+        return urls_of(draft_of(settings), self._default, self._config(), places)
 
     async def open(self, stack: AsyncExitStack, checks: Checks) -> None:
         """Open the control socket and every listener; leaving `stack` closes them. Raises ConfigInvalid."""

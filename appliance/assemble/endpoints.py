@@ -134,6 +134,12 @@ class Ports:
             for place in one.places
         }
 
+    def planned(self, port: int) -> list[str]:
+        """Return what would be listened on for a registry with `port`."""
+        scheme = "https" if self._server.tls_certificate else "http"
+        hosts = dict.fromkeys(address.host for address in self._server.listen)
+        return [f"{scheme}://{Address(host, port)}" for host in hosts]
+
     async def follow(self, certificate: Certificate | None) -> None:
         """Open and shut listeners until there is one for each registry that has a port."""
         async with self._turn:

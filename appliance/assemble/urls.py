@@ -7,8 +7,9 @@ import msgspec
 
 from appliance.config import Config, ListenerSection
 from appliance.domain.endpoint import Endpoint, host_of, judge_type
+from appliance.domain.moment import Timestamp
 from appliance.domain.names import RegistryName
-from appliance.domain.registry import EndpointUrls, Registry
+from appliance.domain.registry import EndpointUrls, Registry, RegistryId, RegistrySettings
 
 _USUAL = {"http": 80, "https": 443}
 _EVERY = frozenset({"", "::", ".".join("0000")})  # hosts that mean every address of the machine
@@ -33,6 +34,12 @@ def urls_of(registry: Registry, default: RegistryName, config: Config, places: S
             continue
         found[endpoint] += _at(registry, default, config, place, endpoint)
     return EndpointUrls(*(tuple(dict.fromkeys(found[one])) for one in (Endpoint.PRIVATE, Endpoint.PUBLIC)))
+
+
+def draft_of(settings: RegistrySettings) -> Registry:
+    """Return a registry that is not made yet, as far as its URLs are concerned; its id is `<id>`."""
+    never = Timestamp(0)
+    return Registry(RegistryId(0), "<id>", settings, 0, never, "", never, "", None, None, purging=False)
 
 
 def console_url(config: Config, places: Sequence[Listened]) -> str:

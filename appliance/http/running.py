@@ -7,7 +7,7 @@ import msgspec
 
 from appliance.domain.job import JobId
 from appliance.domain.moment import Timestamp
-from appliance.domain.registry import EndpointUrls, Registry, StoreState
+from appliance.domain.registry import EndpointUrls, Registry, RegistrySettings, StoreState
 from appliance.errors import Unavailable
 from appliance.http.allowlist import Allowlists
 from appliance.http.health import Health
@@ -67,6 +67,7 @@ class Running(msgspec.Struct, frozen=True):
     settled: Callable[[JobId], Awaitable[None]]  # waits until the job has ended, or waits for another attempt
     schedules: Callable[[], tuple[Planned, ...]]
     urls_of: Callable[[Registry], EndpointUrls] = lambda _: EndpointUrls()
+    urls_planned: Callable[[RegistrySettings], EndpointUrls] = lambda _: EndpointUrls()  # of one that is not made yet
     store_state: Callable[[], Awaitable[StoreState]] = _is_well
     allowlists: Callable[[], Allowlists] = _no_lists
     scanner: Callable[[], Scanner] = _no_scanner

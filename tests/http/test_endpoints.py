@@ -403,3 +403,19 @@ def test_at_the_start_rubbish_lets_nobody_in_and_the_operator_still_does(tmp_pat
         wait_for_line(made, "nobody gets in")
         (made.data / "allowlists" / "local.private.txt").write_text("127.0.0.1\n")
         wait_until(lambda: ask(made, made.url, made.address).status != 403)
+
+
+def test_a_registry_that_is_not_made_yet_is_told_how_it_would_be_called(server: Server, public: str) -> None:
+    port = free_port()
+    draft = {"name": "shop", "endpoint": "private+public", "port": port}
+    kind = {"Content-Type": "application/json"}
+    address = "/api/v1/registries/checks"
+
+    with server.client(user="ann", password="right") as client:  # noqa: S106 - of this test's own server
+        told = json.loads(client.request("POST", address, json.dumps(draft).encode(), kind).expect(200).body)
+        hidden = json.loads(client.request("POST", address, b'{"name": "shop"}', kind).expect(200).body)
+
+    corp = f"http://shop-<id>.corp.example:{server.url.rpartition(':')[2]}"
+    outside = f"http://shop-<id>.public.example:{public.rpartition(':')[2]}"
+    assert told["urls"] == {"private": [corp, f"http://127.0.0.1:{port}"], "public": [outside]}
+    assert hidden["urls"] == {"private": [corp], "public": []}

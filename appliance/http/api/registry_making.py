@@ -14,7 +14,7 @@ from appliance.domain.access import Action
 from appliance.domain.admission import Caller
 from appliance.domain.endpoint import Endpoint, ListName
 from appliance.domain.names import RegistryName, parse_registry_name
-from appliance.domain.registry import RegistryId
+from appliance.domain.registry import EndpointType, EndpointUrls, RegistryId, RegistrySettings
 from appliance.errors import AllowlistInvalid, NameInvalid
 from appliance.http.api.asking import InAsking, InRunning, InStock
 from appliance.http.running import Running
@@ -24,6 +24,7 @@ from appliance.services.provision import find_taken
 from appliance.services.stock import Stock
 
 _UNNAMED = RegistryName("*")  # while no name is typed that could be one: who may make any registry at all
+_UNTOLD = RegistryName("<name>")  # where a URL has it
 _HIGHEST = 65_535
 
 
@@ -31,6 +32,7 @@ class RegistryDraft(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     """What is typed so far of a registry to be made."""
 
     name: str = ""
+    endpoint: EndpointType = EndpointType.PRIVATE
     port: int | None = None
     private_allowlist: str = ""
     public_allowlist: str = ""
@@ -44,9 +46,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class RegistryChecked(msgspec.Struct, frozen=True):
-    """All that is wrong with it; none: it could be made so."""
+    """All that is wrong with it; none: it could be made so. `urls`: how it would be called, `<id>` being its id."""
 
     faults: list[Fault]
+    urls: EndpointUrls
 
 
 @post("/api/v1/registries/checks", status_code=200, tags=["registries"])
@@ -66,7 +69,9 @@ async def check_registry(
             await _check_list(running, text)
         except AllowlistInvalid as error:
             faults.append(Fault(field, error.message))
-    return RegistryChecked(faults)
+    port = data.port if data.port and 0 < data.port <= _HIGHEST else None
+    planned = RegistrySettings(name or _UNTOLD, endpoint=data.endpoint, port=port)
+    return RegistryChecked(faults, running.urls_planned(planned))
 
 
 async def first_lists(running: Running, registry: RegistryName, texts: Mapping[Endpoint, str]) -> FirstLists:

@@ -57,7 +57,7 @@ class JobPages(Controller):
         after = after if after.isascii() and after.isdigit() and len(after) < 19 else ""
         lines = await view.api.get(within("jobs", job_id, "lines"), Page[JobLine], after=after, limit=_LINES)
         is_whole = job.kind in KINDS
-        return view.page("pages/job.html", job=job, lines=lines, is_open=job.ended_at is None, is_whole=is_whole)
+        return view.page("pages/job.html", job=job, lines=lines, goes_on=job.ended_at is None, is_whole=is_whole)
 
     @post("/{job_id:str}/cancel")
     async def cancel(self, view: InView, job_id: FromPath[str]) -> Response[str]:

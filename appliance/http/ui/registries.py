@@ -6,7 +6,7 @@ import msgspec
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
-from appliance.domain.registry import EndpointType, Visibility
+from appliance.domain.registry import EndpointType, EndpointUrls, Visibility
 from appliance.http.api.activity import Activity
 from appliance.http.api.page import Page
 from appliance.http.api.registries import RegistryEdit, RegistryOrder, RegistryView
@@ -49,7 +49,9 @@ class RegistryPages(Controller):
     async def ask_new(self, view: InView) -> Response[str]:
         """Show the empty form."""
         back = own_path(view.request.query_params.get("back", ""))
-        return view.page("pages/registry_new.html", form=None, order=RegistryOrder(name=""), tags=[], back=back)
+        order = RegistryOrder(name="")
+        urls = await _judge(view, Form({}), order)
+        return view.page("pages/registry_new.html", form=None, order=order, tags=[], back=back, urls=urls)
 
     @post()
     async def create(self, view: InView) -> Response[str]:
@@ -57,18 +59,19 @@ class RegistryPages(Controller):
         form = await view.form()
         order, back = _order(form), own_path(form.text("back"))
         if form.switch("preview"):
-            await _judge(view, form, order)
-            told = {"form": form, "order": order, "tags": list(order.resource_tags.items()), "back": back}
+            urls = await _judge(view, form, order)
+            tags = list(order.resource_tags.items())
+            told = {"form": form, "order": order, "tags": tags, "back": back, "urls": urls}
             return view.page("pages/registry_new.html", status=200, **told)
         try:
             form.check()
             made = await view.api.make("POST", "/api/v1/registries", order, RegistryView)
         except Refused as error:
-            await _judge(view, form, order)
+            urls = await _judge(view, form, order)
             if not form.errors:
                 form.refuse(error, ("name", "port"))
             tags = list(order.resource_tags.items())
-            told = {"form": form, "order": order, "tags": tags, "back": back}
+            told = {"form": form, "order": order, "tags": tags, "back": back, "urls": urls}
             return view.page("pages/registry_new.html", status=error.status, **told)
         there = f"/registries/{made.id}" if back == "/" else query(back, registry=made.name)
         return view.go(there, view.text("Registry {} was created.").format(made.name))
@@ -185,16 +188,20 @@ def _lines(form: Form, field: str) -> str:
     return f"{text}\n" if text else ""
 
 
-async def _judge(view: View, form: Form, order: RegistryOrder) -> None:
-    """Put what the API says of each field beside it; what is not typed yet is not judged."""
-    draft = RegistryDraft(order.name, order.port, order.private_allowlist, order.public_allowlist)
+async def _judge(view: View, form: Form, order: RegistryOrder) -> EndpointUrls | None:
+    """Put what the API says of each field beside it; what is not typed yet is not judged.
+
+    Returns how the registry would be called; None to whoever may not make it.
+    """
+    draft = RegistryDraft(order.name, order.endpoint, order.port, order.private_allowlist, order.public_allowlist)
     try:
         checked = await view.api.make("POST", "/api/v1/registries/checks", draft, RegistryChecked)
     except Refused as error:  # of the right to make one, for example
         form.refuse(error)
-        return
+        return None
     for fault in checked.faults:
         form.errors.setdefault(_FIELDS[fault.field], fault.text)
+    return checked.urls
 
 
 def _edit(form: Form) -> RegistryEdit:

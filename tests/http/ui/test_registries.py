@@ -163,3 +163,19 @@ def test_the_default_registry_offers_no_deletion(server: Server) -> None:
     assert registry is not None
 
     assert f"{registry[1]}/delete" not in ask(server, registry[1]).text
+
+
+def test_the_summary_says_how_the_registry_would_be_called_or_that_nobody_could(server: Server) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    fields = {"preview": "on", "name": "shop", "visibility": "private"}
+
+    empty = ask(server, "/registries/new").text
+    own = send(server, "/registries", port=str(port), endpoint="private", **fields).text
+    both = send(server, "/registries", port=str(port), endpoint="private+public", **fields).text
+
+    assert "No client could call it there: give it a port of its own" in empty
+    assert f'<div class="mono">http://127.0.0.1:{port}</div>' in own
+    assert "No client could" not in own
+    assert "No client could call it there: set endpoint.public.domain" in both
