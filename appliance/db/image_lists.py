@@ -9,12 +9,8 @@ from appliance.domain.registry import ImageId, ImageRef, ImageRow, RegistryId
 from appliance.domain.resource_tags import TagFilter
 
 _SELECT = """
-SELECT i.id, i.public_id, i.path, i.description,
-       (SELECT count(*) FROM manifests m WHERE m.image_id = i.id AND m.removed_at IS NULL),
-       (SELECT count(*) FROM tags t WHERE t.image_id = i.id),
-       (SELECT total(b.size) FROM links l JOIN blobs b ON b.id = l.blob_id
-        WHERE l.image_id = i.id AND l.removed_at IS NULL),
-       i.pulls, i.last_pulled_at, i.pushed_at, i.locked OR r.locked, i.locked,
+SELECT i.id, i.public_id, i.path, i.description, i.manifests, i.tags, i.bytes, i.pulls,
+       i.last_pulled_at, i.pushed_at, i.locked OR r.locked, i.locked,
        i.created_at, i.created_by, i.modified_at, i.modified_by, i.revision,
        EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'retention' AND j.subject = i.public_id AND j.state = 'running')
 FROM images i JOIN repositories r ON r.id = i.repository_id
@@ -88,7 +84,7 @@ def _shown(row: Row, tags: dict[str, str]) -> ImageRow:
         description=row[3],
         manifests=row[4],
         tags=row[5],
-        size=int(row[6]),
+        size=row[6],
         pulls=row[7],
         last_pulled_at=None if row[8] is None else Timestamp(row[8]),
         pushed_at=None if row[9] is None else Timestamp(row[9]),

@@ -234,11 +234,7 @@ def is_live(reader: Reader, image: ImageId) -> bool:
 
 def count_content(reader: Reader, image: ImageId) -> tuple[int, int]:
     """Return how many live manifests and tags the image has."""
-    sql = (
-        "SELECT (SELECT count(*) FROM manifests WHERE image_id = :id AND removed_at IS NULL),"
-        " (SELECT count(*) FROM tags WHERE image_id = :id)"
-    )
-    row = reader.one(sql, {"id": image}) or (0, 0)
+    row = reader.one("SELECT manifests, tags FROM images WHERE id = ?", (image,)) or (0, 0)
     return row[0], row[1]
 
 

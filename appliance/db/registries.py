@@ -194,12 +194,7 @@ class RegistryRow(msgspec.Struct, frozen=True):
     tags: dict[str, str]
 
 
-_COUNTS = """
-(SELECT count(*) FROM repositories p WHERE p.registry_id = r.id AND p.removed_at IS NULL),
-(SELECT count(*) FROM repositories p CROSS JOIN images i ON i.repository_id = p.id
- WHERE p.registry_id = r.id AND p.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL),
-u.blob_bytes, u.sole_bytes, u.apparent_bytes, u.manifest_bytes
-"""
+_COUNTS = "u.repositories, u.images, u.blob_bytes, u.sole_bytes, u.apparent_bytes, u.manifest_bytes"
 _SELECT = f"SELECT {_COLUMNS}, {_COUNTS} FROM registries r JOIN registry_usage u ON u.registry_id = r.id WHERE"
 PAGES = lists.make_pages(_SELECT, Tagged.REGISTRY)
 
@@ -216,11 +211,7 @@ def key_in(listing: Listing, row: RegistryRow) -> str:
 
 def count_images(reader: Reader, registry: RegistryId) -> int:
     """Return how many images the registry shows."""
-    row = reader.one(
-        "SELECT count(*) FROM repositories p CROSS JOIN images i ON i.repository_id = p.id WHERE p.registry_id = ?"
-        " AND p.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL",
-        (registry,),
-    )
+    row = reader.one("SELECT images FROM registry_usage WHERE registry_id = ?", (registry,))
     return row[0] if row else 0
 
 

@@ -80,8 +80,7 @@ def insert(tx: Transaction, registry: RegistryId, settings: RepositorySettings, 
 
 def count_images(reader: Reader, repository: RepositoryId) -> int:
     """Return how many visible images the repository has."""
-    sql = "SELECT count(*) FROM images WHERE repository_id = ? AND shown_at IS NOT NULL AND removed_at IS NULL"
-    row = reader.one(sql, (repository,))
+    row = reader.one("SELECT images FROM repositories WHERE id = ?", (repository,))
     return row[0] if row else 0
 
 
@@ -105,8 +104,7 @@ class RepositoryRow(msgspec.Struct, frozen=True):
 
 
 _SELECT = f"""
-SELECT {_COLUMNS},
-(SELECT count(*) FROM images i WHERE i.repository_id = r.id AND i.removed_at IS NULL AND i.shown_at IS NOT NULL),
+SELECT {_COLUMNS}, r.images,
 EXISTS (SELECT 1 FROM images i WHERE i.repository_id = r.id AND i.purging)
 FROM repositories r JOIN registries g ON g.id = r.registry_id
 WHERE

@@ -19,36 +19,23 @@ class Usage(msgspec.Struct, frozen=True, rename="camel"):
     quarantined: int  # blobs whose bytes are broken
 
 
+_TOTALS = """
+SELECT g.repositories, g.images, i.manifests, i.tags, b.blobs, b.bytes, i.bytes,
+       (SELECT count(*) FROM blobs WHERE quarantined_at IS NOT NULL)
+FROM (SELECT coalesce(sum(repositories), 0) AS repositories, coalesce(sum(images), 0) AS images FROM registry_usage) g,
+     (SELECT coalesce(sum(manifests), 0) AS manifests, coalesce(sum(tags), 0) AS tags, coalesce(sum(bytes), 0) AS bytes
+      FROM images) i,
+     (SELECT count(*) AS blobs, coalesce(sum(size), 0) AS bytes FROM blobs) b
+"""
+
+
 def measure(reader: Reader) -> Usage:
-    """Count everything. It walks whole indexes and the table of blobs: for a worker thread."""
-    stored = reader.one("SELECT count(*), coalesce(sum(size), 0) FROM blobs") or (0, 0)
-    return Usage(
-        repositories=_count(reader, "SELECT count(*) FROM repositories WHERE removed_at IS NULL"),
-        images=_count(
-            reader,
-            "SELECT count(*) FROM images i JOIN repositories r ON r.id = i.repository_id"
-            " WHERE i.shown_at IS NOT NULL AND i.removed_at IS NULL AND r.removed_at IS NULL",
-        ),
-        # the table's rows hold bodies; two indexes answer without touching one of them
-        manifests=_count(reader, "SELECT count(*) FROM manifests")
-        - _count(reader, "SELECT count(*) FROM manifests WHERE removed_at IS NOT NULL"),
-        tags=_count(reader, "SELECT count(*) FROM tags"),
-        blobs=stored[0],
-        bytes=stored[1],
-        apparent_bytes=_count(
-            reader,
-            "SELECT coalesce(sum(b.size), 0) FROM links l JOIN blobs b ON b.id = l.blob_id WHERE l.removed_at IS NULL",
-        ),
-        quarantined=_count(reader, "SELECT count(*) FROM blobs WHERE quarantined_at IS NOT NULL"),
-    )
+    """Add up all there is. It walks the tables of images and of blobs: for a worker thread."""
+    return Usage(*reader.rows(_TOTALS)[0])
 
 
 _BY_REGISTRY = """
-SELECT g.id,
-       (SELECT count(*) FROM repositories r WHERE r.registry_id = g.id AND r.removed_at IS NULL),
-       (SELECT count(*) FROM repositories r JOIN images i ON i.repository_id = r.id
-        WHERE r.registry_id = g.id AND r.removed_at IS NULL AND i.shown_at IS NOT NULL AND i.removed_at IS NULL),
-       u.blob_bytes + u.manifest_bytes
+SELECT g.id, u.repositories, u.images, u.blob_bytes + u.manifest_bytes
 FROM registries g JOIN registry_usage u ON u.registry_id = g.id WHERE g.removed_at IS NULL
 """
 
@@ -56,8 +43,3 @@ FROM registries g JOIN registry_usage u ON u.registry_id = g.id WHERE g.removed_
 def count_by_registry(reader: Reader) -> dict[RegistryId, tuple[int, int, int]]:
     """Return how many repositories and images each registry has, and their bytes. For a worker thread."""
     return {RegistryId(row[0]): (row[1], row[2], row[3]) for row in reader.rows(_BY_REGISTRY)}
-
-
-def _count(reader: Reader, sql: str) -> int:
-    row = reader.one(sql)
-    return row[0] if row else 0

@@ -177,12 +177,12 @@ def _is_copy(stock: Stock, row: StoredManifest, body: bytes) -> bool:
 
 
 async def _check_usage(stock: Stock, found: _Findings, *, repair: bool) -> None:
-    """Tell of registries whose use, which quotas count by, is not what their images add up to."""
+    """Tell what is kept of registries, repositories and images, and is not what their rows add up to."""
     wrong = await stock.db.read(usage_check.list_wrong)
     if wrong and repair:
         await stock.db.write(usage_check.recount)
-    for name in wrong:
-        found.add(Fault("usage", f"registry {name}", "its use is counted wrongly", repair))
+    for subject in wrong:
+        found.add(Fault("usage", subject, "its use is counted wrongly", repair))
 
 
 async def _check_needs(stock: Stock, found: _Findings) -> None:

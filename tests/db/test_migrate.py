@@ -5,7 +5,8 @@ import apsw
 import pytest
 
 from appliance import assets
-from appliance.db import migrate
+from appliance.db import migrate, usage_check
+from appliance.db.database import Reader
 from appliance.errors import ConfigInvalid, StoreFailed
 
 PACKAGE = "appliance.db.migrations"
@@ -56,6 +57,53 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == []
     files["0002_b.sql"] = b"CREATE TABLE b (x INTEGER) STRICT;"
     assert migrate.run(connection) == 2
+
+
+def test_what_was_there_before_the_counts_were_kept_is_counted(
+    connection: apsw.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = assets.list_names(PACKAGE, ".sql")
+    before = names.index("0012_kept_counts.sql")
+    with monkeypatch.context() as patch:
+        patch.setattr(assets, "list_names", lambda *_: names[:before])
+        migrate.run(connection)
+    connection.execute(_BEFORE)
+
+    assert migrate.run(connection) == len(names) - before
+
+    kept = connection.execute("SELECT path, manifests, tags, bytes FROM images ORDER BY id").fetchall()
+    assert kept == [("pay/api", 1, 2, 30), ("pay/web", 0, 0, 0), ("old/x", 1, 1, 20)]
+    assert connection.execute("SELECT name, images FROM repositories ORDER BY id").fetchall() == [
+        ("pay", 1),
+        ("old", 1),
+    ]
+    assert connection.execute("SELECT repositories, images FROM registry_usage").fetchall() == [(1, 1)]
+    assert usage_check.list_wrong(Reader(connection)) == []
+
+
+_BEFORE = """
+INSERT INTO registries (id, public_id, name, created_at, created_by, modified_at, modified_by)
+VALUES (1, 'g', 'local', 1, '', 1, '');
+INSERT INTO repositories (id, public_id, registry_id, name, sort_key, policy, created_at, created_by, modified_at,
+  modified_by, removed_at)
+VALUES (1, 'p', 1, 'pay', '', '', 1, '', 1, '', NULL), (2, 'o', 1, 'old', '', '', 1, '', 1, '', 5);
+INSERT INTO images (id, public_id, registry_id, repository_id, name, path, sort_key, policy, created_at, created_by,
+  modified_at, modified_by, shown_at, removed_at)
+VALUES (1, 'a', 1, 1, 'api', 'pay/api', '', '', 1, '', 1, '', 1, NULL),
+  (2, 'w', 1, 1, 'web', 'pay/web', '', '', 1, '', 1, '', NULL, NULL),
+  (3, 'x', 1, 2, 'x', 'old/x', '', '', 1, '', 1, '', 1, NULL);
+INSERT INTO manifests (id, image_id, digest, generation, media_type, artifact_type, config_media_type, content_size,
+  pushed_at, pushed_by, removed_at, body)
+VALUES (1, 1, x'0101', '', '', '', '', 0, 1, '', NULL, x'00'), (2, 1, x'0102', '', '', '', '', 0, 1, '', 9, x'00'),
+  (3, 3, x'0101', '', '', '', '', 0, 1, '', NULL, x'00');
+INSERT INTO tags (image_id, name, manifest_id, seq, pushed_at, pushed_by)
+VALUES (1, 'a', 1, 1, 1, ''), (1, 'b', 1, 1, 1, ''), (3, 'a', 3, 1, 1, '');
+INSERT INTO blobs (id, digest, generation, driver, form, size, sealed_at, sums)
+VALUES (1, x'0111', '', 'local', 'plain', 10, 1, x''), (2, x'0112', '', 'local', 'plain', 20, 1, x''),
+  (3, x'0113', '', 's3', 'e1', 40, 1, x'');
+INSERT INTO links (image_id, blob_id, since, removed_at) VALUES (1, 1, 1, NULL), (1, 2, 1, NULL), (1, 3, 1, 7),
+  (3, 2, 1, NULL);
+"""
 
 
 def test_a_newer_programs_database_is_refused(connection: apsw.Connection) -> None:

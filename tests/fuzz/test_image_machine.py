@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from appliance.blobstore.files import Files
-from appliance.db import deletions, images, retention_facts
+from appliance.db import deletions, images, retention_facts, usage_check
 from appliance.domain import retention
 from appliance.domain.image_policy import TagDeletion
 from appliance.domain.moment import DAY, HOUR, MINUTE, Timestamp
@@ -349,6 +349,7 @@ class Managing(RuleBasedStateMachine):
             assert self.house.tags(path) == found[1].tags
             facts = retention_facts.load(self.house.stock.db.reader, self.house.image_id(path))
             assert {one.digest for one in facts.candidates} == set(found[1].live)
+        assert usage_check.list_wrong(self.house.stock.db.reader) == []
         known = deletions.list_page(self.house.stock.db.reader, self.house.site.registry, 1 << 62, 1000)
         assert [one.public_id for one in known] == [one.public_id for one in reversed(self.model.deletions)]
 

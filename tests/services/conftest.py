@@ -12,7 +12,7 @@ import pytest
 from appliance.blobstore.files import Files
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.upload import Upload, Uploads
-from appliance.db import blobs, facts, images, manifests, tags
+from appliance.db import blobs, facts, images, manifests, tags, usage_check
 from appliance.db.database import Database, Transaction
 from appliance.domain.access import LOCAL
 from appliance.domain.admission import FULL_ACCESS, Caller, Grant, Site, admit
@@ -141,6 +141,7 @@ class House:
         reader = self.stock.db.reader
         assert reader.rows("PRAGMA integrity_check") == [("ok",)]
         assert reader.rows("PRAGMA foreign_key_check") == []
+        assert usage_check.list_wrong(reader) == []
 
 
 async def pieces(*data: bytes) -> AsyncIterator[bytes]:

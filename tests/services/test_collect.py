@@ -300,7 +300,8 @@ async def test_a_manifest_that_can_no_longer_be_read_is_collected_all_the_same(h
     await house.push("pay/api", IMAGE, "1")
     await house.push("pay/api", OTHER, "2")
     await delete_manifest(house, "pay/api", IMAGE)
-    await house.stock.db.write(lambda tx: tx.execute("UPDATE manifests SET body = x'00' WHERE removed_at IS NOT NULL"))
+    spoil = "UPDATE manifests SET body = zeroblob(length(body)) WHERE removed_at IS NOT NULL"
+    await house.stock.db.write(lambda tx: tx.execute(spoil))
 
     await house.collect(after=2 * DAY)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -61,11 +61,18 @@ class Folder:
 
     def verify(self, *options: str, online: bool = False) -> Report:
         """Run `scr verify`."""
+        code, found = self._run(*options, online=online)
+        return Report(code, [one["kind"] for one in found["listed"]], found["repaired"], found["blobs"])
+
+    def subjects(self) -> list[str]:
+        """Return what `scr verify` finds something wrong with."""
+        return [one["subject"] for one in self._run(online=False)[1]["listed"]]
+
+    def _run(self, *options: str, online: bool) -> tuple[int, dict[str, Any]]:
         self._capsys.readouterr()
         where = ["--config", str(self.server.config), "--data-dir", str(self.server.data)]
         code = main(["verify", "--json", *where, *([] if online else ["--offline"]), *options])
-        found = json.loads(self._capsys.readouterr().out)
-        return Report(code, [one["kind"] for one in found["listed"]], found["repaired"], found["blobs"])
+        return code, json.loads(self._capsys.readouterr().out)
 
 
 @pytest.fixture
@@ -178,8 +185,7 @@ def test_a_manifest_changed_in_the_database_is_told(folder: Folder) -> None:
 
 def test_use_that_is_counted_wrongly_is_told_and_counted_anew(folder: Folder) -> None:
     with closing(sqlite3.connect(folder.server.data / "scr.sqlite")) as connection, connection:
-        before = connection.execute("SELECT * FROM registry_usage").fetchall()
-        blobs = connection.execute("SELECT * FROM registry_blobs ORDER BY 1, 2").fetchall()
+        before = _kept(connection)
         connection.execute("UPDATE registry_usage SET blob_bytes = 7, sole_bytes = 9")
         connection.execute("UPDATE registry_blobs SET links = 5")
 
@@ -188,8 +194,41 @@ def test_use_that_is_counted_wrongly_is_told_and_counted_anew(folder: Folder) ->
     assert folder.verify().code == 0
 
     with closing(sqlite3.connect(folder.server.data / "scr.sqlite")) as connection:
-        assert connection.execute("SELECT * FROM registry_usage").fetchall() == before
-        assert connection.execute("SELECT * FROM registry_blobs ORDER BY 1, 2").fetchall() == blobs
+        assert _kept(connection) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "subject"),
+    [
+        ("UPDATE registry_usage SET blob_bytes = 7, sole_bytes = 9", "registry local"),
+        ("UPDATE registry_usage SET repositories = 7", "registry local"),
+        ("UPDATE registry_usage SET images = 7", "registry local"),
+        ("DELETE FROM registry_usage", "registry local"),
+        ("UPDATE images SET tags = 7", "image pay/api"),
+        ("UPDATE images SET manifests = 7", "image pay/api"),
+        ("UPDATE images SET bytes = 7", "image pay/api"),
+    ],
+)
+def test_whose_use_is_counted_wrongly_is_told(folder: Folder, damage: str, subject: str) -> None:
+    with closing(sqlite3.connect(folder.server.data / "scr.sqlite")) as connection, connection:
+        connection.execute(damage)
+
+    assert folder.subjects() == [subject]
+    assert folder.verify("--repair").repaired == 1
+    assert folder.verify().code == 0
+
+
+def _kept(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
+    """Return all that triggers keep."""
+    return [
+        connection.execute(sql).fetchall()
+        for sql in (
+            "SELECT * FROM registry_usage",
+            "SELECT * FROM registry_blobs ORDER BY 1, 2",
+            "SELECT id, manifests, tags, bytes FROM images",
+            "SELECT id, images FROM repositories",
+        )
+    ]
 
 
 def test_a_torn_page_of_the_database_is_told(folder: Folder) -> None:
