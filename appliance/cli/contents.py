@@ -37,10 +37,11 @@ class _File(msgspec.Struct, rename="camel"):
     is_hidden: bool
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, rename="camel"):
     path: str
     digest: str
     tags: list[str]
+    is_hidden: bool
 
 
 class _PackageHit(msgspec.Struct):
@@ -303,5 +304,9 @@ def _file_cells(one: _FileHit) -> tuple[str, ...]:
 
 
 def _names(images: list[_Image]) -> str:
-    names = [f"{one.path}:{one.tags[0]}" if one.tags else f"{one.path}@{one.digest[:19]}" for one in images]
+    names = [_name(one) + (" (hidden)" if one.is_hidden else "") for one in images]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _name(one: _Image) -> str:
+    return f"{one.path}:{one.tags[0]}" if one.tags else f"{one.path}@{one.digest[:19]}"

@@ -16,7 +16,7 @@ LayerId = NewType("LayerId", int)
 IMPLIED = -1  # mode of a folder that a layer does not name itself, though it has something in it
 _KINDS = tuple(FileKind)
 _PLACES = {kind: place for place, kind in enumerate(_KINDS)}
-_FOLDER = _PLACES[FileKind.FOLDER]
+FOLDER = _PLACES[FileKind.FOLDER]  # as files have it
 _DECODER = msgspec.msgpack.Decoder(LayerContents)
 _COLUMNS = "n.name, f.kind, f.size, f.mode, f.sha256, f.target, f.is_searched"
 _INSERT = """
@@ -44,6 +44,13 @@ class Layer(msgspec.Struct, frozen=True):
     contents: LayerContents
 
 
+class Gone(msgspec.Struct, frozen=True):
+    """What a layer takes from those below it; LayerContents reads as this too."""
+
+    whiteouts: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+
+
 def begin(tx: Transaction, digest: Digest, reader: str, now: Timestamp) -> LayerId:
     """Begin to write down a layer; nobody sees it before `finish`."""
     sql = "INSERT INTO layers (digest, reader, read_at) VALUES (?, ?, ?)"
@@ -66,9 +73,10 @@ def finish(tx: Transaction, layer: LayerId, contents: LayerContents) -> None:
         "diff_id": None if contents.diff_id is None else to_bytes(contents.diff_id),
         "size": contents.size,
         "contents": zlib.compress(msgspec.msgpack.encode(msgspec.structs.replace(contents, files=()))),
+        "gone": msgspec.msgpack.encode(Gone(contents.whiteouts, contents.opaque)),
     }
     tx.execute(
-        "UPDATE layers SET is_whole = 1, diff_id = :diff_id, size = :size, contents = :contents,"
+        "UPDATE layers SET is_whole = 1, diff_id = :diff_id, size = :size, contents = :contents, gone = :gone,"
         " files = (SELECT count(*) FROM files WHERE layer_id = :id AND mode >= 0) WHERE id = :id",
         values,
     )

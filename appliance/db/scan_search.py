@@ -7,6 +7,7 @@ is the key of the last hit known, "" for the beginning. A text that ends in `*` 
 import msgspec
 
 from appliance.db.database import Reader, Value
+from appliance.db.layers import FOLDER
 from appliance.domain.names import Digest, from_bytes
 from appliance.errors import QueryInvalid
 
@@ -15,7 +16,7 @@ _HIGHEST = "\U0010ffff"  # sorts behind every text
 _LAYERS = "SELECT s.digest FROM scan_layers l JOIN scans s ON s.id = l.scan_id WHERE l.digest = ? LIMIT ?"
 _MANIFESTS = 200  # that one layer is told to be of
 _FILE = (
-    "SELECT f.layer_id, f.folder_id, f.name_id, d.path, n.name, f.size, f.mode, f.sha256, l.digest FROM files f"
+    "SELECT f.layer_id, f.folder_id, f.name_id, d.path, n.name, f.size, f.mode, f.sha256, l.digest, f.kind FROM files f"
     " JOIN folders d ON d.id = f.folder_id JOIN names n ON n.id = f.name_id"
     " JOIN layers l ON l.id = f.layer_id AND l.is_whole"
 )
@@ -52,6 +53,7 @@ class FileHit(msgspec.Struct, frozen=True):
     size: int
     mode: int
     sha256: str
+    is_folder: bool
 
 
 def find_packages(reader: Reader, name: str, version: str, last: str, limit: int) -> list[PackageHit]:
@@ -152,7 +154,8 @@ def _files(reader: Reader, sql: str, values: tuple[Value, ...]) -> list[FileHit]
         if layer not in known:
             known[layer] = tuple(from_bytes(one[0]) for one in reader.rows(_LAYERS, (layer, _MANIFESTS)))
         path = f"{row[3]}/{row[4]}" if row[3] else row[4]
-        hits.append(FileHit(_key(*row[:3]), known[layer], from_bytes(layer), path, row[5], row[6], row[7].hex()))
+        content, is_folder = row[7].hex(), row[9] == FOLDER
+        hits.append(FileHit(_key(*row[:3]), known[layer], from_bytes(layer), path, row[5], row[6], content, is_folder))
     return hits
 
 

@@ -3,7 +3,7 @@
 From the index that scans keep: no layer is read for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -74,39 +74,50 @@ class Tree:
 
     def sums(self) -> list[LayerSum]:
         """Return every layer in numbers. It walks all files: some hundredth of a second a thousand."""
-        covered: set[str] = set()
-        opaque: set[str] = set()
+        cover = _Cover()
         sums: list[LayerSum] = []
         for layer in reversed(self.layers):
             entries = list(layers.walk(self._reader, layer.id))
-            wasted = 0
-            for entry in entries:
-                parents = list(layers.parents_of(entry.path))
-                if entry.path in covered or any(path in covered or path in opaque for path in parents) or "" in opaque:
-                    wasted += entry.size if entry.kind is FileKind.FILE else 0
-            size = sum(entry.size for entry in entries if entry.kind is FileKind.FILE)
-            sums.append(LayerSum(layer.digest, layer.files, size, wasted))
-            covered.update(entry.path for entry in entries if entry.kind is not FileKind.FOLDER)
-            covered.update(layer.contents.whiteouts)
-            opaque.update(layer.contents.opaque)
+            files = [entry for entry in entries if entry.kind is FileKind.FILE]
+            wasted = sum(entry.size for entry in files if cover.hides(entry))
+            sums.append(LayerSum(layer.digest, layer.files, sum(entry.size for entry in files), wasted))
+            cover.add(layer, entries)
         return sums[::-1]
 
     def visible(self) -> dict[str, FileEntry]:
         """Return all files of the whole image by path; folders are none."""
         found: dict[str, FileEntry] = {}
-        covered: set[str] = set()
-        opaque: set[str] = set()
+        cover = _Cover()
         for layer in reversed(self.layers):
-            entries = [entry for entry in layers.walk(self._reader, layer.id) if entry.kind is not FileKind.FOLDER]
-            for entry in entries:
-                parents = list(layers.parents_of(entry.path))
-                is_gone = entry.path in covered or "" in opaque
-                if not is_gone and not any(path in covered or path in opaque for path in parents):
-                    found[entry.path] = entry
-            covered.update(entry.path for entry in entries)
-            covered.update(layer.contents.whiteouts)
-            opaque.update(layer.contents.opaque)
+            entries = list(layers.walk(self._reader, layer.id))
+            shown = (entry for entry in entries if entry.kind is not FileKind.FOLDER and not cover.hides(entry))
+            found.update((entry.path, entry) for entry in shown)
+            cover.add(layer, entries)
         return found
+
+
+class _Cover:
+    """What layers, added from the uppermost down, hide of those below them."""
+
+    def __init__(self) -> None:
+        self._gone: set[str] = set()  # hidden with all that lies below it
+        self._folders: set[str] = set()  # of a file that lay there only the name is left
+        self._opaque: set[str] = set()
+
+    def hides(self, entry: FileEntry) -> bool:
+        """Whether no container sees this file of a lower layer."""
+        path = entry.path
+        if path in self._gone or path in self._folders or "" in self._opaque:
+            return True
+        return any(parent in self._gone or parent in self._opaque for parent in layers.parents_of(path))
+
+    def add(self, layer: Layer, entries: Iterable[FileEntry]) -> None:
+        """Let `layer`, which has `entries`, lie above those that come."""
+        for entry in entries:
+            (self._folders if entry.kind is FileKind.FOLDER else self._gone).add(entry.path)
+            self._folders.update(layers.parents_of(entry.path))
+        self._gone.update(layer.contents.whiteouts)
+        self._opaque.update(layer.contents.opaque)
 
 
 class _Shelf:

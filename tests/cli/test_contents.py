@@ -101,6 +101,8 @@ def test_names_of_files_move_no_cursor_and_begin_no_line(scr: Scr) -> None:
 def test_images_are_found_by_what_is_in_them(scr: Scr) -> None:
     assert "inside/app:2" in scr("contents", "search", "packages", "musl", "--version", "1.2.4-r1").expect(0).out
     assert "/srv/new" in scr("contents", "search", "files", "/srv/n*").expect(0).out
+    replaced = scr("contents", "search", "files", "/lib/apk/db/installed").expect(0).out
+    assert "inside/app:1, inside/app:2 (hidden)" in replaced  # one base layer
     assert "no scanned image" in scr("contents", "search", "vulnerabilities", "CVE-1999-0001").expect(0).talk
 
 

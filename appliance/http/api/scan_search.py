@@ -1,7 +1,7 @@
 """`/api/v1/search/packages|vulnerabilities|files`: which images have it, of those that the asker may see."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -9,7 +9,8 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from appliance.db import manifest_places, scan_search
+from appliance.db import hiding, manifest_places, scan_search
+from appliance.db.hiding import Place
 from appliance.db.manifest_places import ManifestPlace
 from appliance.db.scan_search import FileHit, FlawHit, PackageHit
 from appliance.domain.access import Action
@@ -35,14 +36,19 @@ Where = Annotated[
 ]
 
 
-class ImageHit(msgspec.Struct, frozen=True):
-    """An image that has it: by which digest, and the tags of that."""
+class ImageHit(msgspec.Struct, frozen=True, rename="camel"):
+    """An image that has it: by which digest, and the tags of that.
+
+    `isHidden`, of files only: a layer above has removed or replaced it, so that a container does not see it; whoever
+    pulls the image has it all the same.
+    """
 
     registry: str
     id: str
     path: str
     digest: str
     tags: tuple[str, ...]
+    is_hidden: bool = False
 
 
 class PackageFoundIn(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ class VulnerabilityFoundIn(msgspec.Struct, frozen=True):
 
 
 class FileFoundIn(msgspec.Struct, frozen=True):
-    """A file of a layer, and the images that the layer is of; an upper layer may have hidden it there."""
+    """A file of a layer, and the images that the layer is of, those first in which it can be seen."""
 
     path: str
     size: int
@@ -116,7 +122,10 @@ async def find_vulnerabilities(
 async def find_files(
     stock: InStock, running: InRunning, asking: InAsking, q: Where = "", cursor: Cursor = "", limit: Limit = 100
 ) -> Page[FileFoundIn]:
-    """List the images that have a file, by path, by name or by content, of those the asker may see."""
+    """List the images that have a file, by path, by name or by content, of those the asker may see.
+
+    Removed and replaced files are listed, too, and marked: they lie in the image's layers.
+    """
     if not q:
         return Page([], None)
     file = running.scanner().file
@@ -129,9 +138,19 @@ async def find_files(
         return await file.read(partial(scan_search.find_files, text=q, last=last, limit=count))
 
     found, then = await _visible(stock, asking, fetch, cursor, limit)
-    return Page(
-        [FileFoundIn(hit.path, hit.size, hit.mode, hit.sha256, hit.layer, images) for hit, images in found], then
-    )
+    places = {_place(hit, one) for hit, images in found for one in images}
+    hidden = await file.read(partial(hiding.find_hidden, places=places))
+    return Page([_show_file(hit, images, hidden) for hit, images in found], then)
+
+
+def _place(hit: FileHit, image: ImageHit) -> Place:
+    return Place(Digest(image.digest), hit.layer, hit.path, hit.is_folder)
+
+
+def _show_file(hit: FileHit, images: Sequence[ImageHit], hidden: Collection[Place]) -> FileFoundIn:
+    told = [msgspec.structs.replace(one, is_hidden=_place(hit, one) in hidden) for one in images]
+    told.sort(key=lambda one: one.is_hidden)
+    return FileFoundIn(hit.path, hit.size, hit.mode, hit.sha256, hit.layer, tuple(told))
 
 
 SEARCHES = (find_packages, find_vulnerabilities, find_files)

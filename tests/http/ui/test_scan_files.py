@@ -1,5 +1,6 @@
 """The pages of what is in images: files of an image and of its layers, images compared, images found by content."""
 
+import json
 import re
 from urllib.parse import quote
 
@@ -51,6 +52,26 @@ def test_a_layer_shows_what_it_changed_and_removed(server: Server, client: Clien
     assert below.count("hidden by a layer above") == 2
     assert "b\n" not in whole
     assert "wasted" in whole
+
+
+def test_the_search_marks_files_that_a_layer_above_hides(server: Server, client: Client) -> None:
+    base = {"srv/hidden.key": b"one", "srv/kept.key": b"two"}
+    whole, cut = make.image([base]), make.image([base, {"srv/.wh.hidden.key": b""}])
+    place = pushed(server, client, "files/whole", whole)
+    hiding = pushed(server, client, "files/cut", cut)
+    query = "/search/contents?what=files&q=/srv/hidden.key"
+
+    hits = json.loads(client.get("/api/v1/search/files?q=*.key*").expect(200).body)["items"]
+    page = ask(server, query).text
+
+    told = {hit["path"]: [(one["path"], one["isHidden"]) for one in hit["images"]] for hit in hits}
+    assert told["srv/hidden.key"] == [("files/whole", False), ("files/cut", True)]
+    assert dict(told["srv/kept.key"]) == {"files/whole": False, "files/cut": False}
+    assert page.count("hidden by a layer above") == 1
+    layer = quote(cut.blobs[1].digest, safe="")
+    assert f'href="{place}/files?folder=srv"' in page
+    assert f'href="{hiding}/files?folder=srv&amp;layer={layer}"' in page
+    assert "hidden.key" in ask(server, f"{hiding}/files?folder=srv&layer={layer}").text
 
 
 def test_a_digest_that_was_never_scanned_says_how_to_scan_it(server: Server, client: Client) -> None:
