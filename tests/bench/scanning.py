@@ -182,10 +182,13 @@ class Bench:
     def _warm(self, client: Client, layout: Path) -> None:
         self._carry(layout, "bench/warm:1")
         self._wait(client)
+        before = self._server.cpu_seconds()
         for _ in range(self._rounds):
             self._scr("scan", "bench/warm:1")
+        used = (self._server.cpu_seconds() - before) / self._rounds
         times = sorted(_ms(job) for job in self._jobs(client, "scan", self._rounds))
         self._judge("warm scan", statistics.median(times), "ms", 50)
+        self._say(f"  {used * 1000:.0f} ms of a core each, the order and every question about it with it; {_loaded()}")
 
     def _shared(self, client: Client, bases: Sequence[Layer], trivy: Trivy | None) -> None:
         """Scan 20 new images on three bases, of which nobody has read a layer."""
@@ -213,11 +216,14 @@ class Bench:
         for number in range(79):
             self._carry(self._on(tuple(bases)), f"bench/again-{number}:1")
         self._wait(client)
+        before = self._server.cpu_seconds()
         self._import(client, "PyPI.zip", feed_files.osv_zip("pypi"))
         self._wait(client)
+        used = self._server.cpu_seconds() - before
         (job,) = self._jobs(client, "scan.match", 1)
         images = job.report["images"] if job.report else 0
         self._judge(f"{images} images matched again after an update", _ms(job) / 1000, "s", 3)
+        self._say(f"  {used:.2f} s of a core, the import with it; {_loaded()}")
 
     def _judge(self, what: str, value: float, unit: str, goal: float) -> None:
         self._say(f"{'+' if value <= goal else '-'} {what}: {value:.2f} {unit} (≤ {goal} {unit})".replace("  ", " "))
@@ -259,6 +265,11 @@ def _again_packed(layer: Layer) -> Layer:
     body = layer.path.read_bytes() + gzip.compress(b"", mtime=0)
     path.write_bytes(body)
     return Layer(path, hashlib.sha256(body).hexdigest(), layer.diff_id, layer.raw)
+
+
+def _loaded() -> str:
+    """Say how busy the machine is: a time on the clock means little beside other work."""
+    return f"load {load():.1f}"
 
 
 def _ms(job: _Job) -> float:
