@@ -80,12 +80,16 @@ class Shelf:
         async with self._turn:
             return await self.run(lambda: self._change(name, make))
 
-    async def lay(self, texts: Mapping[ListName, str], then: Callable[[Changed], Awaitable[T]]) -> T:
+    async def lay(
+        self, texts: Mapping[ListName, str], check: Callable[[], None], then: Callable[[Changed], Awaitable[T]]
+    ) -> T:
         """Write whole lists, then do `then`, which is told of those that changed; where that fails, put them back.
 
-        No other edit goes on meanwhile. Raises what `then` and `change` do.
+        `check` is asked before anything is written. No other edit goes on meanwhile. Raises what these two and `change`
+        do.
         """
         async with self._turn:
+            check()
             changed: dict[ListName, tuple[str | None, str]] = {}
             try:
                 for name, text in texts.items():

@@ -23,17 +23,21 @@ class FirstLists:
         self._texts = {name: text for name, text in texts.items() if text.strip()}
         self._changed: Changed = {}
 
-    async def lay(self, begin: Callable[[Mapping[ListName, Detail]], Awaitable[Registry]]) -> Registry:
+    async def lay(
+        self, check: Callable[[], None], begin: Callable[[Mapping[ListName, Detail]], Awaitable[Registry]]
+    ) -> Registry:
         """Write the lists, then let `begin` make the registry and record what it is told of each that changed.
 
-        Where that fails they are as they were. Raises what `begin` does, and what `Shelf.lay` does.
+        `check` is asked first, and raises where it cannot be made: the lists of a registry that is there already are in
+        force, and must not be others for a moment. Where `begin` fails they are as they were. Raises what these two do,
+        and what `Shelf.lay` does.
         """
 
         async def record(changed: Changed) -> Registry:
             self._changed = changed
             return await begin(await self._shelf.run(partial(_tell, changed, self._groups)))
 
-        return await self._shelf.lay(self._texts, record)
+        return await self._shelf.lay(self._texts, check, record)
 
     async def take_back(self) -> None:
         """Let the lists be as they were before: the registry did not come to be."""

@@ -65,7 +65,10 @@ async def create_registry(
 
         return await stock.db.write(insert)
 
-    registry = await begin({}) if first is None else await first.lay(begin)
+    def check() -> None:
+        _check_new(stock.db.reader, caller, settings)
+
+    registry = await begin({}) if first is None else await first.lay(check, begin)
     try:
         await stock.equip(registry)
     except ScrError:
@@ -80,14 +83,19 @@ def insert_registry(
     tx: Transaction, caller: Caller, settings: RegistrySettings, tags: ResourceTags, now: Timestamp
 ) -> Registry:
     """Begin the creation of a registry. Raises Conflict where its name or port is taken."""
-    if found := registries.find(tx, settings.name):
-        raise Conflict(f"there is a registry {settings.name} already (id {found.public_id}); choose another name")
-    check_port(tx, caller, settings, RegistryId(0))
+    _check_new(tx, caller, settings)
     made = registries.insert(tx, settings, new_public_id(), str(caller.principal), now)
     resource_tags.replace(tx, Tagged.REGISTRY, made, tags)
     detail = {"name": settings.name, "visibility": settings.visibility.value, "managed": settings.managed}
     activity.record(tx, "registry.created", caller, About(registry=made), detail, now)
     return get(tx, made)
+
+
+def _check_new(reader: Reader, caller: Caller, settings: RegistrySettings) -> None:
+    """Raise Conflict where another registry has the name or the port of one that shall be made."""
+    if found := registries.find(reader, settings.name):
+        raise Conflict(f"there is a registry {settings.name} already (id {found.public_id}); choose another name")
+    check_port(reader, caller, settings, RegistryId(0))
 
 
 async def finish_creations(stock: Stock) -> list[Registry]:
@@ -192,9 +200,9 @@ def _set_ready(tx: Transaction, registry: RegistryId, now: Timestamp) -> Registr
     return get(tx, registry)
 
 
-def check_port(tx: Transaction, caller: Caller, settings: RegistrySettings, own: RegistryId) -> None:
+def check_port(reader: Reader, caller: Caller, settings: RegistrySettings, own: RegistryId) -> None:
     """Raise Conflict where another registry has the port; `own` is the registry that wants it."""
-    if settings.port is not None and (taken := find_taken(tx, caller, settings.port, own)):
+    if settings.port is not None and (taken := find_taken(reader, caller, settings.port, own)):
         raise Conflict(f"{taken}; choose another one for {settings.name}")
 
 

@@ -129,6 +129,23 @@ async def test_the_lists_of_a_registry_that_is_there_already_stay(lists: Lists) 
     assert lists.recorded() == ["registry.created", "allowlist.edited"]
 
 
+async def test_the_lists_of_a_registry_that_is_there_already_are_never_others(
+    lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They decide who gets in: not even a death in the middle lets in those of another one's wish."""
+
+    async def die(_: object) -> None:
+        raise InterruptedError
+
+    await lists.create("192.0.2.1\n")
+    monkeypatch.setattr(lists.house.stock.db, "write", die)
+
+    with pytest.raises(Conflict, match="there is a registry pay already"):
+        await lists.create("192.0.2.7\n")
+
+    assert lists.lying() == {"pay.private.txt": "192.0.2.1\n"}
+
+
 async def test_who_has_a_port_is_told_to_those_who_may_see_that_registry(house: House) -> None:
     await create(house, "till", port=5443)
     statement = Statement("allow", ("*",), ("srn:scr:a1:registry/pay",))
