@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 from appliance.assemble.reload import QUICK_STEP_MS, Lookout
 from appliance.assemble.settings import names_of
@@ -68,10 +69,12 @@ class Endpoints:
     async def tidy(self) -> None:
         """Put lists of deleted registries aside where a crash came before that; delete those of purged ones."""
         for registry in registries.list_deleted(self._reader):
-            if registries.find(self._reader, registry.name) is None:
-                until = None if registry.purging else registry.removed_at
-                await self.allowlists.shelf.put_aside(registry, until)
+            until = None if registry.purging else registry.removed_at
+            await self.allowlists.shelf.put_aside(registry, until, partial(self._has, registry.name))
         await self.allowlists.shelf.drop_aside(lambda one: registries.find_by_id(self._reader, one) is None)
+
+    def _has(self, name: RegistryName) -> bool:
+        return registries.find(self._reader, name) is not None
 
     def follow(self) -> None:
         """Say what decides about somebody and is not there: allowlists, and what listeners are for."""

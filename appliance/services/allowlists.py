@@ -57,6 +57,10 @@ class Aside(msgspec.Struct, frozen=True):
         return f"{self.name.registry}-{self.public_id}.{self.name.endpoint}.txt.removed"
 
 
+def _never() -> bool:
+    return False
+
+
 class Shelf:
     """The folder of allowlists. One edit at a time goes through here; people with an editor are not held up."""
 
@@ -106,13 +110,17 @@ class Shelf:
         async with self._turn:
             await self.run(lambda: self._put_back(changed))
 
-    async def put_aside(self, registry: Registry, until: Timestamp | None = None) -> None:
+    async def put_aside(
+        self, registry: Registry, until: Timestamp | None = None, is_taken: Callable[[], bool] = _never
+    ) -> None:
         """Take the lists of a deleted registry away, so that another one of its name inherits nothing.
 
-        What was written after `until` is meant for that other one, and stays.
+        What was written after `until` is meant for that other one, and stays; so does all of it where `is_taken` says
+        that the other one is there, which may be with lists that were laid while this waited for its turn.
         """
         async with self._turn:
-            await self.run(lambda: self._put_aside(registry, until))
+            if not is_taken():
+                await self.run(lambda: self._put_aside(registry, until))
 
     async def take_back(self, registry: Registry) -> None:
         """Give a restored registry its lists back, where nobody has written others meanwhile."""

@@ -18,7 +18,7 @@ from appliance.domain.registry import Registry, RegistryId, RegistrySettings
 from appliance.errors import StoreFailed
 from appliance.http.allowlist import Allowlists, State
 from appliance.logs import Log
-from appliance.services.allowlists import Shelf
+from appliance.services.allowlists import Changed, Shelf
 
 pytestmark = pytest.mark.anyio
 NOON = Timestamp(1_700_000_000_000)
@@ -229,6 +229,25 @@ async def test_what_a_crash_left_of_a_deletion_goes_aside_later_and_what_is_gone
     assert len(list(folder.path.iterdir())) == 1
     await shelf.drop_aside(lambda public_id: public_id == "p1")
     assert list(folder.path.iterdir()) == []
+
+
+async def test_the_lists_of_a_registry_that_is_being_made_stay_where_an_older_one_of_its_name_goes(
+    folder: Folder,
+) -> None:
+    """Lists are laid before the row is written: whoever tidies up meanwhile has seen no registry of that name yet."""
+    shelf, made, going = folder.lists.shelf, list[str](), list[asyncio.Task[None]]()
+
+    async def make(_: Changed) -> None:
+        going.append(asyncio.ensure_future(shelf.put_aside(registry(removed_at=NOON), None, lambda: bool(made))))
+        await asyncio.sleep(0)
+        made.append("pay")
+
+    await shelf.lay({PAY: GOOD}, lambda: None, make)
+    await going[0]
+
+    assert (folder.path / PAY.file).read_text() == GOOD
+    await shelf.put_aside(registry(removed_at=NOON))
+    assert not (folder.path / PAY.file).exists()
 
 
 async def test_groups_count_in_every_list_that_names_them(folder: Folder) -> None:
