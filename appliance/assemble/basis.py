@@ -11,7 +11,7 @@ from appliance.domain.moment import Timestamp
 from appliance.errors import ConfigInvalid
 from appliance.logs import Log
 from appliance.services.restore import MARK
-from appliance.services.snapshots import FOLDER, remove_database, write_snapshot
+from appliance.services.snapshots import FOLDER, free_name, remove_database, write_snapshot
 
 DATABASE = "scr.sqlite"
 
@@ -29,7 +29,8 @@ def prepare_database(folder: Path, files: Files, now: Timestamp, log: Log) -> Pa
         )
     if snapshot.is_outdated(path):
         before = f"before-{snapshot.latest():04d}-"
-        taken = write_snapshot(path, folder / FOLDER, files, now, 0, lambda _, __: None, before)
+        name = free_name(folder / FOLDER, before, now).name
+        taken = write_snapshot(path, folder / FOLDER, files, 0, lambda _, __: None, name)
         log.info(
             "upgrade.backed_up", snapshot=taken.name, cure="none needed; delete it when the upgrade has proved well"
         )

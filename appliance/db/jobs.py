@@ -115,8 +115,10 @@ def finish(tx: Transaction, job: JobId, state: JobState, now: Timestamp, *, repo
     )
 
 
-def fail(tx: Transaction, job: JobId, reason: str, retry_at: Timestamp) -> None:
-    """Let a running job that failed wait for its next attempt."""
+def fail(tx: Transaction, job: JobId, reason: str, retry_at: Timestamp, now: Timestamp) -> None:
+    """Let a running job that failed wait for its next attempt; one that was called off meanwhile has none."""
+    if tx.one("SELECT 1 FROM jobs WHERE id = ? AND cancel_at IS NOT NULL", (job,)):
+        finish(tx, job, JobState.CANCELLED, now, reason=reason)
     tx.execute(
         "UPDATE jobs SET state = 'waiting', not_before = ?, reason = ? WHERE id = ? AND state = 'running'",
         (retry_at, reason, job),
@@ -292,13 +294,20 @@ def list_lines(reader: Reader, job: JobId, after: int, limit: int) -> list[Line]
     return [Line(row[0], Timestamp(row[1]), row[2]) for row in reader.rows(sql, (job, after, limit))]
 
 
-def mend_future(tx: Transaction, now: Timestamp, jump: int) -> None:
-    """Bring waiting jobs to `now` that were made more than `jump` milliseconds after it: the clock was ahead then."""
+def mend_future(tx: Transaction, now: Timestamp, jump: int, longest: int) -> None:
+    """Bring waiting jobs to `now` that were made more than `jump` milliseconds after it: the clock was ahead then.
+
+    Those too whose next attempt is more than `longest` away: it was reckoned by that clock.
+    """
     tx.execute(
         "UPDATE jobs SET not_before = :now + max(not_before - created_at, 0), created_at = :now"
         " WHERE state = 'waiting' AND created_at > :now + :jump",
         {"now": now, "jump": jump},
     )
+    again = (
+        "UPDATE jobs SET not_before = :now WHERE state = 'waiting' AND reason <> '' AND not_before > :now + :longest"
+    )
+    tx.execute(again, {"now": now, "longest": longest})
 
 
 _EXCESS = """

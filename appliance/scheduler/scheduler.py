@@ -14,7 +14,7 @@ from appliance.db import jobs, schedules
 from appliance.db.database import Database, Transaction
 from appliance.db.schedules import Due
 from appliance.domain.job import ENDED, Cancelled, JobId, JobState, back_off
-from appliance.domain.moment import HOUR, SECOND, Timestamp
+from appliance.domain.moment import DAY, HOUR, SECOND, Timestamp
 from appliance.errors import Denied, Invalid, ScrError, Stopping, Unknown, Unsupported
 from appliance.logs import Log
 from appliance.scheduler.calendar import Calendar, Schedule, write
@@ -26,6 +26,7 @@ _PATIENCE_S = 5.0  # for a handler that was asked to end; then its task is cance
 _AGAIN_S = 10.0  # before the database is asked again after it failed
 _LONGEST_S = 300.0  # of one sleep: the timers of the loop stand still while the machine sleeps, and clocks are set
 _JUMP = HOUR  # milliseconds; a job made that far in the future was made by a clock that was ahead
+_LONGEST_PAUSE = DAY  # milliseconds before a next attempt; one that is put off for longer is asked again sooner
 _HOPELESS = (Unknown, Invalid, Denied, Unsupported)  # trying again changes nothing
 _End = Callable[[Transaction], None]  # writes down how an attempt ended
 
@@ -55,6 +56,11 @@ class Scheduler:
         self._has_changed = False
         self._fault = ""  # what was complained about last
         self._moved = asyncio.Event()  # set, and replaced, whenever a job may be in another state
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of jobs that it runs."""
+        return frozenset(self._works)
 
     def change(self) -> None:
         """Look at the settings anew."""
@@ -128,7 +134,7 @@ class Scheduler:
 
         def mend(tx: Transaction) -> None:
             write(tx, changed)
-            jobs.mend_future(tx, now, _JUMP)
+            jobs.mend_future(tx, now, _JUMP, _LONGEST_PAUSE)
 
         try:
             await self._db.write(mend)
@@ -236,23 +242,23 @@ class Scheduler:
             return self._ending(run, JobState.FAILED, reason)
         pause = back_off(job.attempts)
         self._log.warn("job.retrying", kind=job.kind, job=job.public_id, reason=reason, in_s=pause // SECOND)
-        again, news = Timestamp(self._clock() + pause), run.take_news()
+        now, news = self._clock(), run.take_news()
 
         def fail(tx: Transaction) -> None:
             jobs.note(tx, job.id, *news)
-            jobs.fail(tx, job.id, reason, again)
+            jobs.fail(tx, job.id, reason, Timestamp(now + pause), now)
 
         return fail
 
     def _postponing(self, run: Run, error: Postponed) -> _End:
         """Return what lets the job of `run` wait for a better time."""
         run.say(f"postponed: {error.reason}")
-        news = run.take_news()
+        now, news = self._clock(), run.take_news()
 
         def postpone(tx: Transaction) -> None:
             jobs.note(tx, run.job.id, *news)
             jobs.hand_back(tx, run.job.id)
-            jobs.fail(tx, run.job.id, error.reason, error.until)
+            jobs.fail(tx, run.job.id, error.reason, error.until, now)
 
         return postpone
 

@@ -34,7 +34,7 @@ async def keep(stock: Stock, bucket: S3Store, path: Path, most: int) -> None:
     async with scratch(uploads, f"{new_generation()}.snapshot") as staged:
         await loop.run_in_executor(uploads.executor, _stage, path, staged, uploads.forms, uploads.files)
         await bucket.store_file(staged, f"{FOLDER}/{path.name}{SUFFIXES[uploads.forms.new]}")
-    old = await loop.run_in_executor(uploads.executor, lambda: list(_names(bucket))[most:])
+    old = (await loop.run_in_executor(uploads.executor, _in_order, bucket, path.name))[most:]
     if old:
         await bucket.objects.delete([f"{FOLDER}/{name}" for name in old])
 
@@ -52,6 +52,13 @@ def _stage(path: Path, staged: Path, forms: Forms, files: Files) -> None:
         staging.finish(descriptor, Digest(f"sha256:{state.hexdigest()}"))
     finally:
         os.close(descriptor)
+
+
+def _in_order(bucket: S3Store, newest: str) -> list[str]:
+    """Return the names of the copies, the newest first; behind them those of a clock that was ahead (blocking)."""
+    names = list(_names(bucket))
+    count = sum(name.partition(_ENDING)[0] > newest.partition(_ENDING)[0] for name in names)
+    return names[count:] + names[:count]
 
 
 def _names(bucket: S3Store) -> Iterator[str]:

@@ -26,7 +26,7 @@ from appliance import __version__
 from appliance.blobstore.names import path_of
 from appliance.db import blobs, facts, snapshot
 from appliance.domain.job import Cancelled
-from appliance.domain.moment import to_text
+from appliance.domain.moment import Timestamp, to_text
 from appliance.domain.registry import BlobId, StoredBlob
 from appliance.errors import BlobBroken, ConfigInvalid, StorageFull
 from appliance.services.course import Course
@@ -79,6 +79,8 @@ async def back_up(stock: Stock, folder: Path, name: str, course: Course) -> Back
     Raises ConfigInvalid for a folder that cannot be used, StorageFull, StoreFailed, Cancelled.
     """
     run = _Run(stock, folder, name, course)
+    if (done := await run.find_named()) is not None:
+        return done
     try:
         async with stock.held.hold(stock.db):
             await run.begin()
@@ -96,6 +98,13 @@ def list_backups(folder: Path) -> list[Path]:
     return sorted(one for one in found if not one.name.endswith(_PART))
 
 
+class _Named(msgspec.Struct, frozen=True):
+    """A backup that is whole but for its name, and of which moment it is: a death must not make a second one."""
+
+    done: BackedUp
+    at: Timestamp
+
+
 class _Run:
     """One attempt at a backup. What an attempt before has gathered is taken over, its snapshot is not."""
 
@@ -111,6 +120,14 @@ class _Run:
         self._folders: set[Path] = set()  # whose names are not durable yet
         self._blobs = self._bytes = self._linked = 0
         self._missing: list[tuple[BlobId, str]] = []
+
+    async def find_named(self) -> BackedUp | None:
+        """Return what an attempt before has made and named; None where none came that far."""
+        named = self._course.checkpoint(_Named)
+        if named is None or not await self._do((Path(named.done.path) / DESCRIPTION).is_file):
+            return None
+        await self._do(self._files.sync_folder, self._folder)
+        return await self._note(named)
 
     async def begin(self) -> None:
         """Make the folder, and find the backup before this one."""
@@ -199,12 +216,20 @@ class _Run:
         name = f"{PREFIX}{stamp(self._now)}"
         names = (name, *(f"{name}-{number}" for number in range(2, 1 << 16)))
         target = next(self._folder / one for one in names if not (self._folder / one).exists())
-        size = await self._do(self._finish, target)
-        await self._stock.db.write(lambda tx: facts.put(tx, "backed_up_at", str(self._now)))
+        size = await self._do(self._describe)
         missing = tuple(digest for _, digest in self._missing[:_LISTED])
-        return BackedUp(str(target), size, self._blobs, self._bytes, self._linked, missing)
+        done = BackedUp(str(target), size, self._blobs, self._bytes, self._linked, missing)
+        named = _Named(done, self._now)
+        await self._stock.db.write(lambda tx: self._course.keep_in(tx, named))
+        await self._do(self._files.rename, self._part, target)
+        await self._do(self._files.sync_folder, self._folder)
+        return await self._note(named)
 
-    def _finish(self, target: Path) -> int:
+    async def _note(self, named: _Named) -> BackedUp:
+        await self._stock.db.write(lambda tx: facts.put(tx, "backed_up_at", str(named.at)))
+        return named.done
+
+    def _describe(self) -> int:
         database = self._part / DATABASE
         if self._missing:
             snapshot.quarantine(database, [number for number, _ in self._missing], self._now)
@@ -224,8 +249,6 @@ class _Run:
             missing=len(self._missing),
         )
         self._files.write_whole(self._part / DESCRIPTION, msgspec.json.format(msgspec.json.encode(description)))
-        self._files.rename(self._part, target)
-        self._files.sync_folder(self._folder)
         return size
 
     def _copy_extras(self) -> None:

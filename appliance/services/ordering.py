@@ -1,5 +1,7 @@
 """Jobs that somebody orders, calls off, or wants tried again."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from appliance.domain.admission import Caller
 from appliance.domain.job import Job, JobState
 from appliance.domain.moment import Timestamp
 from appliance.errors import AccessDenied, Conflict, JobUnknown, QueryInvalid
+from appliance.services import deletion
 from appliance.services.backup import BackupOrder
 from appliance.services.move import MoveOrder
 from appliance.services.scrub import ScrubOrder
@@ -34,8 +37,11 @@ ORDERS: dict[str, type[msgspec.Struct]] = {
     "roll-up": PlainOrder,
     "move": MoveOrder,
 }
+# those that are enqueued by what needs them
+CAUSED = ("retention", "scan", "scan.match", "vulndb.fetch", "vulndb.import", *deletion.KINDS)
+KINDS = (*ORDERS, *CAUSED)  # every kind that a job can be of
+WHOLE = frozenset(deletion.KINDS)  # kinds that go on to their end: half of it is gone
 _LONGEST = 1024  # characters of a folder
-WHOLE = frozenset({"registry-deletion", "repository-deletion"})  # kinds that go on to their end: half of it is gone
 
 
 async def order(stock: Stock, caller: Caller, kind: str, detail: object, now: Timestamp) -> Job:
@@ -48,6 +54,9 @@ async def order(stock: Stock, caller: Caller, kind: str, detail: object, now: Ti
     subject = str(wanted.get("folder", ""))
     if subject:
         _check_folder(caller, subject)
+        # by one name, whatever leads there: two at once in one folder would take each other's files away
+        subject = await asyncio.to_thread(os.path.realpath, subject)
+        wanted = {**wanted, "folder": subject}
 
     def record(tx: Transaction) -> Job:
         job = _sure(jobs.find_by_id(tx, jobs.enqueue(tx, kind, subject, wanted, now, by=str(caller.principal))))

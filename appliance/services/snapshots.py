@@ -39,20 +39,38 @@ class Snapshot(msgspec.Struct, frozen=True, rename="camel"):
     is_before_upgrade: bool
 
 
+class _Begun(msgspec.Struct, frozen=True):
+    """A snapshot on its way: what it will be called, and of which moment and state it is.
+
+    Its name is there once it is whole, so a death makes no second one.
+    """
+
+    name: str
+    at: Timestamp
+    state: str
+
+
 async def take_snapshot(stock: Stock, keep: int, course: Course = UNFOLLOWED) -> Snapshot:
     """Write a snapshot and delete those beyond the newest `keep`. Raises StorageFull, StoreFailed, Cancelled."""
-    folder, now = stock.db.path.with_name(FOLDER), stock.clock()
-    state = await stock.db.read(_state)
+    folder = stock.db.path.with_name(FOLDER)
     loop = asyncio.get_running_loop()
 
     def go_on(done: int, total: int) -> None:
         course.check()
         loop.call_soon_threadsafe(course.progress, done, total)
 
-    make = partial(write_snapshot, stock.db.path, folder, stock.uploads.files, now, stock.uploads.min_free, go_on)
-    taken = await loop.run_in_executor(stock.uploads.executor, make)
-    await stock.db.write(partial(_note, now=now, state=state))
-    await loop.run_in_executor(stock.uploads.executor, _prune, folder, keep, stock.uploads.files)
+    files = stock.uploads.files
+    begun = course.checkpoint(_Begun)
+    if begun is None or not await loop.run_in_executor(None, (folder / begun.name).exists):
+        now, state = stock.clock(), await stock.db.read(_state)
+        begun = _Begun((await loop.run_in_executor(None, free_name, folder, "", now)).name, now, state)
+        await stock.db.write(partial(course.keep_in, checkpoint=begun))
+        make = partial(write_snapshot, stock.db.path, folder, files, stock.uploads.min_free, go_on, begun.name)
+        await loop.run_in_executor(stock.uploads.executor, make)
+    await loop.run_in_executor(stock.uploads.executor, files.sync_folder, folder)
+    await stock.db.write(partial(_note, now=begun.at, state=begun.state))
+    taken = await loop.run_in_executor(None, _shown, folder / begun.name)
+    await loop.run_in_executor(stock.uploads.executor, _prune, folder, keep, files, begun.at)
     return taken
 
 
@@ -74,10 +92,8 @@ def _note(tx: Transaction, *, now: Timestamp, state: str) -> None:
     facts.put(tx, "backed_up_state", state)
 
 
-def write_snapshot(
-    source: Path, folder: Path, files: Files, now: Timestamp, spare: int, go_on: GoOn, before: str = ""
-) -> Snapshot:
-    """Write a snapshot of the database `source` into `folder` (blocking); `before` begins its name.
+def write_snapshot(source: Path, folder: Path, files: Files, spare: int, go_on: GoOn, name: str) -> Snapshot:
+    """Write a snapshot of the database `source` into `folder` as `name` (blocking).
 
     It is there whole or not at all. Raises StorageFull where less than `spare` bytes would stay free, StoreFailed.
     """
@@ -89,12 +105,11 @@ def write_snapshot(
     part = folder / _PART
     try:
         copy_database(source, part, files, go_on)
-        target = _free_name(folder, before, now)
-        files.rename(part, target)
+        files.rename(part, folder / name)
     finally:
         remove_database(part, files)
     files.sync_folder(folder)
-    return _shown(target)
+    return _shown(folder / name)
 
 
 def copy_database(source: Path, target: Path, files: Files, go_on: GoOn) -> None:
@@ -126,7 +141,8 @@ def stamp(now: Timestamp) -> str:
     return datetime.fromtimestamp(now // SECOND, UTC).strftime(_TIME)
 
 
-def _free_name(folder: Path, before: str, now: Timestamp) -> Path:
+def free_name(folder: Path, before: str, now: Timestamp) -> Path:
+    """Return a path of `folder` that is free for a snapshot of `now`; `before` begins its name."""
     name = f"{before}{stamp(now)}"
     names = (f"{name}{suffix}.sqlite" for suffix in ("", *(f"-{number}" for number in range(2, 1 << 16))))
     return next(folder / one for one in names if not (folder / one).exists())
@@ -140,6 +156,9 @@ def _shown(path: Path) -> Snapshot:
     )
 
 
-def _prune(folder: Path, keep: int, files: Files) -> None:
-    for one in [one for one in list_snapshots(folder) if not one.is_before_upgrade][keep:]:
+def _prune(folder: Path, keep: int, files: Files, now: Timestamp) -> None:
+    """Delete those beyond the newest `keep`. What is dated after `now` was when the clock was ahead: it goes first."""
+    found = [one for one in list_snapshots(folder) if not one.is_before_upgrade]
+    ahead = [one for one in found if one.taken_at > now]
+    for one in [*found[len(ahead) :], *ahead][keep:]:
         files.remove(folder / one.name)

@@ -84,10 +84,10 @@ class Faults:
             self._count += 1
             is_hit = self._count == self._plan.number or (self._plan.lasting and self._count > self._plan.number)
             number = self._plan.error
+            if is_hit and not number:
+                os.kill(os.getpid(), signal.SIGKILL)
         if not is_hit:
             return
-        if not number:
-            os.kill(os.getpid(), signal.SIGKILL)
         met_file(self._path).touch()
         raise OSError(number, os.strerror(number))
 

@@ -2,7 +2,11 @@
 
 import argparse
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -79,6 +83,7 @@ class Task(msgspec.Struct, frozen=True):
     begin: Callable[[Operator, "Task", Ground, object], Job] = lambda client, task, ground, _: order(
         client, task, ground
     )
+    subject: str = ""  # of the job, where others of the kind are about
 
 
 def _lay_garbage(ground: Ground, client: Client, name: str) -> list[str]:
@@ -142,17 +147,28 @@ def _check_check(ground: Ground, laid: object, report: dict[str, object]) -> Non
     assert (report["blobs"], report["faults"]) == (ground.blobs, 0), report["listed"]
 
 
+def _lay_snapshot(ground: Ground, client: Client, name: str) -> set[str]:
+    ground.keep(client, f"kept/{name}")
+    return {one.name for one in (ground.server.data / "backups").iterdir()}
+
+
 def _check_snapshot(ground: Ground, laid: object, report: dict[str, object]) -> None:
-    del laid
     folder = ground.server.data / "backups"
     names = sorted(one.name for one in folder.iterdir())
-    assert report["name"] in names
+    assert isinstance(laid, set)
+    assert set(names) - laid == {report["name"]}  # one, however often it was begun
     assert all(name.endswith(".sqlite") for name in names), names
     assert check_backup(find_backup(folder / str(report["name"])), deep=True, progress=lambda _, __: None).faults == 0
 
 
+def _lay_backup(ground: Ground, client: Client, name: str) -> set[str]:
+    ground.keep(client, f"kept/{name}")
+    return {str(one) for one in ground.outside.glob("*")}
+
+
 def _check_backup(ground: Ground, laid: object, report: dict[str, object]) -> None:
-    del laid
+    assert isinstance(laid, set)
+    assert {str(one) for one in ground.outside.glob("*")} - laid == {report["path"]}  # one, however often it was begun
     found = check_backup(find_backup(ground.outside), deep=True, progress=lambda _, __: None)
     assert found.backup == report["path"]
     assert (found.faults, found.blobs, report["missing"]) == (0, ground.blobs, []), found.listed
@@ -178,6 +194,9 @@ def _lay_elsewhere(ground: Ground, client: Client, name: str) -> None:
 def _check_moved(ground: Ground, laid: object, report: dict[str, object]) -> None:
     del laid
     assert (report["blobs"], report["manifests"], report["left"]) == (ground.blobs, len(ground.kept), 0)
+    with operator(ground.server) as client:
+        assert follow(client, order(client, TASKS["upload-expiry"], ground)).state == "done"
+    assert list((ground.server.data / "uploads").iterdir()) == []  # what a death has left staged
 
 
 def _lay_feed(ground: Ground, client: Client, name: str) -> Path:
@@ -194,14 +213,49 @@ def _import(client: Operator, task: "Task", ground: Ground, laid: object) -> Job
     return client.post("/api/v1/vulndb/imports", {"path": str(laid), "name": "feed"}, Job)
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def feeds_in(folder: Path) -> Iterator[str]:
+    """Serve the files of `folder`; yield the URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _lay_published(ground: Ground, client: Client, name: str) -> Path:
+    """Publish an archive of advisories, other ones than the last time, with its check sum beside it."""
+    published = ground.outside.parent / "fetched.zip"
+    _lay_feed(ground, client, name).replace(published)
+    whole = hashlib.sha256(published.read_bytes()).hexdigest()
+    published.with_name("fetched.zip.sha256").write_text(f"{whole}  fetched.zip\n")
+    return published
+
+
+def _fetch(client: Operator, task: "Task", ground: Ground, laid: object) -> Job:
+    del task, ground, laid
+    return client.post("/api/v1/vulndb/fetches", {"name": "fetched"}, Jobs).items[0]
+
+
 def _check_feed(ground: Ground, laid: object, report: dict[str, object]) -> None:
     with operator(ground.server) as client:
         sources = client.get("/api/v1/vulndb/sources", Sources).items
     assert isinstance(laid, Path)
     whole = hashlib.sha256(laid.read_bytes()).hexdigest()
-    assert [(one.name, one.input, one.advisories) for one in sources] == [("feed", whole, report["advisories"])]
-    lying = sorted(path.suffix for path in (ground.server.data / "vulndb").iterdir())
-    assert lying == [".json", ".sqlite"]
+    (source,) = [one for one in sources if one.name == report["name"]]
+    assert (source.input, source.advisories) == (whole, report["advisories"])
+    folder = ground.server.data / "vulndb"
+    named = msgspec.json.decode((folder / "current.json").read_bytes())["sources"]
+    kept = {"current.json", *(f"{one['digest']}.sqlite" for one in named)}  # two sources may share a file
+    assert {path.name for path in folder.iterdir()} == kept
 
 
 class Source(msgspec.Struct):
@@ -286,10 +340,11 @@ TASKS = {
     "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
     "move": Task("move", _lay_elsewhere, _check_moved),
     "vulndb.import": Task("vulndb.import", _lay_feed, _check_feed, begin=_import),
+    "vulndb.fetch": Task("vulndb.fetch", _lay_published, _check_feed, begin=_fetch, subject="fetched"),
     "repository-deletion": Task("repository-deletion", _lay_repository, _check_left, begin=_delete),
     "registry-deletion": Task("registry-deletion", _lay_registry, _check_left, begin=_delete),
-    "snapshot": Task("backup", _lay_image, _check_snapshot),
-    "backup": Task("backup", _lay_image, _check_backup, lambda ground: {"folder": str(ground.outside)}),
+    "snapshot": Task("backup", _lay_snapshot, _check_snapshot),
+    "backup": Task("backup", _lay_backup, _check_backup, lambda ground: {"folder": str(ground.outside)}),
 }
 
 
@@ -303,9 +358,9 @@ def order(client: Operator, task: Task, ground: Ground) -> Job:
     return client.post("/api/v1/jobs", {"kind": task.kind, "order": task.order(ground)}, Job)
 
 
-def find_newest(client: Operator, kind: str) -> Job | None:
-    """Return the newest job of `kind`, or None."""
-    items = client.get("/api/v1/jobs", Jobs, kind=kind, limit="1").items
+def find_newest(client: Operator, kind: str, subject: str = "") -> Job | None:
+    """Return the newest job of `kind`, about `subject` if one is named, or None."""
+    items = client.get("/api/v1/jobs", Jobs, kind=kind, subject=subject, limit="1").items
     return items[0] if items else None
 
 

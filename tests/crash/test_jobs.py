@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from appliance.errors import Unavailable
+from appliance.services import ordering
 from tests.crash.faults import Plan, Step
-from tests.crash.labour import TASKS, Ground, Task, find_newest, follow, operator, order
+from tests.crash.labour import TASKS, Ground, Task, feeds_in, find_newest, follow, operator, order
 from tests.crash.scan_labour import SCANNING
 from tests.crash.server import PATIENCE_S, CrashingServer, check_folder
 
@@ -30,14 +31,23 @@ backup = ""
 roll_up = ""
 scan = ""
 retention = ""
+[[vulndb_source]]
+name = "fetched"
+address = "{url}/fetched.zip"
 """
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """A server that is killed again and again; at the end its folder must be sound."""
-    server = CrashingServer(tmp_path_factory.mktemp("jobs"), CONFIG).start()
-    laid = Ground(server, tmp_path_factory.mktemp("outside") / "backups")
+    outside = tmp_path_factory.mktemp("outside") / "backups"
+    with feeds_in(outside.parent) as url:
+        server = CrashingServer(tmp_path_factory.mktemp("jobs"), CONFIG.format(url=url)).start()
+        yield from _standing_on(Ground(server, outside))
+
+
+def _standing_on(laid: Ground) -> Iterator[Ground]:
+    server = laid.server
     try:
         with server.client() as client:
             for number in range(3):
@@ -61,28 +71,30 @@ def survive(ground: Ground, task: Task, name: str, number: int) -> bool:
     with server.client() as pusher:
         laid = task.lay(ground, pusher, name)
     with operator(server) as client:
-        before = find_newest(client, task.kind)
+        before = find_newest(client, task.kind, task.subject)
         server.plan(Plan(number, STEPS))
         try:
             job = follow(client, task.begin(client, task, ground, laid))
-            was_killed = False
         except Unavailable:
-            was_killed = True
-            assert server.wait() == -9
             job = None
-    server.plan(Plan())
+    was_killed = server.end_plan()
+    assert was_killed or job is not None
     with operator(server.start() if was_killed else server) as client:
         if job is None:
-            newest = find_newest(client, task.kind)
+            newest = find_newest(client, task.kind, task.subject)
             is_known = newest is not None and (before is None or newest.id != before.id)
-            # the sweep after a crash waits for a later time: the same order lets it begin now
-            is_ours = newest is not None and newest.created_by != "scheduler"
+            # what the start after a crash has ordered may wait for a later time: the same order lets it begin now
+            is_ours = newest is not None and (newest.created_by != "scheduler" or bool(task.subject))
             job = follow(client, newest if newest and is_known and is_ours else task.begin(client, task, ground, laid))
         assert (job.state, job.reason) == ("done", ""), job
         task.check(ground, laid, job.report or {})
     with server.client() as pusher:
         ground.check(pusher)
     return was_killed
+
+
+def test_there_is_a_task_for_every_kind_of_job() -> None:
+    assert {task.kind for task in (TASKS | SCANNING).values()} | {"retention"} == set(ordering.KINDS)  # test_retention
 
 
 @pytest.mark.timeout(PATIENCE_S)

@@ -83,11 +83,11 @@ def survive(server: CrashingServer, name: str, number: int) -> bool:
         server.plan(Plan(number, STEPS))
         try:
             follow(ordering, ordering.post(f"{address}/retention-runs", {}, Job))
-            was_killed = False
+            has_ended = True
         except Unavailable:
-            was_killed = True
-            assert server.wait() == -9
-    server.plan(Plan())
+            has_ended = False
+    was_killed = server.end_plan()
+    assert was_killed or has_ended
     with operator(server.start() if was_killed else server) as ordering, server.client() as client:
         job = find_newest(ordering, "retention")
         if job is None or (before is not None and job.id == before.id):  # killed before it was ordered
@@ -121,11 +121,11 @@ def survive_schedule(server: CrashingServer, name: str, number: int) -> bool:
             jobs = ordered_for(client, image)
             while not jobs or jobs[0].state != "done":
                 jobs = ordered_for(client, image)
-        was_killed = False
+        has_ended = True
     except (OSError, HTTPException):
-        was_killed = True
-        assert server.wait() == -9
-    server.plan(Plan())
+        has_ended = False
+    was_killed = server.end_plan()
+    assert was_killed or has_ended
     with (server.start() if was_killed else server).client() as client:
         enable(client, image)
         jobs = ordered_for(client, image)
@@ -154,14 +154,14 @@ def survive_undo(server: CrashingServer, name: str, number: int) -> bool:
         address, pushed = lay(client, name)
         follow(ordering, ordering.post(f"{address}/retention-runs", {}, Job))
     server.plan(Plan(number, STEPS))
-    was_killed = False
+    has_ended = True
     with server.client() as client:
         try:
             undo_all(client, name)
         except (OSError, HTTPException):
-            was_killed = True
-            assert server.wait() == -9
-    server.plan(Plan())
+            has_ended = False
+    was_killed = server.end_plan()
+    assert was_killed or has_ended
     if was_killed:
         server.start()
     with server.client() as client:

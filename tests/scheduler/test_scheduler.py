@@ -176,6 +176,25 @@ async def test_a_running_job_is_told_to_end_and_is_cancelled_when_it_does(desk: 
         await desk.until_state(job_id, JobState.CANCELLED)
 
 
+async def test_a_job_that_was_called_off_and_fails_is_not_tried_again(desk: Desk) -> None:
+    may_fail = asyncio.Event()
+
+    async def fail(_: Run) -> None:
+        await may_fail.wait()
+        raise StoreFailed("the store is down")
+
+    async with desk.serving([Work("gc", fail)]):
+        job_id = await desk.enqueue("gc")
+        await desk.until_state(job_id, JobState.RUNNING)
+        await desk.db.write(lambda tx: jobs.cancel(tx, job_id, desk.now))
+        may_fail.set()
+
+        job = await desk.until_state(job_id, JobState.CANCELLED)
+
+    assert job.ended_at is not None
+    assert "the store is down" in desk.lines(job_id)[0]
+
+
 async def test_a_job_that_does_not_ask_is_cancelled_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.scheduler.scheduler._PATIENCE_S", 0.0)
     begun = asyncio.Event()

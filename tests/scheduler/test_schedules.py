@@ -8,6 +8,7 @@ from appliance.db.jobs import Filter
 from appliance.domain.job import JobState
 from appliance.domain.moment import DAY, HOUR, MINUTE, Timestamp
 from appliance.domain.schedule import NEVER, When
+from appliance.errors import StoreFailed
 from appliance.scheduler import Postponed, Run, Schedule, Work
 from tests.scheduler.conftest import NOON, Desk
 
@@ -86,6 +87,25 @@ async def test_a_clock_that_was_ahead_does_not_hold_schedules_and_jobs_back(desk
         await desk.until(lambda: desk.job(waiting).not_before == NOON + MINUTE)
 
         assert scheduler.calendar.next_due() == NOON + HOUR
+
+
+async def test_a_clock_that_was_ahead_does_not_hold_the_next_attempt_of_a_job_back(desk: Desk) -> None:
+    """The job was made before the clock went ahead, so only its pause tells."""
+    is_down = True
+
+    async def fail(_: Run) -> None:
+        if is_down:
+            raise StoreFailed("the store is down")
+
+    async with desk.serving([Work("gc", fail)]) as scheduler:
+        waiting = await desk.enqueue("gc", not_before=Timestamp(NOON + MINUTE))
+        desk.now = Timestamp(NOON + 1000 * DAY)
+        scheduler.change()
+        await desk.until(lambda: desk.job(waiting).reason != "")
+        desk.now, is_down = NOON, False
+        scheduler.change()
+
+        await desk.until_state(waiting, JobState.DONE)
 
 
 async def test_an_idle_appliance_makes_no_jobs(desk: Desk) -> None:

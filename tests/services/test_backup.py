@@ -9,16 +9,19 @@ import msgspec
 import pytest
 
 from appliance.blobstore.files import Files
-from appliance.db import jobs, snapshot
+from appliance.db import facts, jobs, snapshot
+from appliance.domain.access import Principal, PrincipalKind
+from appliance.domain.admission import FULL_ACCESS, Caller
 from appliance.domain.job import Cancelled
-from appliance.domain.moment import HOUR
+from appliance.domain.moment import DAY, HOUR
 from appliance.domain.names import Digest
 from appliance.errors import ConfigInvalid, StorageFull
-from appliance.services import backup
+from appliance.services import backup, ordering, snapshots
 from appliance.services.backup_check import check_backup, check_database, find_backup
 from appliance.services.course import UNFOLLOWED
 from tests import make
 from tests.services.conftest import House
+from tests.services.courses import Kept
 
 pytestmark = pytest.mark.anyio
 IMAGE = make.image([{"etc/motd": b"hello" * 1000}, {"etc/issue": b"shared"}])
@@ -204,3 +207,66 @@ async def test_a_digest_is_listed_with_its_generation_form_and_size(house: House
     listed = (Path(done.path) / "blobs.txt").read_text()
     assert listed == f"{Digest(stored.digest)} {stored.generation} plain 6\n"
     assert msgspec.json.decode((Path(done.path) / "backup.json").read_bytes())["blobs"] == 1
+
+
+async def test_an_attempt_that_died_when_all_was_done_has_made_the_only_backup(house: House, target: Path) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    course = Kept()
+    first = await backup.back_up(house.stock, target, "job1", course)
+    house.now += HOUR
+
+    again = await backup.back_up(house.stock, target, "job1", course)
+
+    assert again == first
+    assert names(target) == [Path(first.path).name]
+    assert facts.find(house.stock.db.reader, "backed_up_at") == str(house.now - HOUR)
+
+
+async def test_an_attempt_that_died_when_all_was_done_has_made_the_only_snapshot(house: House) -> None:
+    folder, course = house.folder / snapshots.FOLDER, Kept()
+    folder.mkdir(exist_ok=True)
+    first = await snapshots.take_snapshot(house.stock, 8, course)
+    house.now += HOUR
+
+    again = await snapshots.take_snapshot(house.stock, 8, course)
+
+    assert again == first
+    assert names(folder) == [first.name]
+
+
+async def test_snapshots_that_a_clock_ahead_has_dated_go_before_those_of_now(house: House) -> None:
+    folder = house.folder / snapshots.FOLDER
+    folder.mkdir(exist_ok=True)
+    house.now += 1000 * DAY
+    ahead = [(await snapshots.take_snapshot(house.stock, 2)).name for _ in range(2)]
+    house.now -= 1000 * DAY
+
+    taken = [(await snapshots.take_snapshot(house.stock, 2)).name]
+    after_one = set(names(folder))
+    house.now += HOUR
+    taken.append((await snapshots.take_snapshot(house.stock, 2)).name)
+
+    assert after_one == {taken[0], max(ahead)}
+    assert set(names(folder)) == set(taken)
+
+
+@pytest.fixture
+def link(target: Path) -> Path:
+    """Another way to `target`."""
+    target.mkdir()
+    link = target.with_name("link")
+    link.symlink_to(target)
+    return link
+
+
+async def test_two_ways_to_one_folder_are_one_order(house: House, target: Path, link: Path) -> None:
+    """Two at once in it would take each other's files away."""
+    caller = Caller(Principal(PrincipalKind.OPERATOR, "root"), FULL_ACCESS, "")
+
+    ordered = [
+        await ordering.order(house.stock, caller, "backup", {"folder": way}, house.stock.clock())
+        for way in (str(target), f"{target}/", f"{target}/../{target.name}", str(link))
+    ]
+
+    assert len({job.id for job in ordered}) == 1
+    assert ordered[0].subject == str(target)

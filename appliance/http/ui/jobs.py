@@ -9,10 +9,8 @@ from appliance.http.ui.backend import within
 from appliance.http.ui.forms import Form
 from appliance.http.ui.lists import Asked
 from appliance.http.ui.view import InView
-from appliance.services.deletion import KINDS
-from appliance.services.ordering import ORDERS
+from appliance.services.ordering import KINDS, ORDERS, WHOLE
 
-_ORDERED_BY_OTHERS = ("retention", "scan", *KINDS)  # nobody orders them here, but somebody looks for them
 _CHOICES = {  # kind -> what of it can be chosen, as the API and the form name it
     "scrub": (("fullSpeed", "full_speed"),),
     "check": (("deep", "deep"), ("repair", "repair")),
@@ -32,8 +30,7 @@ class JobPages(Controller):
         """Show jobs, the newest first."""
         asked = Asked.of(view, sorts=_SORTS, default="-created", filters=("kind", "state", "subject"))
         page = await view.api.get("/api/v1/jobs", Page[JobShown], **asked.parameters())
-        kinds = sorted({*ORDERS, *_ORDERED_BY_OTHERS})
-        return view.page("pages/jobs.html", page=page, asked=asked, kinds=kinds, orders=list(ORDERS))
+        return view.page("pages/jobs.html", page=page, asked=asked, kinds=sorted(KINDS), orders=list(ORDERS))
 
     @post()
     async def order(self, view: InView) -> Response[str]:
@@ -56,7 +53,7 @@ class JobPages(Controller):
         after = view.request.query_params.get("after", "")
         after = after if after.isascii() and after.isdigit() and len(after) < 19 else ""
         lines = await view.api.get(within("jobs", job_id, "lines"), Page[JobLine], after=after, limit=_LINES)
-        is_whole = job.kind in KINDS
+        is_whole = job.kind in WHOLE
         return view.page("pages/job.html", job=job, lines=lines, goes_on=job.ended_at is None, is_whole=is_whole)
 
     @post("/{job_id:str}/cancel")
