@@ -160,7 +160,8 @@ async def _compare_manifests(
         is_same = one is not None and one.size == row.size
         if deep or not is_same:
             is_same = await asyncio.to_thread(_is_copy, stock, row, body)
-        if is_same:
+        has_copy = partial(manifests.has_copy, digest=row.digest, generation=row.generation)
+        if is_same or not await stock.db.read(has_copy):  # it was moved or purged meanwhile
             continue
         if repair:
             await stock.store.keep_manifest(row.digest, row.generation, body)

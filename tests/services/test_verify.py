@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from appliance.cli.main import main
-from appliance.db import blobs
+from appliance.db import blobs, manifests
 from appliance.db.database import Reader, Transaction
 from appliance.domain.moment import HOUR, Timestamp
+from appliance.domain.names import Digest
 from appliance.services import verify
 from tests.make import images
 from tests.make.client import Client
@@ -315,3 +316,24 @@ async def test_a_file_whose_row_is_on_its_way_is_no_stray(house: House, monkeypa
     await verify.verify(house.stock, repair=True)
 
     assert await house.read_blob("pay/api", BLOB) == BLOB.data
+
+
+@pytest.mark.anyio
+async def test_a_copy_that_is_moved_meanwhile_is_not_missed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.push("pay/api", IMAGE, "1")
+    (copy,) = [path for path in house.lying() if path.startswith("manifests/")]
+    read = house.stock.db.read
+
+    async def move_it(function: Callable[[Reader], T]) -> T:
+        found = await read(function)
+        if isinstance(function, partial) and function.func is manifests.load:
+            path = house.folder / copy
+            generation = path.name.rpartition(".")[2]
+            digest = Digest(IMAGE.digest)
+            await house.stock.db.write(lambda tx: manifests.relocate(tx, digest, generation, "ffffffff"))
+            path.replace(path.with_name(path.name.replace(generation, "ffffffff")))
+        return found
+
+    monkeypatch.setattr(house.stock.db, "read", move_it)
+
+    assert (await verify.verify(house.stock, deep=True)).listed == ()
