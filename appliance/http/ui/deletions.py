@@ -63,6 +63,6 @@ def _tell(view: View, done: UndoneView) -> str:
     if done.manifests or done.tags:
         told = view.text("{} digests and {} tags are back.").format(done.manifests, done.tags)
     if done.left:
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in done.left[:_TOLD])
+        reasons = "; ".join(f"{one.name}: {view.say(one.reason)}" for one in done.left[:_TOLD])
         told += " " + view.text("{} stayed away: {}").format(len(done.left), reasons)
     return told

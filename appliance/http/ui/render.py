@@ -9,6 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from appliance import assets
 from appliance.domain import foreign
 from appliance.http.ui import static, words
+from appliance.http.ui.sentences import say
 from appliance.http.ui.texts import translations
 
 
@@ -39,6 +40,7 @@ def _environment(language: str) -> Environment:
         "pretty": pretty,
         "seen": foreign.seen,
         "brief": foreign.brief,
+        "say": functools.partial(say, language),
     }
     return environment
 

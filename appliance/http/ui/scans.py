@@ -138,7 +138,7 @@ def place_of(image_id: str, digest: str) -> str:
 def told_of(view: View, done: ScansOrdered) -> str:
     """Return what is said after an order: the manual's phrase, and what is not scanned and why."""
     said = [view.text(WILL_BE)] if done.digests else [view.text("Nothing is scanned.")]
-    return " ".join([*said, *(one.reason for one in done.refused[:3])])
+    return " ".join([*said, *(view.say(one.reason) for one in done.refused[:3])])
 
 
 def _within(image_id: str, digest: str, *more: str) -> str:

@@ -24,6 +24,7 @@ from appliance.http.ui.backend import AsgiApp, Backend
 from appliance.http.ui.forms import Form, read_form
 from appliance.http.ui.render import render
 from appliance.http.ui.rights import Rights
+from appliance.http.ui.sentences import say
 from appliance.http.ui.texts import LANGUAGES, choose, translations
 
 HEADERS = {
@@ -136,6 +137,10 @@ class View(msgspec.Struct, frozen=True):
     def text(self, message: str) -> str:
         """Return `message` in the viewer's language."""
         return translations(self.language).gettext(message)
+
+    def say(self, sentence: str) -> str:
+        """Return a sentence of the API in the viewer's language, as far as it is known."""
+        return say(self.language, sentence)
 
     async def form(self) -> Form:
         """Return the form that was sent. Raises QueryInvalid, Denied."""
