@@ -40,7 +40,8 @@ class ImagePages(Controller):
         picked = await pick(view, asked, with_repository=True)
         page = await view.api.get("/api/v1/images", Page[Image], **asked.parameters())
         of = picked.repository or "hello"
-        commands = first_push(host_of(view, picked.found), is_tls=view.is_tls, repository=of)
+        host = host_of(view, picked.found)
+        commands = first_push(host, is_tls=view.is_tls, repository=of) if host else []
         told = {"page": page, "asked": asked, "picked": picked, "commands": commands}
         return remember(view, picked, view.page("pages/images.html", status=200, every=EVERY, **told))
 

@@ -82,9 +82,14 @@ async def find_registry(view: View, name: str) -> RegistryView | None:
 
 
 def host_of(view: View, registry: RegistryView | None) -> str:
-    """Return host and port at which the registry is reached: as it says, else as the browser came."""
-    url = next(iter(registry.urls.private), "") if registry else ""
-    return url.partition("://")[2] or view.endpoint
+    """Return host and port at which the registry is reached: as it says, else as the browser came.
+
+    "" for a registry that has no address: what goes to the browser's would reach another one.
+    """
+    if registry is None:
+        return view.endpoint
+    url = next(iter((*registry.urls.private, *registry.urls.public)), "")
+    return url.partition("://")[2] or (view.endpoint if registry.name == view.asking.site.name else "")
 
 
 async def _list_repositories(view: View, registry: str, picked: str) -> list[str]:

@@ -152,7 +152,8 @@ async def _show(
 ) -> Response[str]:
     repository, etag = await _find(view, repository_id)
     registry = await find_registry(view, repository.registry)
-    commands = first_push(host_of(view, registry), is_tls=view.is_tls, repository=repository.name)
+    host = host_of(view, registry)
+    commands = first_push(host, is_tls=view.is_tls, repository=repository.name) if host else []
     return view.page(
         "pages/repository.html",
         status=status,

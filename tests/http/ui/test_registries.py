@@ -179,3 +179,26 @@ def test_the_summary_says_how_the_registry_would_be_called_or_that_nobody_could(
     assert f'<div class="mono">http://127.0.0.1:{port}</div>' in own
     assert "No client could" not in own
     assert "No client could call it there: set endpoint.public.domain" in both
+
+
+def test_no_command_leads_to_another_registry_where_one_has_no_address(server: Server) -> None:
+    place = make_registry(server, "addressless")
+    with server.client() as client:
+        order = b'{"name": "unreached", "registry": "addressless"}'
+        kind = {"Content-Type": "application/json"}
+        made = client.request("POST", "/api/v1/repositories", order, kind).expect(201)
+    repository = re.search(rb'"id":"([a-z0-9]+)"', made.body)
+    assert repository is not None
+
+    paths = (place, f"/repositories/{repository[1].decode()}", "/images?registry=addressless")
+    for text in (ask(server, path).text for path in paths):
+        assert "No client can call this registry" in text
+        assert "docker push" not in text
+    assert f"docker push {server.address}/hello" in ask(server, "/images?registry=local").text
+
+
+def test_a_deletion_is_confirmed_by_a_box_and_the_name(server: Server) -> None:
+    text = ask(server, f"{make_registry(server, 'confirmed')}/delete").text
+
+    assert re.search(r'<input[^>]*type="checkbox" name="understood"[^>]* required', text)
+    assert re.search(r'name="confirm"[^>]* required', text)
