@@ -17,7 +17,7 @@ from appliance.http.api.asking import InRunning, InStock
 from appliance.http.api.scan_shapes import ScanBrief, show_brief, show_platforms
 from appliance.http.running import Running
 from appliance.services import scan_view
-from appliance.services.describe import Outline, Platform
+from appliance.services.describe import Outline
 from appliance.services.stock import Stock
 
 _PLATFORMS = 16  # of an index that a list asks about; its page tells of more
@@ -61,12 +61,14 @@ def _platforms(reader: Reader, image: ImageId, outlines: Sequence[Outline]) -> l
 
     All platforms of a page are asked for at once: an index of sixteen platforms takes no more queries than one of two.
     """
-    told = [[Digest(one.digest) for one in outline.platforms if _can_be_scanned(one)] for outline in outlines]
-    shown = [digests[:_PLATFORMS] for digests in told]
+    shown = [_list_platforms(outline)[:_PLATFORMS] for outline in outlines]
     found = manifests.find_outlines(reader, image, chain.from_iterable(shown))
     images = {digest: (one.id, digest) for digest, one in found.items() if one.media_type not in INDEXES}
     return [[images[digest] for digest in digests if digest in images] for digests in shown]
 
 
-def _can_be_scanned(one: Platform) -> bool:
-    return one.is_here and one.platform != _NO_PLATFORM
+def _list_platforms(outline: Outline) -> list[Digest]:
+    """Return the platforms that an index lists; an image, which is a platform itself, lists none."""
+    if outline.kind is not Kind.INDEX:
+        return []
+    return [Digest(one.digest) for one in outline.platforms if one.is_here and one.platform != _NO_PLATFORM]

@@ -92,3 +92,11 @@ async def test_each_index_is_told_of_its_own_platforms(listing: Listing) -> None
     told = sorted(brief.platforms for brief in briefs if brief is not None)
     assert told == [2, 9]
     assert sorted(len([one for one in outline.platforms if one.is_here and one.size]) for outline in outlines) == told
+
+
+async def test_an_image_is_told_by_its_own_scan_and_no_platforms(listing: Listing) -> None:
+    await listing.house.push(NAME, make.image([{"n": b"1"}], platform="linux/amd64"), "1")
+
+    _, briefs = await listing.list()
+
+    assert [brief.platforms for brief in briefs if brief is not None] == [0]
