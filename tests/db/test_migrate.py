@@ -59,17 +59,39 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     assert migrate.run(connection) == 2
 
 
-def test_what_was_there_before_the_counts_were_kept_is_counted(
+def test_what_was_accepted_in_places_that_are_gone_goes(
     connection: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begin_before("0011_places_of_findings.sql", connection, monkeypatch)
+    connection.pragma("foreign_keys", True)  # noqa: FBT003 - the pragma's value
+    connection.execute(_BEFORE)
+    connection.execute(_ACCEPTED)
+
+    migrate.run(connection)
+
+    assert connection.execute("SELECT public_id FROM accepted_findings ORDER BY 1").fetchall() == [
+        ("all",), ("image",), ("registry",), ("repository",),
+    ]  # fmt: skip
+    assert connection.execute("SELECT public_id FROM vex_documents ORDER BY 1").fetchall() == [("all",), ("image",)]
+
+
+def begin_before(name: str, connection: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Make a database as it was before the migration `name`; return how many are missing from there."""
     names = assets.list_names(PACKAGE, ".sql")
-    before = names.index("0012_kept_counts.sql")
+    before = names.index(name)
     with monkeypatch.context() as patch:
         patch.setattr(assets, "list_names", lambda *_: names[:before])
         migrate.run(connection)
+    return len(names) - before
+
+
+def test_what_was_there_before_the_counts_were_kept_is_counted(
+    connection: apsw.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = begin_before("0012_kept_counts.sql", connection, monkeypatch)
     connection.execute(_BEFORE)
 
-    assert migrate.run(connection) == len(names) - before
+    assert migrate.run(connection) == missing
 
     kept = connection.execute("SELECT path, manifests, tags, bytes FROM images ORDER BY id").fetchall()
     assert kept == [("pay/api", 1, 2, 30), ("pay/web", 0, 0, 0), ("old/x", 1, 1, 20)]
@@ -103,6 +125,20 @@ VALUES (1, x'0111', '', 'local', 'plain', 10, 1, x''), (2, x'0112', '', 'local',
   (3, x'0113', '', 's3', 'e1', 40, 1, x'');
 INSERT INTO links (image_id, blob_id, since, removed_at) VALUES (1, 1, 1, NULL), (1, 2, 1, NULL), (1, 3, 1, 7),
   (3, 2, 1, NULL);
+"""
+
+
+_ACCEPTED = """
+INSERT INTO vex_documents (id, public_id, document, version, author, issued_at, sha256, registry_id, repository_id,
+  image_id, imported_at, imported_by)
+VALUES (1, 'all', 'd', 1, '', 1, '', NULL, NULL, NULL, 1, ''), (2, 'image', 'd', 1, '', 1, '', 1, 1, 1, 1, ''),
+  (3, 'image gone', 'd', 1, '', 1, '', 1, 1, 9, 1, ''), (4, 'registry gone', 'd', 1, '', 1, '', 9, NULL, NULL, 1, '');
+INSERT INTO accepted_findings (public_id, vulnerability, package, registry_id, repository_id, image_id, reason,
+  created_at, created_by, document_id)
+VALUES ('all', 'V', '', NULL, NULL, NULL, '', 1, '', 1), ('registry', 'V', '', 1, NULL, NULL, '', 1, '', NULL),
+  ('repository', 'V', '', 1, 1, NULL, '', 1, '', NULL), ('image', 'V', '', 1, 1, 1, '', 1, '', 2),
+  ('image gone', 'V', '', 1, 1, 9, '', 1, '', 3), ('repository gone', 'V', '', 1, 9, NULL, '', 1, '', NULL),
+  ('registry gone', 'V', '', 9, NULL, NULL, '', 1, '', 4);
 """
 
 
