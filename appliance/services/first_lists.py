@@ -16,12 +16,19 @@ from appliance.services.allowlists import Changed, Shelf, difference
 class FirstLists:
     """The lists of one registry; a text with nothing in it is no list. No mistake may be in them any more."""
 
-    def __init__(self, shelf: Shelf, groups: Groups, texts: Mapping[ListName, str]) -> None:
-        """Begin a registry with `texts`."""
+    def __init__(
+        self,
+        shelf: Shelf,
+        groups: Groups,
+        texts: Mapping[ListName, str],
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Begin a registry with `texts`; `refresh` puts into force what lies there."""
         self._shelf = shelf
         self._groups = groups
         self._texts = {name: text for name, text in texts.items() if text.strip()}
         self._changed: Changed = {}
+        self._refresh = refresh
 
     async def lay(
         self, check: Callable[[], None], begin: Callable[[Mapping[ListName, Detail]], Awaitable[Registry]]
@@ -40,8 +47,14 @@ class FirstLists:
         return await self._shelf.lay(self._texts, check, record)
 
     async def take_back(self) -> None:
-        """Let the lists be as they were before: the registry did not come to be."""
+        """Let the lists be as they were before: the registry did not come to be.
+
+        They may be in force already, and would go on to be for the next registry of that name, for which a list that is
+        gone counts as lost.
+        """
         await self._shelf.put_back(self._changed)
+        if self._refresh is not None:
+            await self._refresh()
 
 
 def _tell(changed: Changed, groups: Groups) -> dict[ListName, Detail]:

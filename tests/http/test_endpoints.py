@@ -325,6 +325,19 @@ def test_a_port_that_somebody_else_has_is_refused_and_changes_nothing(server: Se
     assert ask(server, private, "127.0.0.1", path="/health/ready").status == 200
 
 
+def test_the_allowlist_of_a_registry_that_came_to_nothing_lets_nobody_into_the_next_of_its_name(
+    server: Server, private: str
+) -> None:
+    taken = int(private.rpartition(":")[2])
+    wanted = {"name": "again", "privateAccessControl": True}
+    refused = change(server, "POST", "/api/v1/registries", port=taken, privateAllowlist="127.0.0.1\n", **wanted)
+
+    made = change(server, "POST", "/api/v1/registries", **wanted)
+
+    assert (refused["status"], made["status"]) == (409, 201)
+    assert ask(server, private, f"again-{made['id']}.corp.example").status == 403
+
+
 def test_a_connection_that_stays_open_does_not_keep_what_was_decided(server: Server) -> None:
     port = free_port()
     made = change(server, "POST", "/api/v1/registries", name="lasting", port=port)

@@ -82,7 +82,8 @@ async def first_lists(running: Running, registry: RegistryName, texts: Mapping[E
         except AllowlistInvalid as error:
             raise AllowlistInvalid(f"{endpoint.value}Allowlist: {error.message}") from error
     lists = running.allowlists()
-    return FirstLists(lists.shelf, lists.groups, {ListName(one, registry): text for one, text in texts.items()})
+    named = {ListName(one, registry): text for one, text in texts.items()}
+    return FirstLists(lists.shelf, lists.groups, named, lists.refresh)
 
 
 async def _check_list(running: Running, text: str) -> None:
