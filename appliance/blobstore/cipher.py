@@ -22,7 +22,7 @@ copy of it, so a file cannot be put in the place of another either.
 import hmac
 import secrets
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -139,7 +139,7 @@ class FileCipher:
         count = -(-sum(map(len, sealed)) // SEALED)
         content = bytearray(min(count * PIECE, size - first * PIECE))
         into = memoryview(content)
-        for number, chunk in enumerate(_cut(sealed)):
+        for number, chunk in enumerate(cut(sealed, SEALED)):
             index = first + number
             self.open(chunk, index, into[number * PIECE : (number + 1) * PIECE], is_last=index == last)
         return content
@@ -166,17 +166,17 @@ class FileCipher:
         return hmac.digest(self._header, text, "sha256")[:_PROOF]
 
 
-def _cut(parts: Sequence[Content]) -> Iterator[Content]:
-    """Yield what `parts` make up in encrypted chunks; only one that lies across two parts is copied."""
+def cut(parts: Iterable[Content], size: int) -> Iterator[Content]:
+    """Yield what `parts` make up in pieces of `size` bytes and a rest; only what lies across two parts is copied."""
     held: list[memoryview] = []
     gathered = 0
     for part in parts:
         left = memoryview(part)
         while left:
-            taken, left = left[: SEALED - gathered], left[SEALED - gathered :]
+            taken, left = left[: size - gathered], left[size - gathered :]
             held.append(taken)
             gathered += len(taken)
-            if gathered == SEALED:
+            if gathered == size:
                 yield held[0] if len(held) == 1 else b"".join(held)
                 held, gathered = [], 0
     if held:

@@ -9,7 +9,6 @@ Receiving, hashing and writing overlap: while a thread hashes and writes one meb
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +19,7 @@ import msgspec
 
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import PLAIN, Forms
+from appliance.blobstore.hashing import Hashing, Step, hash_of
 from appliance.blobstore.session import DECODER, Resting, Session, find_resting
 from appliance.blobstore.staging import Staging, restage, stage
 from appliance.blobstore.sums import CHUNK
@@ -49,7 +49,7 @@ class Upload:
         self._uploads = uploads
         self._descriptor = descriptor
         self._path = uploads.path_of(session.id)
-        self._hash = hashlib.new(session.algorithm)
+        self._hash = Hashing(session.algorithm, uploads.executor)
         self._staging = staging
         self._is_busy = False
         self._is_closed = False
@@ -92,7 +92,6 @@ class Upload:
             raise self._lost
 
     async def _take(self, pieces: AsyncIterator[bytes]) -> None:
-        loop = asyncio.get_running_loop()
         under_way: asyncio.Future[None] | None = None
         batch: list[bytes] = []
         gathered = 0
@@ -104,13 +103,13 @@ class Upload:
                     if under_way is not None:
                         await asyncio.wait([under_way])  # which leaves it alone when we are cancelled
                         under_way.result()
-                    under_way = loop.run_in_executor(self._uploads.executor, self._feed, batch)
+                    under_way = self._begin(batch)
                     batch, gathered = [], 0
         finally:
             if under_way is not None:
                 await asyncio.wait([under_way])
             if batch and (under_way is None or under_way.exception() is None):
-                rest = loop.run_in_executor(self._uploads.executor, self._feed, batch)
+                rest = self._begin(batch)
                 await asyncio.wait([rest])
                 under_way = rest
         if under_way is not None:
@@ -164,22 +163,27 @@ class Upload:
         if (digest := self._staging.closed_as) is not None:
             self._sealable = self._finish_as(digest)
 
-    def _feed(self, batch: list[bytes]) -> None:
-        """Hash and write `batch` (in a worker thread)."""
+    def _begin(self, batch: list[bytes]) -> asyncio.Future[None]:
+        """Hash and write `batch`, each in a thread."""
+        step = self._hash.begin(batch)
+        return asyncio.get_running_loop().run_in_executor(self._uploads.executor, self._feed, step)
+
+    def _feed(self, step: Step) -> None:
+        """Write what is being hashed (in a worker thread)."""
         self._uploads.check_room()
         with self._using:
             self._check_usable()
             if self._sealable is not None:
                 raise UploadInvalid("the upload was closed and waits for the store; close it again, without content")
             try:
-                self._staging.write(self._descriptor, batch)
+                self._staging.write(self._descriptor, step.batch)
             except ScrError as error:
                 self._recover(error)
                 raise
-            for piece in batch:
-                self._hash.update(piece)
-                self.offset += len(piece)
-                self._unsynced += len(piece)
+            self._hash.take(step)
+            size = sum(map(len, step.batch))
+            self.offset += size
+            self._unsynced += size
             if (
                 self._uploads.syncs
                 and self._unsynced >= _SYNC_EVERY
@@ -229,10 +233,7 @@ class Upload:
             if algorithm == self.session.algorithm:
                 found = self._hash.hexdigest()
             else:  # the client told us only now; end-4c (digest-algorithm) would have spared the second reading
-                state = hashlib.new(algorithm)
-                for piece in self._staging.content(self._descriptor):
-                    state.update(piece)
-                found = state.hexdigest()
+                found = hash_of(algorithm, self._staging.content(self._descriptor))
             if f"{algorithm}:{found}" != digest:
                 raise DigestInvalid(
                     f"the {self.offset} bytes that came have the digest {algorithm}:{found}, not {digest}"

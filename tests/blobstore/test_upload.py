@@ -248,6 +248,47 @@ async def test_a_session_that_is_dropped_while_a_thread_writes_never_writes_into
         os.close(descriptor)
 
 
+async def test_what_a_request_that_was_cut_off_still_writes_is_in_the_hash_of_the_next(
+    broken: Uploads, files: BrokenFiles
+) -> None:
+    upload = await broken.create(session())
+    files.writing.clear()
+    files.held.clear()
+    receiving = asyncio.create_task(upload.receive(stream([b"x" * CHUNK])))
+    await asyncio.get_running_loop().run_in_executor(None, files.writing.wait, PATIENCE_S)
+    for _ in range(2):  # the client left, and the server stops
+        receiving.cancel()
+        await asyncio.sleep(0)
+    with contextlib.suppress(asyncio.CancelledError):
+        await receiving
+    next_one = asyncio.create_task(upload.receive(stream([b"y" * 10])))
+    await asyncio.sleep(0)
+
+    files.held.set()
+    await next_one
+
+    content = b"x" * CHUNK + b"y" * 10
+    sealable = await upload.finish(digest_of(content))
+    assert sealable.staged.read_bytes() == content
+    await upload.cancel()
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+async def test_hashing_and_writing_never_wait_for_each_other_in_vain(tmp_path: Path, algorithm: str) -> None:
+    """Of sixteen uploads with two threads, or even one: what is waited for has always begun."""
+    for threads in (1, 2):
+        with ThreadPoolExecutor(threads) as few:
+            uploads = Uploads(tmp_path / f"uploads{threads}", Files(), few, 0, forms(encrypts=True))
+            contents = [bytes([number]) * (3 * CHUNK + number) for number in range(16)]
+            made = [await uploads.create(session(number, algorithm)) for number in range(16)]
+            await asyncio.gather(
+                *(upload.receive(stream([content])) for upload, content in zip(made, contents, strict=True))
+            )
+            for upload, content in zip(made, contents, strict=True):
+                assert (await upload.finish(digest_of(content, algorithm))).size == len(content)
+                await upload.cancel()
+
+
 async def test_dropping_many_sessions_at_once_never_waits_for_itself(
     tmp_path: Path, files: BrokenFiles, executor: ThreadPoolExecutor
 ) -> None:
