@@ -1,6 +1,8 @@
 """`python -m tests.bench.stores`: encryption against none, and the S3 driver against its bare client, in turns.
 
-Each turn does the same transfer both ways, one after the other; a row tells the median of the turns' ratios.
+Each turn does the same transfer both ways, one after the other, and the next turn the other way round; before each, the
+disk has taken what the last one left to it. The first turn only warms up. A row tells the median of the turns' ratios
+and, through the server, the processor time it took: on a busy machine that tells more than the clock does.
 """
 
 import argparse
@@ -12,11 +14,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import obstore
@@ -32,12 +35,13 @@ from appliance.domain.names import Digest
 from appliance.domain.registry import BlobId, StoredBlob
 from tests.bench.generator import ROOT, Generator
 from tests.bench.jobs import Ask, Push
-from tests.bench.processes import Peak
+from tests.bench.processes import Peak, cpu_seconds
 from tests.bench.registries import Scr
 from tests.make.object_store import KEY, SECRET, ObjectStore
 from tests.make.stores import MASTER, bucket_variables
 
 MIB = 1 << 20
+Side = TypeVar("Side")
 _NAME = "bench/stores"
 _SIZE = 64 * MIB
 _OBJECT = 256 * MIB
@@ -49,6 +53,19 @@ class Plan(msgspec.Struct, frozen=True):
 
     turns: int
     moved: int
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How one transfer went: bytes, seconds, and the server's processor time."""
+
+    size: float
+    seconds: float
+    cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.size / self.seconds
 
 
 class Store(Scr):
@@ -99,7 +116,7 @@ def _folder_rows(plan: Plan, folder: Path) -> None:
             return generator.do_own(Ask(registry.plain, [paths[registry]], connections=clients, seconds=1.0)).bytes
 
         for clients in (1, 4):
-            one, other = (partial(_timed, partial(get, each, clients)) for each in (encrypted, plain))
+            one, other = (partial(_timed, each, partial(get, each, clients)) for each in (encrypted, plain))
             _row(f"GET of 64 MiB, {clients} at once: encrypted against plain", plan.turns, one, other, 0.7)
 
         def push(registry: Store, count: int, turn: int) -> float:
@@ -107,7 +124,7 @@ def _folder_rows(plan: Plan, folder: Path) -> None:
             return generator.do(job).bytes
 
         for count in (1, 4):
-            one, other = (partial(_timed, partial(push, each, count)) for each in (encrypted, plain))
+            one, other = (partial(_timed, each, partial(push, each, count)) for each in (encrypted, plain))
             _row(f"push of 64 MiB, {count} at once: encrypted against plain", plan.turns, one, other, 0.8)
 
 
@@ -156,8 +173,8 @@ async def _driver_rows(plan: Plan, folder: Path, store: ObjectStore, *, encrypts
 
         await _async_row(f"S3, download of 256 MiB, {form}: driver against client", plan.turns, read, get, 0.8)
         driver.close()
-        await obstore.delete_async(client, [f"raw{turn}" for turn in range(plan.turns)])
-        for turn in range(plan.turns):
+        await obstore.delete_async(client, [f"raw{turn}" for turn in range(plan.turns + 1)])
+        for turn in range(plan.turns + 1):
             await driver.delete(blob.digest, f"{turn:08x}")
 
 
@@ -199,14 +216,29 @@ def _memory_row(plan: Plan, folder: Path, store: ObjectStore) -> None:
     )
 
 
-def _timed(do: Callable[[int], float], turn: int) -> float:
-    began = time.perf_counter()
-    return do(turn) / (time.perf_counter() - began)
+def _timed(registry: Store, do: Callable[[int], float], turn: int) -> Pace:
+    (pid,) = registry.pids
+    cpu_s, began = cpu_seconds(pid), time.perf_counter()
+    size = do(turn)
+    return Pace(size, time.perf_counter() - began, cpu_seconds(pid) - cpu_s)
 
 
-def _row(label: str, turns: int, one: Callable[[int], float], other: Callable[[int], float], goal: float) -> None:
-    pairs = [(one(turn), other(turn)) for turn in range(turns)]
-    _tell(label, pairs, goal)
+def _row(label: str, turns: int, one: Callable[[int], Pace], other: Callable[[int], Pace], goal: float) -> None:
+    pairs = []
+    for turn in range(turns + 1):
+        found = {}
+        for side in _order(one, other, turn):
+            os.sync()
+            found[side] = side(turn)
+        pairs.append((found[one], found[other]))
+    ours, theirs = (_cpu_of(side) for side in zip(*pairs[1:], strict=True))
+    processor = f"; processor {ours:.2f} / {theirs:.2f} s/GiB, {100 * theirs / ours:.0f} %"
+    _tell(label, [(one.rate, other.rate) for one, other in pairs[1:]], goal, processor)
+
+
+def _cpu_of(paces: Sequence[Pace]) -> float:
+    """Return the processor seconds a GiB: of all turns, for one is hardly longer than a tick of that clock."""
+    return sum(pace.cpu_s for pace in paces) * (MIB << 10) / sum(pace.size for pace in paces)
 
 
 async def _async_row(
@@ -216,14 +248,26 @@ async def _async_row(
     other: Callable[[int], Awaitable[float]],
     goal: float,
 ) -> None:
-    _tell(label, [(await one(turn), await other(turn)) for turn in range(turns)], goal)
+    pairs = []
+    for turn in range(turns + 1):
+        found = {}
+        for side in _order(one, other, turn):
+            await asyncio.to_thread(os.sync)
+            found[side] = await side(turn)
+        pairs.append((found[one], found[other]))
+    _tell(label, pairs[1:], goal)
 
 
-def _tell(label: str, pairs: list[tuple[float, float]], goal: float) -> None:
+def _order(one: Side, other: Side, turn: int) -> tuple[Side, Side]:
+    """Return who comes first in `turn`: each of the two in every other one."""
+    return (other, one) if turn % 2 else (one, other)
+
+
+def _tell(label: str, pairs: list[tuple[float, float]], goal: float, more: str = "") -> None:
     ratio = statistics.median(one / other for one, other in pairs)
     ours, theirs = (statistics.median(side) / MIB for side in zip(*pairs, strict=True))
     verdict = "reached" if ratio >= goal else "missed"
-    _say(f"  {label}: {ours:.0f} / {theirs:.0f} MiB/s, {100 * ratio:.0f} % (goal {100 * goal:.0f} %: {verdict})")
+    _say(f"  {label}: {ours:.0f} / {theirs:.0f} MiB/s, {100 * ratio:.0f} % (goal {100 * goal:.0f} %: {verdict}){more}")
 
 
 @contextmanager
