@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ from appliance.blobstore.bucket import Bucket, Login, wants_path_style
 from appliance.blobstore.cache import Cache
 from appliance.blobstore.files import Files
 from appliance.blobstore.forms import PLAIN, Forms
-from appliance.blobstore.keyring import parse_master
+from appliance.blobstore.keyring import mark_of, parse_master
 from appliance.blobstore.local import LocalStore
 from appliance.blobstore.parts import Journal
 from appliance.blobstore.patience import Budget
@@ -133,9 +134,21 @@ async def check_bucket(config: Config) -> tuple[Step, ...]:
         except StoreRefused as error:
             raise ConfigInvalid(f"[storage.s3]: {error.message}") from error
         try:
-            return await prove(store)
+            return (*await prove(store), *await asyncio.to_thread(_prove_master, config))
         finally:
             store.close()
+
+
+def _prove_master(config: Config) -> tuple[Step, ...]:
+    """Try what the master key comes from, where one is named: a server has it since its start, else nobody has yet."""
+    began = time.monotonic()
+    try:
+        if (master := find_master(config)) is None:
+            return ()
+        ok, detail = True, mark_of(master)
+    except ConfigInvalid as error:
+        ok, detail = False, error.message
+    return (Step("master key", ok, round((time.monotonic() - began) * 1000, 1), detail),)
 
 
 class _Unwritten:

@@ -167,10 +167,10 @@ def _check(options: argparse.Namespace) -> int:
         show_json(found)
         return 0 if found.ok else 1
     for step in found.steps:
-        word = paint("ok", GREEN) if step.ok else paint("failed", RED)
+        word = paint("ok    ", GREEN) if step.ok else paint("failed", RED)
         show(f"{step.name:17} {word}  {step.took_ms:7.1f} ms  {step.detail}".rstrip())
     if not found.ok:
-        say("the bucket cannot be used as it is; see what failed first")
+        say("blobs cannot be kept there as it is; see what failed first")
     return 0 if found.ok else 1
 
 

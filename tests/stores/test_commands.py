@@ -1,5 +1,6 @@
 """`scr storage` against a real server over a bucket."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from appliance.cli.main import main
 from tests import make
+from tests.http.ui.asking import ask
 from tests.make.object_store import BUCKET
 from tests.make.proxy import Proxy
 from tests.make.server import Server
@@ -69,6 +71,34 @@ def test_the_status_says_what_lies_where(start: Start, run: Run, proxy: Proxy) -
     assert (code, "the object store failed (500)" in out) == (1, True)
 
 
+def test_the_page_of_storage_tells_of_bucket_cache_and_keys(start: Start, run: Run, proxy: Proxy) -> None:
+    server = start()
+    assert "not asked yet" in ask(server, "/storage").text
+    push(server)
+    pull(server)
+
+    shown = ask(server, "/storage").text
+    assert re.search(r"\d % / \d", shown)  # a scan reads too
+    assert "answers" in shown
+    assert "Two master keys" not in shown
+
+    assert run(server, "rekey", "--new-master", str(written(server, "ab" * 32)))[0] == 0
+    proxy.choose = lambda *_: "error"
+    with server.client() as client:
+        assert client.put_blob("pay/api", make.Blob(b"more")).status == 503
+    shown = ask(server, "/storage").text
+    assert "cannot be used" in shown
+    assert "the object store failed (500)" in shown
+    assert "Two master keys open the keyring" in shown
+
+
+def written(server: Server, key: str) -> Path:
+    """Return a file beside the server's data that holds `key`."""
+    path = server.data.parent / "new.key"
+    path.write_text(key)
+    return path
+
+
 def test_a_check_proves_what_is_needed_with_the_server_and_without(start: Start, run: Run) -> None:
     server = start()
 
@@ -78,6 +108,7 @@ def test_a_check_proves_what_is_needed_with_the_server_and_without(start: Start,
         assert code == 0, out
         steps = [line[:17].strip() for line in out.splitlines()]
         assert steps[:3] == ["access key", "clock", "write"]
+        assert ("master key" in steps) is bool(options)  # a server that runs has it
         assert {"read a range", "list", "upload in parts", "delete many", "presigned address"} <= set(steps)
     assert names_in(server.data, server.environment, "check") == []
 
@@ -89,6 +120,7 @@ def test_a_check_proves_what_is_needed_with_the_server_and_without(start: Start,
         ("AWS_ACCESS_KEY_ID", "nobody", "write", "InvalidAccessKeyId"),
         ("AWS_SECRET_ACCESS_KEY", "", "access key", "are not set"),
         ("SCR_STORAGE__S3__ENDPOINT", "http://127.0.0.1:9", "clock", "cannot be reached"),
+        ("TEST_MASTER_KEY", "short", "master key", "not 32 bytes"),
     ],
 )
 def test_a_check_names_what_is_wrong(start: Start, run: Run, variable: str, value: str, step: str, reason: str) -> None:
@@ -99,7 +131,7 @@ def test_a_check_names_what_is_wrong(start: Start, run: Run, variable: str, valu
 
     (line,) = [line for line in out.splitlines() if line.startswith(step)]
     assert (code, "failed" in line, reason in line) == (1, True, True), out
-    assert "cannot be used" in talk
+    assert "see what failed first" in talk
 
 
 def test_a_move_to_the_bucket_and_back_keeps_serving(start: Start, run: Run) -> None:
