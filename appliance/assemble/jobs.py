@@ -23,6 +23,7 @@ from appliance.services import (
     backup,
     collect,
     deletion,
+    measure,
     move,
     retain,
     retention_orders,
@@ -75,6 +76,7 @@ class _Labour:
             Work("check", self._check),
             Work("roll-up", self._roll_up, is_quick=True),
             Work("move", self._move),
+            Work("measure", self._measure),
             Work("retention", self._retain),
             *(Work(kind, self._let_go) for kind in deletion.KINDS),
             Work("backup", self._back_up, lambda: 2),  # a snapshot need not wait for a copy of everything
@@ -89,6 +91,7 @@ class _Labour:
             Schedule("scrub", lambda: self._config().schedule.scrub),
             Schedule("check", lambda: self._config().schedule.check),
             Schedule("roll-up", lambda: self._config().schedule.roll_up),
+            Schedule("measure", lambda: self._config().schedule.measure, self._has_large),
             Schedule("retention", lambda: self._config().schedule.retention, self._has_images_due),
             Schedule("backup", lambda: self._config().schedule.backup, self._has_changed),
         )
@@ -187,6 +190,13 @@ class _Labour:
         done = await move.move(self._stock, run.order(MoveOrder), run)
         run.report(done)
         self._log.info("move.done", blobs=done.blobs, bytes=done.bytes, manifests=done.manifests, left=done.left)
+
+    def _has_large(self, now: Timestamp, reader: Reader) -> bool:
+        del now
+        return measure.has_large(reader)
+
+    async def _measure(self, run: Run) -> None:
+        run.report(await measure.measure_all(self._stock, run))
 
     def _need_steady(self, pause: int) -> None:
         """Put off what deletes by time while the clock cannot be trusted. Raises Postponed."""

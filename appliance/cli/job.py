@@ -13,7 +13,7 @@ from appliance.cli.terminal import say, show, show_json
 
 EXAMPLES = ("scr job list --state failed", "scr job run scrub")
 
-_KINDS = ("gc", "upload-expiry", "sweep", "scrub", "check", "move", "backup", "roll-up")
+_KINDS = ("gc", "upload-expiry", "sweep", "scrub", "check", "move", "backup", "roll-up", "measure")
 _STATES = ("waiting", "running", "done", "failed", "cancelled")
 _NEWEST = 100  # jobs of a list, unless more are asked for
 

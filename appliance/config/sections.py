@@ -172,6 +172,7 @@ class ScheduleSection(msgspec.Struct, frozen=True):
     check: When = parse_when("7d")
     backup: When = parse_when("6h")
     roll_up: When = parse_when("1h")
+    measure: When = parse_when("1h")
     retention: When = parse_when("10m")
     vulndb_fetch: When = parse_when("")
     scan: When = parse_when("24h")

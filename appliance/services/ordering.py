@@ -35,6 +35,7 @@ ORDERS: dict[str, type[msgspec.Struct]] = {
     "check": CheckOrder,
     "backup": BackupOrder,
     "roll-up": PlainOrder,
+    "measure": PlainOrder,
     "move": MoveOrder,
 }
 # those that are enqueued by what needs them

@@ -2,9 +2,10 @@
 
 import argparse
 import hashlib
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -143,6 +144,17 @@ def _lay_image(ground: Ground, client: Client, name: str) -> None:
 def _check_scrub(ground: Ground, laid: object, report: dict[str, object]) -> None:
     del laid
     assert (report["blobs"], report["broken"], report["unread"]) == (ground.blobs, [], 0)
+
+
+def _check_measured(ground: Ground, laid: object, report: dict[str, object]) -> None:
+    del laid
+    with closing(sqlite3.connect(ground.server.data / "scr.sqlite")) as database:
+        (there,) = database.execute("SELECT count(*) FROM repositories WHERE removed_at IS NULL").fetchone()
+        (kept,) = database.execute(
+            "SELECT count(*) FROM repository_measures m JOIN repositories r ON r.id = m.repository_id"
+            " WHERE r.removed_at IS NULL AND m.live + m.untagged + m.leaving > 0"
+        ).fetchone()
+    assert report["repositories"] == there == kept > 0
 
 
 def _check_check(ground: Ground, laid: object, report: dict[str, object]) -> None:
@@ -341,6 +353,7 @@ TASKS = {
     "scrub": Task("scrub", _lay_image, _check_scrub),
     "check": Task("check", _lay_image, _check_check),
     "roll-up": Task("roll-up", _lay_nothing, _check_pruned),
+    "measure": Task("measure", _lay_image, _check_measured),
     "move": Task("move", _lay_elsewhere, _check_moved),
     "vulndb.import": Task("vulndb.import", _lay_feed, _check_feed, begin=_import),
     "vulndb.fetch": Task("vulndb.fetch", _lay_published, _check_feed, begin=_fetch, subject="fetched"),

@@ -16,7 +16,7 @@ from appliance.http.ui.lists import Asked
 from appliance.http.ui.picking import list_registries
 from appliance.http.ui.view import InView, View
 
-_KINDS = ("gc", "scrub", "check", "sweep")  # whose last reports the page shows
+_KINDS = ("gc", "scrub", "check", "sweep", "measure")  # whose last reports the page shows
 _SORTS = ("name", "live", "shared", "untagged", "unfinished", "leaving")
 
 

@@ -49,7 +49,7 @@ def ended(client: Client, job: Job) -> Job:
     return job
 
 
-@pytest.mark.parametrize("kind", ["gc", "upload-expiry", "sweep", "scrub", "check", "backup", "roll-up"])
+@pytest.mark.parametrize("kind", ["gc", "upload-expiry", "sweep", "scrub", "check", "backup", "roll-up", "measure"])
 def test_every_kind_that_can_be_ordered_runs_and_reports(admin: Client, kind: str) -> None:
     job = ended(admin, order(admin, kind))
 
