@@ -124,7 +124,8 @@ def say(language: str, sentence: str) -> str:
             told = catalogue.gettext(known)
             if told == known:
                 break
-            return told.format(*(say(language, one) for one in found.groups())) + (f" ({address})" if why else "")
+            values = (say(language, one) if " " in one else one for one in found.groups())  # names have no space
+            return told.format(*values) + (f" ({address})" if why else "")
     return sentence
 
 

@@ -56,6 +56,13 @@ def test_values_stay_and_a_sentence_within_a_sentence_is_translated_too() -> Non
     assert said == "모든 플랫폼이 거부됩니다. 마지막 이유: 태그 {1.0}이(가) 잠겨 있습니다 (http://h/why/1)"
 
 
+@pytest.mark.parametrize("name", ["locked", "pattern", "pulled"])
+def test_a_name_that_is_a_word_of_the_program_stays(name: str) -> None:
+    assert say("ko", name) != name
+
+    assert say("ko", f"tag {name} is locked") == f"태그 {name}이(가) 잠겨 있습니다"
+
+
 @pytest.mark.parametrize("sentence", ["", "nobody says that", "x" * 5000])
 def test_what_is_not_known_stays(sentence: str) -> None:
     assert say("ko", sentence) == sentence
