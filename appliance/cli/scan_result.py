@@ -41,6 +41,7 @@ class Secret(msgspec.Struct, rename="camel"):
     line: int
     match: str
     is_excluded: bool
+    is_hidden: bool = False
 
 
 class Upgrade(msgspec.Struct):
@@ -84,13 +85,17 @@ def show_result(result: Result, least: Severity, *, everything: bool) -> None:
         heads = ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED", "STATUS", "NOTE")
         show_table(heads, [_cells(one) for one in shown])
     if result.secrets:
-        titles = ("SECRET", "FILE", "LINE", "RULE", "MATCH")
-        show_table(titles, [(one.severity, one.file, str(one.line), one.rule, one.match) for one in result.secrets])
+        show_table(("SECRET", "FILE", "LINE", "RULE", "MATCH", "NOTE"), [_secret_cells(one) for one in result.secrets])
     for package in result.affected[:_UPGRADES]:
         if package.upgrade is not None:
             fixes = f"fixes {package.upgrade.fixes}"
             show(seen(f"upgrade {package.name} {package.version} to {package.upgrade.version}: {fixes}"))
     show(total_text(result))
+
+
+def _secret_cells(one: Secret) -> tuple[str, ...]:
+    note = "hidden by a layer above" if one.is_hidden else ""
+    return one.severity, one.file, str(one.line), one.rule, one.match, note
 
 
 def _cells(one: Vulnerability) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ MOST = 1000  # differences that are listed; the count tells of more
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Something in which two configs differ; None: that config has it not.
+    """Something in which the configs differ; null: that side has it not. What looks like a secret is hidden: `****`.
 
-    `part` says what it is, `name` which of them: a variable, a label, the number of a step.
+    `part` is platform, entrypoint, command, user, working directory, environment, exposed port, volume, label or step
+    (of the build); `name` that of a variable or label, or the number of the step.
     """
 
     part: str

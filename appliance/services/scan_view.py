@@ -27,6 +27,7 @@ class Known(msgspec.Struct, frozen=True):
     tallies: tuple[Tally, ...]
     secrets: int
     secrets_excluded: bool
+    is_refused: bool  # by the pull limit
 
 
 async def find_view(stock: Stock, scanner: Scanner, image: ImageId, digest: Digest) -> View | None:
@@ -72,8 +73,11 @@ async def find_known(
 
 
 def _know(policy: ImagePolicy, scanned: Scanned | None, standing: scans.Standing | None, scanner: Scanner) -> Known:
+    is_refused = image_policy.pull_refusal(policy, scanned) is not None
     if scanned is None or standing is None:
-        return Known(scanned, None, is_stale=False, tallies=(), secrets=0, secrets_excluded=False)
+        return Known(
+            scanned, None, is_stale=False, tallies=(), secrets=0, secrets_excluded=False, is_refused=is_refused
+        )
     open_ones = scanned.summary or standing.summary  # the one that the pull limit reads is without what is accepted
     tallies = []
     for severity in sorted({count.severity for count in standing.summary.counts}, reverse=True):
@@ -88,4 +92,5 @@ def _know(policy: ImagePolicy, scanned: Scanned | None, standing: scans.Standing
         tuple(tallies),
         standing.summary.secrets,
         policy.scan.exclude_secrets,
+        is_refused,
     )

@@ -210,3 +210,22 @@ def test_a_path_is_scanned_without_loading_what_serves_and_fetches(tmp_path: Pat
     assert [one.packages for one in told(ran.stdout)] == [0]
     assert "appliance.services.scan_path" in loaded
     assert not loaded & {"litestar", "uvicorn", "urllib3", "cryptography", "obstore", "appliance.assemble.appliance"}
+
+
+def test_a_secret_that_a_layer_above_removed_is_noted(server: Server, scr: Scr) -> None:
+    key = (
+        b"-----BEGIN RSA PRIVATE KEY-----\n"
+        + b"MIIEowIBAAKCAQEA0Z3VS5JJcds3xfn" * 20
+        + b"\n-----END RSA PRIVATE KEY-----\n"
+    )
+    with server.client() as client:
+        client.push(
+            "secret/app", make.image([{"srv/gone.key": key, "srv/kept.key": key}, {"srv/.wh.gone.key": b""}]), "1"
+        )
+
+    lines = scr("scan", "secret/app:1").expect(0).out.splitlines()
+
+    noted = {
+        name: [line.endswith("hidden by a layer above") for line in lines if name in line] for name in ("gone", "kept")
+    }
+    assert noted == {"gone": [True], "kept": [False]}

@@ -10,7 +10,6 @@ from litestar.params import FromPath, QueryParameter
 
 from appliance.domain.layer import FileEntry
 from appliance.domain.names import Digest
-from appliance.domain.scan import Flaw
 from appliance.domain.vulnerability import Package
 from appliance.http.api.asking import Asking, InAsking, InRunning, InStock
 from appliance.http.api.manifests import InDescriber, find_row
@@ -78,23 +77,10 @@ class FilesCompared(msgspec.Struct, frozen=True, rename="camel"):
     changed_count: int
 
 
-class SettingShown(msgspec.Struct, frozen=True):
-    """Something in which the configs differ; null: that side has it not. What looks like a secret is hidden: `****`.
-
-    `part` is platform, entrypoint, command, user, working directory, environment, exposed port, volume, label or step
-    (of the build); `name` that of a variable or label, or the number of the step.
-    """
-
-    part: str
-    name: str
-    before: str | None
-    after: str | None
-
-
 class ConfigsCompared(msgspec.Struct, frozen=True):
     """In what the configs differ: the first thousand, and how many there are; `note` is why nothing can be told."""
 
-    settings: tuple[SettingShown, ...]
+    settings: tuple[Setting, ...]
     count: int
     note: str
 
@@ -147,7 +133,7 @@ async def _compare_builds(before: Build | None, after: Build | None) -> ConfigsC
     if before is None or after is None:
         return ConfigsCompared((), 0, "the config of one of them is not here, or larger than what is opened")
     found = await asyncio.to_thread(compare_configs, before, after)
-    return ConfigsCompared(tuple(map(_setting, found.found)), found.count, "")
+    return ConfigsCompared(found.found, found.count, "")
 
 
 def _compared(before: str, after: str, configs: ConfigsCompared, found: Difference) -> Comparison:
@@ -163,7 +149,7 @@ def _compared(before: str, after: str, configs: ConfigsCompared, found: Differen
             tuple(map(_package, packages.new)),
             tuple(MovedShown(one.ecosystem, one.name, one.path, one.before, one.after) for one in found.moved),
         ),
-        vulnerabilities=FlawsCompared(tuple(map(_flaw, flaws.gone)), tuple(map(_flaw, flaws.new))),
+        vulnerabilities=FlawsCompared(tuple(map(show_flaw, flaws.gone)), tuple(map(show_flaw, flaws.new))),
         files=FilesCompared(
             tuple(map(_file, files.gone)),
             tuple(map(_file, files.new)),
@@ -175,16 +161,8 @@ def _compared(before: str, after: str, configs: ConfigsCompared, found: Differen
     )
 
 
-def _setting(one: Setting) -> SettingShown:
-    return SettingShown(one.part, one.name, one.before, one.after)
-
-
 def _package(one: Package) -> PackageBrief:
     return PackageBrief(one.ecosystem.value, one.name, one.version, one.found_in)
-
-
-def _flaw(one: Flaw) -> FlawShown:
-    return show_flaw(one)
 
 
 def _file(entry: FileEntry) -> FileBrief:

@@ -41,6 +41,7 @@ class ScanBrief(msgspec.Struct, frozen=True, rename="camel"):
     secrets: int
     secrets_excluded: bool
     platforms: int = 0
+    is_refused: bool = False  # the pull limit refuses it; an index, where it refuses each of these platforms
 
 
 class CvssShown(msgspec.Struct, frozen=True):
@@ -127,6 +128,7 @@ class SecretFile(msgspec.Struct, frozen=True, rename="camel"):
     match: str  # with all that is secret hidden
     layer: str
     is_excluded: bool
+    is_hidden: bool = False  # a layer above removed or replaced the file: whoever pulls the image has it all the same
 
 
 class SecretTotals(msgspec.Struct, frozen=True, rename="camel"):
@@ -149,7 +151,8 @@ def show_brief(known: Known) -> ScanBrief:
     """Return what lists show of a scan."""
     scanned = known.scanned
     if scanned is None:
-        return ScanBrief("never", None, is_stale=False, counts=(), secrets=0, secrets_excluded=False)
+        brief = ScanBrief("never", None, is_stale=False, counts=(), secrets=0, secrets_excluded=False)
+        return msgspec.structs.replace(brief, is_refused=known.is_refused)
     at = known.standing.matched_at if known.standing is not None else scanned.scanned_at
     return ScanBrief(
         scanned.state.value,
@@ -158,6 +161,7 @@ def show_brief(known: Known) -> ScanBrief:
         show_counts(known.tallies),
         known.secrets,
         known.secrets_excluded,
+        is_refused=known.is_refused,
     )
 
 
@@ -175,6 +179,7 @@ def show_platforms(known: Sequence[Known]) -> ScanBrief:
         scanned_at=min((one.scanned_at for one in read if one.scanned_at is not None), default=None),
         is_stale=any(one.is_stale for one in briefs),
         platforms=len(briefs),
+        is_refused=all(one.is_refused for one in briefs),
     )
 
 
@@ -247,7 +252,7 @@ def show_package(row: JudgedPackage, family: str) -> PackageFound:
     )
 
 
-def show_secret(one: Secret, *, is_excluded: bool) -> SecretFile:
+def show_secret(one: Secret, *, is_excluded: bool, is_hidden: bool) -> SecretFile:
     """Return a secret as the API shows it."""
     return SecretFile(
         one.found_in,
@@ -259,6 +264,7 @@ def show_secret(one: Secret, *, is_excluded: bool) -> SecretFile:
         one.match,
         one.layer,
         is_excluded,
+        is_hidden,
     )
 
 

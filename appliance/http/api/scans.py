@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -9,8 +10,9 @@ from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter, SkipValidation
 
-from appliance.db import images, jobs, layers, manifests, scan_summaries
+from appliance.db import hiding, images, jobs, layers, manifests, scan_summaries
 from appliance.db.database import Reader
+from appliance.db.hiding import Place
 from appliance.domain.access import Action
 from appliance.domain.exclusion import Exclusion, tally
 from appliance.domain.image_policy import pull_refusal
@@ -258,9 +260,13 @@ class Scans(Controller):
         found = view.secrets if everything or not clean else ()
         without = await _list_clean(running, view) if clean or everything else []
         excluded = view.secrets_excluded
+        places = {_place(view, one) for one in found}
+        hidden = await running.scanner().file.read(partial(hiding.find_hidden, places=places)) if places else set()
 
         def show(row: Secret | _Clean) -> SecretFile:
-            return show_secret(row, is_excluded=excluded) if isinstance(row, Secret) else clean_file(*row)
+            if isinstance(row, Secret):
+                return show_secret(row, is_excluded=excluded, is_hidden=_place(view, row) in hidden)
+            return clean_file(*row)
 
         rows: list[Secret | _Clean] = [*found, *without]
         return await list_rows(rows, show, cursor, limit)
@@ -304,6 +310,10 @@ async def list_rows(rows: Sequence[Row], show: Callable[[Row], Shown], cursor: s
 
     page = await collect_page(fetch, str, lambda _: True, cursor, limit)
     return Page([show(rows[place]) for place in page.items], page.next)
+
+
+def _place(view: View, one: Secret) -> Place:
+    return Place(view.scan.digest, Digest(one.layer), one.found_in)
 
 
 async def _list_clean(running: Running, view: View) -> list[_Clean]:

@@ -74,6 +74,42 @@ def test_the_search_marks_files_that_a_layer_above_hides(server: Server, client:
     assert "hidden.key" in ask(server, f"{hiding}/files?folder=srv&layer={layer}").text
 
 
+def test_a_secret_in_a_file_that_a_layer_above_removed_is_told_and_marked(server: Server, client: Client) -> None:
+    key = (
+        b"-----BEGIN RSA PRIVATE KEY-----\n"
+        + b"MIIEowIBAAKCAQEA0Z3VS5JJcds3xfn" * 20
+        + b"\n-----END RSA PRIVATE KEY-----\n"
+    )
+    image = make.image([{"srv/gone.key": key, "srv/kept.key": key}, {"srv/.wh.gone.key": b""}])
+    place = pushed(server, client, "files/secret", image)
+
+    found = json.loads(client.get(f"/api/v1{place}/scan/secrets").expect(200).body)["items"]
+    page = ask(server, f"{place}/scan/secrets?clean=false").text
+    read = re.findall(r'href="([^"]+/files/view[^"]+gone[^"]+)"', page)
+
+    assert {one["file"]: one["isHidden"] for one in found} == {"srv/gone.key": True, "srv/kept.key": False}
+    assert page.count("hidden by a layer above") == 1
+    assert page.count("Asymmetric private key") == 2  # once a row: its rule is called as its category is
+    assert "BEGIN RSA" in ask(server, read[0].replace("&amp;", "&")).text
+
+
+def test_the_list_of_tags_says_which_pulls_are_refused(server: Server, client: Client) -> None:
+    image = make.image([{"a": b"never scanned"}])
+    client.push("files/limited", make.image([{"a": b"1"}]), "1")
+    place = place_of(server, "files/limited")
+    policy = b'{"policy": {"pullLimit": {"refuseUnscanned": true}, "scan": {"onPush": false}}}'
+    client.request("PATCH", f"/api/v1{place}", policy, {"Content-Type": "application/json"}).expect(200)
+    client.push("files/limited", image, "2")
+    client.push("files/limited", make.index([image]), "all")
+
+    listed = json.loads(client.get(f"/api/v1{place}/manifests").expect(200).body)["items"]
+    told = {name["name"]: one["scan"]["isRefused"] for one in listed for name in one["tags"]}
+    page = ask(server, f"{place}/tags?name=2").text
+
+    assert told | {"1": None} == {"1": None, "2": True, "all": True}  # the first is scanned by now, or not yet
+    assert page.count("pulls are refused") == 1
+
+
 def test_a_digest_that_was_never_scanned_says_how_to_scan_it(server: Server, client: Client) -> None:
     chart = make.chart()
     client.push("files/chart", chart, "1")
@@ -133,6 +169,8 @@ def test_images_are_found_by_package_vulnerability_and_file(server: Server, clie
     content = re.search(r"what=files&amp;q=([0-9a-f]{64})", paths)
 
     assert "files/found:1" in packages
+    assert 'href="/images/' in packages
+    assert '/scan/packages?text=musl"' in packages
     assert "No image has it" in exact
     assert "/srv/gone" in paths
     assert content is not None

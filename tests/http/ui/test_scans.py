@@ -152,6 +152,7 @@ def test_a_finding_is_accepted_and_counts_again(server: Server, client: Client) 
 
     assert (wrong.status, done.status) == (422, 303)
     assert "write a day as" in wrong.text
+    assert re.search(r'<textarea [^>]*name="reason"[^>]* required', wrong.text)
     assert "&lt;svg onload=alert(1)&gt;" in shown
     assert "Let it count again" in shown
     for text in (shown, listed):
