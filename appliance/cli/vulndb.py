@@ -206,8 +206,10 @@ def _remove(options: argparse.Namespace) -> int:
             return 0
         confirm(options, f"the vulnerability data {options.name} will count no more")
         removed = msgspec.json.decode(client.ask("DELETE", f"/api/v1/vulndb/sources/{options.name}").body, type=_Source)
+        is_last = not client.get("/api/v1/vulndb/sources", Page[_Source]).items
     if options.json:
         show_json(removed)
     else:
-        show(f"removed {removed.name}; images are matched again without it")
+        kept = "no data are left, and results stay as they were matched" if is_last else "images are matched again"
+        show(f"removed {removed.name}; {kept}")
     return 0
