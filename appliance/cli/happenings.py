@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -100,6 +101,7 @@ def _follow(client: Client, address: str, shape: type[One], seq: int, query: dic
     """Yield entries as they come, for ever."""
     after = str(seq)
     while True:
+        sys.stdout.flush()  # whoever reads a pipe waits for it
         page = client.get(address, Page[shape], after=after, limit="1000", **query)  # type: ignore[valid-type]  # at run time
         yield from page.items
         after = page.next or after

@@ -22,10 +22,11 @@ IMAGE = make.image([{"a": b"1"}])
 
 @pytest.fixture
 def keeping(scr: Scr, client: Client) -> Iterator[None]:
-    """The traffic of the registry is kept."""
-    scr("logs", "--registry", "local", "--on").expect(0)
+    """The traffic of the registry is kept: it begins soon after it was ordered."""
     client.push("probe/it", IMAGE, "1")
-    while "probe/it" not in scr("logs", "--image", "probe/it").expect(0).out:
+    before = len(scr("logs", "--image", "probe/it").expect(0).out.splitlines())
+    scr("logs", "--registry", "local", "--on").expect(0)
+    while len(scr("logs", "--image", "probe/it").expect(0).out.splitlines()) <= max(before, 1):  # the heads are a line
         client.get_manifest("probe/it", "1").expect(200)
     yield
     scr("logs", "--registry", "local", "--off").expect(0)
@@ -134,15 +135,18 @@ def test_what_comes_is_followed_until_somebody_interrupts(
 ) -> None:
     name = f"follow/{len(request.node.name)}{words[0]}"
     command = [*SCR, *words, "--limit", "1", "--follow", "--json", "--data-dir", str(server.data)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # and no PYTHONUNBUFFERED: a pipe gets each line as it comes
+    environment.pop("PYTHONUNBUFFERED", None)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as following:
         assert following.stdout is not None
-        following.stdout.readline()  # what was there before
-        client.push(name, IMAGE, "1")
-        while name not in following.stdout.readline():
-            pass
-        following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 0
+        try:
+            following.stdout.readline()  # what was there before
+            client.push(name, IMAGE, "1")
+            assert any(name in line for line in following.stdout)
+            following.send_signal(signal.SIGINT)
+            assert following.wait(30) == 0
+        finally:
+            following.kill()
 
 
 def test_the_manuals_metrics_are_listed_with_their_sums(scr: Scr, client: Client) -> None:
